@@ -1,0 +1,1 @@
+//! Encodings of samples in chunks. No I/O.

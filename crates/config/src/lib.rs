@@ -1,0 +1,1 @@
+//! Typed configuration with source positions.

@@ -1,0 +1,1 @@
+//! The HTTP client every outgoing connection goes through.

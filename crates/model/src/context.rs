@@ -1,0 +1,116 @@
+//! What one query may use, and whether it may go on.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use base::budget::{BudgetExceeded, Reservation};
+use base::clock::SharedClock;
+use base::{ByteBudget, CancelFlag};
+
+use crate::source::TenantId;
+
+/// Deadline, cancellation, sample limit, byte budget and tenant of one query; passed by reference to
+/// every storage read. Safe to use from many threads.
+#[derive(Clone)]
+pub struct QueryContext {
+    /// Whose data is read.
+    pub tenant: TenantId,
+    /// Raised when the client goes away.
+    pub cancel: CancelFlag,
+    /// Memory the query may hold.
+    pub budget: ByteBudget,
+    clock: SharedClock,
+    deadline: Option<Duration>,
+    timeout: Duration,
+}
+
+/// Why a query may not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryStop {
+    /// The deadline passed.
+    #[error("query timed out in {0}")]
+    Timeout(&'static str),
+    /// The client went away.
+    #[error("query was canceled in {0}")]
+    Canceled(&'static str),
+    /// A byte budget is used up.
+    #[error(transparent)]
+    Budget(#[from] BudgetExceeded),
+}
+
+impl QueryContext {
+    /// A context of the default tenant that ends `timeout` from now.
+    pub fn new(clock: SharedClock, timeout: Duration, budget: ByteBudget) -> Self {
+        let deadline = Some(clock.monotonic() + timeout);
+        Self { tenant: TenantId::default(), cancel: CancelFlag::new(), budget, clock, deadline, timeout }
+    }
+
+    /// A context without deadline or limits: for tests, and for work bounded elsewhere.
+    pub fn unbounded() -> Self {
+        Self {
+            tenant: TenantId::default(),
+            cancel: CancelFlag::new(),
+            budget: ByteBudget::unlimited(),
+            clock: base::SystemClock::shared(),
+            deadline: None,
+            timeout: Duration::MAX,
+        }
+    }
+
+    /// The time the query was given in all.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The clock the deadline is read against.
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Fails when the query was canceled or is past its deadline. `stage` names the work for the
+    /// message, for example "expression evaluation". Call it once per series, not per sample.
+    pub fn check(&self, stage: &'static str) -> Result<(), QueryStop> {
+        if self.cancel.is_canceled() {
+            return Err(QueryStop::Canceled(stage));
+        }
+        match self.deadline {
+            Some(deadline) if self.clock.monotonic() > deadline => Err(QueryStop::Timeout(stage)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reserves memory until the guard is dropped.
+    pub fn reserve(&self, bytes: usize) -> Result<Reservation, QueryStop> {
+        Ok(self.budget.reserve(bytes)?)
+    }
+}
+
+impl std::fmt::Debug for QueryContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryContext").field("tenant", &self.tenant).field("timeout", &self.timeout).finish()
+    }
+}
+
+/// Counts the samples a query holds at once, as `--query.max-samples` limits them.
+#[derive(Debug)]
+pub struct SampleLimit {
+    left: AtomicI64,
+}
+
+impl SampleLimit {
+    /// A limit of `max_samples` held at once.
+    pub fn new(max_samples: u64) -> Self {
+        Self { left: AtomicI64::new(i64::try_from(max_samples).unwrap_or(i64::MAX)) }
+    }
+
+    /// Takes `samples`; false when that is more than is left.
+    pub fn take(&self, samples: usize) -> bool {
+        let samples = i64::try_from(samples).unwrap_or(i64::MAX);
+        self.left.fetch_sub(samples, Ordering::Relaxed) >= samples
+    }
+
+    /// Gives `samples` back.
+    pub fn give_back(&self, samples: usize) {
+        self.left.fetch_add(i64::try_from(samples).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,26 @@
+//! The data model every engine, wire format and query language shares. No I/O.
+//!
+//! It must not know storage engines, query languages or protocols. In reading order: [`labels`],
+//! [`matcher`] (with [`regex`]), [`sample`], [`histogram`], [`meta`] (metadata and exemplars),
+//! [`context`] (what a query may use), and [`source`]: the traits in which storage engines and query
+//! languages meet.
+
+pub mod context;
+pub mod histogram;
+pub mod labels;
+pub mod matcher;
+pub mod meta;
+pub mod regex;
+pub mod sample;
+pub mod source;
+
+pub use context::{QueryContext, QueryStop};
+pub use histogram::{CounterResetHint, FloatHistogram, Histogram, Span};
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use matcher::{MatchOp, Matcher};
+pub use meta::{Exemplar, Metadata, MetricType};
+pub use sample::{STALE_NAN_BITS, SampleColumns, TimeRange, is_stale_nan, stale_nan};
+pub use source::{
+    AppendError, Appendable, Appender, LabelRequest, Projection, SampleValue, SelectRequest, SeriesRef, SeriesSet,
+    SeriesSource, SourceError, TenantId,
+};

@@ -1,0 +1,1 @@
+//! PromQL: lexer, parser, planner and vectorised engine. No I/O.

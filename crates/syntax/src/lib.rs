@@ -1,0 +1,1 @@
+//! What query languages share.

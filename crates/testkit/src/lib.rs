@@ -1,0 +1,1 @@
+//! Scripted query tests and other test support.
