@@ -1,1 +1,3 @@
 //! PromQL: lexer, parser, planner and vectorised engine. No I/O.
+
+pub mod engine;

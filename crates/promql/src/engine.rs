@@ -1,0 +1,3 @@
+//! Evaluation of queries.
+
+pub mod value;
