@@ -1,0 +1,123 @@
+//! Side-by-side comparisons with real peers, and the load they are compared under.
+//!
+//! One run starts each program in turn on the same generated data, on loopback, for a bounded time,
+//! and prints both sides' raw figures and their ratios. It knows the programs only from outside:
+//! their flags, their HTTP API, and what the kernel says about their processes. In reading order:
+//! [`shape`] (what the data looks like), [`targets`] (serving it to be scraped), [`program`] (starting
+//! and observing a program), [`http`] (asking it), [`queries`], [`scenario`] (the runs) and [`report`].
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures the machine's real time")]
+
+mod history;
+mod http;
+mod program;
+mod queries;
+mod report;
+mod scenario;
+mod shape;
+mod targets;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::program::Kind;
+
+/// Compares Bartizan with Prometheus and VictoriaMetrics on this machine.
+#[derive(Parser, Debug)]
+#[command(name = "bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Scrape-to-stored CPU, memory, disk, queries and restart under a live load.
+    Live(Live),
+    /// Queries over a day of stored history.
+    History(History),
+    /// Time and memory until an empty server is ready.
+    Start(Common),
+    /// Serves the generated targets only, until the duration is over.
+    Targets(Live),
+}
+
+/// What every run needs to know.
+#[derive(Args, Debug, Clone)]
+struct Common {
+    /// The Bartizan binary.
+    #[arg(long, default_value = "target/release/bartizan")]
+    bartizan: PathBuf,
+    /// Programs to run, in this order.
+    #[arg(long, value_delimiter = ',', default_value = "prometheus,victoria-metrics,bartizan")]
+    programs: Vec<Kind>,
+    /// Where data goes; removed after the run.
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+    /// Also write the report as a file in this directory.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Repetitions of each query; the median is reported.
+    #[arg(long, default_value_t = 7)]
+    repeat: usize,
+}
+
+#[derive(Args, Debug, Clone)]
+struct Live {
+    #[command(flatten)]
+    common: Common,
+    /// Active series in all.
+    #[arg(long, default_value_t = 1_000_000)]
+    series: usize,
+    /// Targets they are spread over.
+    #[arg(long, default_value_t = 1_000)]
+    targets: usize,
+    /// Scrape interval in seconds.
+    #[arg(long, default_value_t = 10)]
+    interval_s: u64,
+    /// Seconds before measuring, for every target to be scraped.
+    #[arg(long, default_value_t = 40)]
+    warmup_s: u64,
+    /// Seconds of measurement.
+    #[arg(long, default_value_t = 300)]
+    duration_s: u64,
+    /// Share of targets whose pods are replaced during each minute, in percent.
+    #[arg(long, default_value_t = 1)]
+    churn_percent: u64,
+    /// Skip the kill and restart.
+    #[arg(long)]
+    no_restart: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+struct History {
+    #[command(flatten)]
+    common: Common,
+    /// Series of history.
+    #[arg(long, default_value_t = 5_000)]
+    series: usize,
+    /// Hours of history.
+    #[arg(long, default_value_t = 24)]
+    hours: u64,
+    /// Seconds between samples.
+    #[arg(long, default_value_t = 60)]
+    interval_s: u64,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Live(options) => scenario::live(&options),
+        Command::History(options) => history::run(&options),
+        Command::Start(options) => scenario::start(&options),
+        Command::Targets(options) => scenario::targets_only(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
