@@ -1,1 +1,3 @@
 //! The metrics storage engine.
+
+pub mod wal;

@@ -1,0 +1,70 @@
+//! Setting damaged segments aside.
+//!
+//! A real Prometheus that finds a damaged record deletes everything after it. So that going back to it
+//! loses nothing, a damaged segment is rewritten without its damage, and the original is kept in a
+//! quarantine directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::WalError;
+use super::batch::RecordBatch;
+use super::compression::Compression;
+use super::frame::append_framed;
+use super::reader::{ReadEvent, SegmentReader};
+use super::segment::sync_dir;
+
+/// Cuts a torn end off a segment.
+pub fn cut_end(path: &Path, len: u64) -> Result<(), WalError> {
+    let file = OpenOptions::new().write(true).open(path).map_err(WalError::io("open", path))?;
+    file.set_len(len).and_then(|()| file.sync_all()).map_err(WalError::io("truncate", path))
+}
+
+/// Rewrites the segment at `path` with the records that can be read and moves the original into
+/// `quarantine`. Returns where it went.
+pub fn rewrite_without_damage(path: &Path, quarantine: &Path) -> Result<PathBuf, WalError> {
+    let repaired = path.with_extension("repair");
+    write_readable_records(path, &repaired)?;
+    std::fs::create_dir_all(quarantine).map_err(WalError::io("create", quarantine))?;
+    let kept = free_name(quarantine, path);
+    std::fs::rename(path, &kept).map_err(WalError::io("move to quarantine", path))?;
+    std::fs::rename(&repaired, path).map_err(WalError::io("rename", &repaired))?;
+    if let Some(dir) = path.parent() {
+        sync_dir(dir)?;
+    }
+    Ok(kept)
+}
+
+fn write_readable_records(from: &Path, to: &Path) -> Result<(), WalError> {
+    let mut reader = SegmentReader::open(from)?;
+    let mut file = File::create(to).map_err(WalError::io("create", to))?;
+    let mut batch = RecordBatch::new(Compression::Snappy);
+    let (mut framed, mut offset) = (Vec::new(), 0);
+    loop {
+        match reader.next()? {
+            ReadEvent::End => break,
+            ReadEvent::Damage(_) => continue,
+            ReadEvent::Record(record) => batch.push(|out| out.extend_from_slice(record))?,
+        }
+        framed.clear();
+        for (how, record) in batch.records() {
+            (offset, _) = append_framed(&mut framed, offset, how, record);
+        }
+        batch.clear();
+        file.write_all(&framed).map_err(WalError::io("write", to))?;
+    }
+    file.sync_all().map_err(WalError::io("sync", to))
+}
+
+fn free_name(quarantine: &Path, path: &Path) -> PathBuf {
+    let parent = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut candidate = quarantine.join(format!("{parent}-{name}"));
+    let mut attempt = 1;
+    while candidate.exists() {
+        candidate = quarantine.join(format!("{parent}-{name}.{attempt}"));
+        attempt += 1;
+    }
+    candidate
+}
