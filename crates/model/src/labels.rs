@@ -117,7 +117,8 @@ fn push_str(out: &mut Vec<u8>, s: &str) {
     match u8::try_from(s.len()) {
         Ok(short) if short < 255 => out.push(short),
         _ => {
-            let len = u32::try_from(s.len()).expect("a label is shorter than 4 GiB: bodies are capped far below");
+            let len =
+                u32::try_from(s.len()).expect("a label is shorter than 4 GiB: bodies are capped far below");
             out.push(255);
             out.extend_from_slice(&len.to_le_bytes());
         }

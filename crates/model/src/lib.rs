@@ -7,9 +7,11 @@
 
 pub mod context;
 pub mod histogram;
+pub mod kahan;
 pub mod labels;
 pub mod matcher;
 pub mod meta;
+pub mod number;
 pub mod regex;
 pub mod sample;
 pub mod source;
@@ -21,6 +23,6 @@ pub use matcher::{MatchOp, Matcher};
 pub use meta::{Exemplar, Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, SampleColumns, TimeRange, is_stale_nan, stale_nan};
 pub use source::{
-    AppendError, Appendable, Appender, LabelRequest, Projection, SampleValue, SelectRequest, SeriesRef, SeriesSet,
-    SeriesSource, SourceError, TenantId,
+    AppendError, Appendable, Appender, LabelRequest, Projection, SampleValue, SelectRequest, SeriesRef,
+    SeriesSet, SeriesSource, SourceError, TenantId,
 };
