@@ -1,0 +1,4 @@
+//! Blocks: immutable directories of series over a range of time, in Prometheus's format.
+
+pub mod meta;
+pub mod tombstones;
