@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn spread() {
         let two_buckets = custom(&[1.0, 3.0], &[0.0, 4.0, 0.0]);
-        let statistic = HistogramStatistic::Stdvar.of(&FloatHistogram { sum: 8.0, ..two_buckets });
+        let statistic = HistogramStatistic::Stdvar.of(&FloatHistogram { sum: 8.0, ..two_buckets.clone() });
         assert_eq!(statistic, 0.0);
         let symmetric = FloatHistogram { sum: 0.0, ..exponential(0.0, &[1.0], &[1.0]) };
         assert!((HistogramStatistic::Stddev.of(&symmetric) - 2.0_f64.sqrt()).abs() < 1e-12);
