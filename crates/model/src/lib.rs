@@ -2,10 +2,14 @@
 //!
 //! It must not know storage engines, query languages or protocols. In reading order: [`labels`],
 //! [`matcher`] (with [`regex`]), [`sample`], [`histogram`], [`meta`] (metadata and exemplars),
-//! [`context`] (what a query may use), and [`source`]: the traits in which storage engines and query
+//! [`context`] (what a query may use), [`number`], [`duration`] and [`kahan`] (text forms and summation
+//! that must agree with the field to the last bit), and [`source`]: the traits in which storage engines and query
 //! languages meet.
 
+#[cfg(test)]
+mod conformance;
 pub mod context;
+pub mod duration;
 pub mod histogram;
 pub mod kahan;
 pub mod labels;

@@ -4,6 +4,12 @@
 
 use std::fmt;
 
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use parse::{ParseFloatError, parse_float};
+
 /// The form in which a float is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FloatFormat {
