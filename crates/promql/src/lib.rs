@@ -2,6 +2,12 @@
 
 pub mod annotations;
 pub mod ast;
+pub mod check;
+pub mod durations;
 pub mod engine;
 pub mod function_table;
 pub mod functions;
+mod lexer;
+pub mod parser;
+pub mod printer;
+mod token;

@@ -1,0 +1,2 @@
+mod accepted;
+mod rejected;
