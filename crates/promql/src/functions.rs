@@ -3,10 +3,11 @@
 //!
 //! In reading order: [`range`] (functions over range vectors, dispatched once per query, with their
 //! kernels in [`columns`], [`rate`], [`rate_histogram`], [`extended`], [`over_time`],
-//! [`over_time_histogram`], [`histogram_sum`], [`regression`] and [`changes`]), [`math`] and [`date`] (functions of single
+//! [`over_time_histogram`], [`regression`] and [`changes`]), [`math`] and [`date`] (functions of single
 //! values), [`quantile`] (of numbers and of classic buckets), [`native`] (statistics of native
-//! histograms), [`arith`] (binary operators on two values), [`aggregate`] (accumulators of groups) and
-//! [`select`] (`topk` and relatives).
+//! histograms) and [`statistics`] (histograms reduced to count and sum), [`histogram_sum`], [`arith`]
+//! (binary operators on two values), [`aggregate`] (accumulators of groups) and [`select`] (`topk` and
+//! relatives).
 
 pub mod aggregate;
 pub mod arith;
@@ -25,3 +26,4 @@ mod rate;
 mod rate_histogram;
 mod regression;
 pub mod select;
+pub mod statistics;

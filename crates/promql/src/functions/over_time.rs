@@ -108,10 +108,11 @@ pub(super) fn sum_or_avg(
 
 fn sum_lanes(windows: &[(usize, &[f64]); LANES]) -> [KahanSum; LANES] {
     let common = windows.iter().map(|(_, values)| values.len()).min().unwrap_or(0);
+    let heads = windows.map(|(_, values)| &values[..common]);
     let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
     for i in 0..common {
         for lane in 0..LANES {
-            (sums[lane], lost[lane]) = kahan_step(windows[lane].1[i], sums[lane], lost[lane]);
+            (sums[lane], lost[lane]) = kahan_step(heads[lane][i], sums[lane], lost[lane]);
         }
     }
     std::array::from_fn(|lane| {
