@@ -66,7 +66,11 @@ pub fn subtract(range: TimeRange, deleted: &[TimeRange]) -> impl Iterator<Item =
             if hole.start_ms > from.end_ms {
                 return rest.take();
             }
-            rest = hole.end_ms.checked_add(1).map(|start| TimeRange::new(start, from.end_ms)).filter(|r| !r.is_empty());
+            rest = hole
+                .end_ms
+                .checked_add(1)
+                .map(|start| TimeRange::new(start, from.end_ms))
+                .filter(|r| !r.is_empty());
             if hole.start_ms > from.start_ms {
                 return Some(TimeRange::new(from.start_ms, hole.start_ms - 1));
             }
@@ -122,7 +126,8 @@ impl Tombstones {
 
     /// Decodes the content of the file.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let body_len = bytes.len().checked_sub(CRC_BYTES).filter(|&n| n > CRC_BYTES).ok_or("file is too short")?;
+        let body_len =
+            bytes.len().checked_sub(CRC_BYTES).filter(|&n| n > CRC_BYTES).ok_or("file is too short")?;
         let (body, crc) = bytes.split_at(body_len);
         if body[..4] != MAGIC.to_be_bytes() {
             return Err("invalid magic number".to_owned());
@@ -138,7 +143,8 @@ impl Tombstones {
         let mut found = Self::default();
         while !decoder.is_empty() {
             let mut next = || Ok((decoder.uvarint()?, decoder.varint()?, decoder.varint()?));
-            let (series, start_ms, end_ms) = next().map_err(|e: crate::wal::record::RecordError| e.to_string())?;
+            let (series, start_ms, end_ms) =
+                next().map_err(|e: crate::wal::record::RecordError| e.to_string())?;
             if start_ms > end_ms {
                 return Err(format!("interval of series {series} ends before it begins"));
             }

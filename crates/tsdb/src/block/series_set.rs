@@ -1,0 +1,213 @@
+//! Blocks as a [`SeriesSource`].
+
+use std::sync::Arc;
+
+use model::{
+    Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, SampleColumns, SelectRequest,
+    SeriesSet, SeriesSource, SourceError, TimeRange,
+};
+
+use super::index_reader::ChunkMeta;
+use super::reader::{Block, Inner};
+use super::select::{label_names, label_values, select_series};
+use super::tombstones::{Tombstones, covers};
+use crate::error::TsdbError;
+
+/// Every how many series a select looks whether it may go on.
+const CHECK_STEP: usize = 1024;
+const STAGE: &str = "querying storage";
+
+impl SeriesSource for Block {
+    fn select(&self, request: &SelectRequest, ctx: &QueryContext) -> Result<Box<dyn SeriesSet>, SourceError> {
+        Ok(Box::new(BlockSeriesSet::select(self, request, ctx)?))
+    }
+
+    fn label_names(&self, request: &LabelRequest, ctx: &QueryContext) -> Result<Vec<String>, SourceError> {
+        ctx.check(STAGE)?;
+        let mut names = label_names(&self.0.index, &request.matchers)?;
+        if request.limit > 0 {
+            names.truncate(request.limit);
+        }
+        Ok(names)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        request: &LabelRequest,
+        ctx: &QueryContext,
+    ) -> Result<Vec<String>, SourceError> {
+        ctx.check(STAGE)?;
+        Ok(label_values(&self.0.index, name, &request.matchers, request.limit)?)
+    }
+
+    /// Blocks hold no exemplars.
+    fn exemplars(
+        &self,
+        _range: TimeRange,
+        _matcher_sets: &[Vec<Matcher>],
+        _ctx: &QueryContext,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Series of one block. Only references are kept; labels and chunks are read from the mapped files.
+#[derive(Debug)]
+pub struct BlockSeriesSet {
+    block: Arc<Inner>,
+    tombstones: Arc<Tombstones>,
+    ids: Vec<u32>,
+    projection: Names,
+}
+
+/// A [`Projection`] on the symbols of one block.
+#[derive(Debug)]
+enum Names {
+    All,
+    Only(Vec<u32>),
+    Without(Vec<u32>),
+}
+
+impl BlockSeriesSet {
+    fn select(block: &Block, request: &SelectRequest, ctx: &QueryContext) -> Result<Self, TsdbError> {
+        ctx.check(STAGE)?;
+        let index = &block.0.index;
+        let symbols = |names: &[String]| {
+            let found = names.iter().map(|name| index.find_symbol(name));
+            found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+        };
+        let projection = match &request.projection {
+            Projection::All => Names::All,
+            Projection::Only(names) => Names::Only(symbols(names)?),
+            Projection::Without(names) => Names::Without(symbols(names)?),
+        };
+        let tombstones = block.tombstones();
+        let candidates = select_series(index, &request.matchers)?;
+        let limit = if request.limit == 0 { usize::MAX } else { request.limit };
+        let mut ids = Vec::with_capacity(candidates.len().min(limit));
+        for (i, id) in candidates.into_iter().enumerate() {
+            if i % CHECK_STEP == 0 {
+                ctx.check(STAGE)?;
+            }
+            if has_samples(block, &tombstones, id, request.range)? {
+                ids.push(id);
+                if ids.len() == limit {
+                    break;
+                }
+            }
+        }
+        Ok(Self { block: block.0.clone(), tombstones, ids, projection })
+    }
+
+    fn chunks(
+        &self,
+        id: u32,
+        mut visit: impl FnMut(ChunkMeta) -> Result<bool, TsdbError>,
+    ) -> Result<(), TsdbError> {
+        let bad = |error| self.block.index.bad_series(id, error);
+        for chunk in self.block.index.series(id)?.chunks().map_err(bad)? {
+            if !visit(chunk.map_err(bad)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn decode_error(&self, id: u32, error: chunkenc::ChunkError) -> TsdbError {
+        TsdbError::corrupt(&self.block.dir, format!("chunk of series {id}: {error}"))
+    }
+}
+
+/// Whether a series has a chunk that may hold samples in the range.
+fn has_samples(block: &Block, tombstones: &Tombstones, id: u32, range: TimeRange) -> Result<bool, TsdbError> {
+    let bad = |error| block.0.index.bad_series(id, error);
+    let deleted = tombstones.get(u64::from(id));
+    for chunk in block.0.index.series(id)?.chunks().map_err(bad)? {
+        let chunk = chunk.map_err(bad)?;
+        let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
+        if span.start_ms > range.end_ms {
+            break;
+        }
+        if span.overlaps(&range) && !covers(deleted, span) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl SeriesSet for BlockSeriesSet {
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        let labels = match &self.projection {
+            Names::All => self.block.labels_where(self.ids[i], |_| true),
+            Names::Only(names) => self.block.labels_where(self.ids[i], |name| names.contains(&name)),
+            Names::Without(names) => self.block.labels_where(self.ids[i], |name| !names.contains(&name)),
+        };
+        // The series and the symbol table were verified when the set was made, so this cannot fail
+        // unless the file changed under us; reading the samples then fails, and says so.
+        labels.unwrap_or_default()
+    }
+
+    fn read(
+        &self,
+        i: usize,
+        range: TimeRange,
+        out: &mut SampleColumns,
+        ctx: &QueryContext,
+    ) -> Result<(), SourceError> {
+        ctx.check(STAGE)?;
+        let id = self.ids[i];
+        self.chunks(id, |chunk| {
+            let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
+            if span.start_ms > range.end_ms {
+                return Ok(false);
+            }
+            if span.overlaps(&range) {
+                let (encoding, bytes) = self.block.chunks.chunk(chunk.reference)?;
+                for kept in
+                    Inner::kept_ranges(&self.tombstones, id, range).filter(|kept| kept.overlaps(&span))
+                {
+                    let decoded = chunkenc::decode_into(bytes, encoding, kept, usize::MAX, out);
+                    decoded.map_err(|error| self.decode_error(id, error))?;
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(())
+    }
+
+    fn read_last(
+        &self,
+        i: usize,
+        range: TimeRange,
+        out: &mut SampleColumns,
+        ctx: &QueryContext,
+    ) -> Result<(), SourceError> {
+        ctx.check(STAGE)?;
+        let id = self.ids[i];
+        let mut candidates = Vec::new();
+        self.chunks(id, |chunk| {
+            let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
+            if span.overlaps(&range) {
+                candidates.push(chunk);
+            }
+            Ok(span.start_ms <= range.end_ms)
+        })?;
+        let kept: Vec<TimeRange> = Inner::kept_ranges(&self.tombstones, id, range).collect();
+        for chunk in candidates.into_iter().rev() {
+            let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
+            let (encoding, bytes) = self.block.chunks.chunk(chunk.reference)?;
+            for &kept in kept.iter().rev().filter(|kept| kept.overlaps(&span)) {
+                let found = chunkenc::decode_last(bytes, encoding, kept, usize::MAX, out);
+                if found.map_err(|error| self.decode_error(id, error))? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
