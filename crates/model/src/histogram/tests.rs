@@ -65,7 +65,7 @@ fn display_lists_populated_buckets_in_ascending_order() {
                     [-1e-128,1e-128]:2, (0.5,1]:1, (1,2]:3, (2,4]:1, (4,8]:2, (8,16]:1, (16,32]:1, (32,64]:1}";
     let mut histogram = integer();
     histogram.negative_spans = vec![span(2, 1), span(2, 2)];
-    assert_eq!(histogram.to_string(), expected.replace("[-4,-2):1", "[-4,-2):1"));
+    assert_eq!(histogram.to_string(), expected);
     assert_eq!(histogram.to_float().to_string(), expected);
     let custom = custom(&[5.0, 7.5], &[span(0, 1), span(1, 1)], &[2.0, 1e6]);
     assert_eq!(custom.to_string(), "{count:1.000002e+06, sum:1, [-Inf,5]:2, (7.5,+Inf]:1e+06}");
@@ -97,7 +97,8 @@ fn validation_names_what_is_wrong() {
     };
     assert_eq!(changed(|_| {}), Ok(()));
     assert_eq!(changed(|h| (h.count, h.sum) = (19, f64::NAN)), Ok(()));
-    let cases: [(fn(&mut Histogram), &str); 7] = [
+    type Case = (fn(&mut Histogram), &'static str);
+    let cases: [Case; 7] = [
         (
             |h| (h.count, h.sum) = (17, f64::NAN),
             "18 observations found in buckets, but the Count field is 17: histogram's observation count should \
