@@ -1,0 +1,307 @@
+//! Binary operators between vectors, apart from set operators.
+//!
+//! Almost always every matching group has at most one series on the "one" side, and the labels of all
+//! results differ. Then a result is a function of two series, and streams ([`Join`]). Otherwise who
+//! matches whom depends on who is present at a step; that is worked out step by step over held series
+//! ([`super::match_steps`]).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels};
+
+use super::env::{Env, Scratch};
+use super::error::EvalResult;
+use super::grouping::group_both;
+use super::match_steps::match_steps;
+use super::matching::{ResultLabels, changes_metric};
+use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, all_labels, count_samples};
+use super::plan::Matching;
+use super::value::{ABSENT, StepValue, StepVector, is_absent};
+use crate::annotations::Annotations;
+use crate::ast::{BinaryOp, Cardinality};
+use crate::functions::arith::{self, Outcome};
+
+/// An operator between vectors, with what concerns all its elements.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub op: BinaryOp,
+    pub return_bool: bool,
+    /// Where it starts in the query.
+    pub start: usize,
+}
+
+impl Operation {
+    /// Applies the operator to two elements.
+    pub fn combine(&self, lhs: StepValue<'_>, rhs: StepValue<'_>, annotations: &mut Annotations) -> Outcome {
+        arith::combine(self.op, lhs, rhs, self.start, annotations)
+    }
+}
+
+/// What the result of two elements is.
+pub(crate) enum Settled {
+    Float(f64),
+    Histogram(Arc<FloatHistogram>),
+    /// The element that a comparison lets through.
+    Element,
+    /// None.
+    Nothing,
+}
+
+/// The result that follows from `outcome`, with or without `bool`.
+pub(crate) fn settle(outcome: Outcome, return_bool: bool) -> Settled {
+    match outcome {
+        Outcome::Float(value) => Settled::Float(value),
+        Outcome::Histogram(histogram) => Settled::Histogram(histogram),
+        Outcome::Holds(holds) if return_bool => Settled::Float(f64::from(u8::from(holds))),
+        Outcome::Holds(true) => Settled::Element,
+        Outcome::Holds(false) | Outcome::Nothing => Settled::Nothing,
+    }
+}
+
+/// Opens an operator between two vectors.
+pub(crate) fn open_binary(
+    env: &Arc<Env>,
+    operation: Operation,
+    lhs: SharedOperator,
+    rhs: SharedOperator,
+    matching: &Matching,
+    steps: usize,
+) -> EvalResult<SharedOperator> {
+    let swapped = matching.cardinality == Cardinality::OneToMany;
+    let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+    let (of_many, of_one, groups) = group_both(&*many, &*one, matching);
+    if !matching.fills()
+        && let Some(pairs) = pair_series(matching, &of_many, &of_one, groups)
+    {
+        let labels = ResultLabels::new(env, operation.op, operation.return_bool, matching);
+        let join =
+            Join::new(env, operation.clone(), many.clone(), one.clone(), swapped, pairs, labels, steps)?;
+        if let Some(join) = join {
+            return Ok(Arc::new(join));
+        }
+    }
+    let before = env.samples.current();
+    let many = hold_with_groups(env, &*many, &of_many, steps)?;
+    let one = hold_with_groups(env, &*one, &of_one, steps)?;
+    let result = match_steps(env, &operation, matching, many, one, groups, steps)?;
+    env.samples.settle(before, count_samples(&result))?;
+    Ok(Materialized::new(env, result)?.shared())
+}
+
+/// A held series and its matching group.
+pub(crate) struct Grouped {
+    pub series: HeldSeries,
+    pub group: usize,
+}
+
+fn hold_with_groups(
+    env: &Env,
+    operator: &dyn Operator,
+    groups: &[u32],
+    steps: usize,
+) -> EvalResult<Vec<Grouped>> {
+    let mut held = Vec::new();
+    super::operator::drive(operator, env, steps, |first, rows| {
+        for (offset, row) in rows.iter_mut().enumerate() {
+            if !row.is_all_absent() {
+                let i = first + offset;
+                let series = HeldSeries::new(operator.labels(i), std::mem::take(row));
+                held.push(Grouped { series, group: groups[i] as usize });
+            }
+        }
+        Ok(())
+    })?;
+    Ok(held)
+}
+
+/// The partner of each series of the "many" side that has one; `None` when a group has several series
+/// on the "one" side, or on either side of one-to-one.
+fn pair_series(
+    matching: &Matching,
+    of_many: &[u32],
+    of_one: &[u32],
+    groups: usize,
+) -> Option<Vec<(u32, u32)>> {
+    const NONE: u32 = u32::MAX;
+    let mut partner = vec![NONE; groups];
+    for (series, &group) in of_one.iter().enumerate() {
+        if std::mem::replace(&mut partner[group as usize], series as u32) != NONE {
+            return None;
+        }
+    }
+    let mut pairs = Vec::with_capacity(of_many.len().min(groups));
+    let mut is_taken = vec![false; groups];
+    for (series, &group) in of_many.iter().enumerate() {
+        let taken = std::mem::replace(&mut is_taken[group as usize], true);
+        if taken && matching.cardinality == Cardinality::OneToOne {
+            return None;
+        }
+        if partner[group as usize] != NONE {
+            pairs.push((series as u32, partner[group as usize]));
+        }
+    }
+    Some(pairs)
+}
+
+/// Results that are each a function of one series on either side.
+struct Join {
+    operation: Operation,
+    many: SharedOperator,
+    one: OneSide,
+    /// Whether the "many" side is the right one.
+    swapped: bool,
+    /// The series of either side.
+    pairs: Vec<(u32, u32)>,
+    labels: Vec<Labels>,
+    steps: usize,
+}
+
+/// The side of which each series may have many partners.
+enum OneSide {
+    /// Each has one: evaluate it with its partner.
+    Streamed(SharedOperator),
+    /// Held, so that it is evaluated once and not for each partner.
+    Held(Vec<StepVector>),
+}
+
+impl Join {
+    /// `None` when labels of results are not unique.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one value, made in one place")]
+    fn new(
+        env: &Arc<Env>,
+        operation: Operation,
+        many: SharedOperator,
+        one: SharedOperator,
+        swapped: bool,
+        pairs: Vec<(u32, u32)>,
+        labels: ResultLabels<'_>,
+        steps: usize,
+    ) -> EvalResult<Option<Self>> {
+        let one_labels = all_labels(&*one);
+        let of_pair = |&(m, o): &(u32, u32)| labels.of(&many.labels(m as usize), &one_labels[o as usize]);
+        let labels: Vec<Labels> = if pairs.len() < 4096 {
+            pairs.iter().map(of_pair).collect()
+        } else {
+            use rayon::prelude::*;
+            pairs.par_iter().map(of_pair).collect()
+        };
+        let mut seen = HashSet::with_capacity(labels.len());
+        if !labels.iter().all(|labels| seen.insert(labels)) {
+            return Ok(None);
+        }
+        let matched_once = pairs.len() <= one.len() && {
+            let mut is_matched = vec![false; one.len()];
+            pairs.iter().all(|&(_, o)| !std::mem::replace(&mut is_matched[o as usize], true))
+        };
+        let one =
+            if matched_once { OneSide::Streamed(one) } else { OneSide::Held(hold_rows(&*one, env, steps)?) };
+        Ok(Some(Self { operation, many, one, swapped, pairs, labels, steps }))
+    }
+
+    fn combine(&self, many: &mut StepVector, one: &StepVector, annotations: &mut Annotations) {
+        let is_trim = matches!(self.operation.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+        if many.has_histograms() || one.has_histograms() || is_trim {
+            return self.combine_steps(many, one, annotations);
+        }
+        let op = self.operation.op;
+        if op.is_comparison() {
+            return self.compare(&mut many.values, &one.values);
+        }
+        // The operator is matched outside of the loops, so that each is plain arithmetic.
+        match op {
+            BinaryOp::Add => self.each(many, one, |a, b| a + b),
+            BinaryOp::Sub => self.each(many, one, |a, b| a - b),
+            BinaryOp::Mul => self.each(many, one, |a, b| a * b),
+            BinaryOp::Div => self.each(many, one, |a, b| a / b),
+            op => self.each(many, one, |a, b| arith::floats(op, a, b)),
+        }
+    }
+
+    fn each(&self, many: &mut StepVector, one: &StepVector, function: impl Fn(f64, f64) -> f64) {
+        for (value, &partner) in many.values.iter_mut().zip(&one.values) {
+            if is_absent(*value) || is_absent(partner) {
+                *value = ABSENT;
+            } else {
+                *value = if self.swapped { function(partner, *value) } else { function(*value, partner) };
+            }
+        }
+    }
+
+    fn compare(&self, many: &mut [f64], one: &[f64]) {
+        for (value, &partner) in many.iter_mut().zip(one) {
+            if is_absent(*value) || is_absent(partner) {
+                *value = ABSENT;
+                continue;
+            }
+            let (lhs, rhs) = if self.swapped { (partner, *value) } else { (*value, partner) };
+            let holds = arith::compare(self.operation.op, lhs, rhs);
+            *value = match (self.operation.return_bool, holds) {
+                (true, holds) => f64::from(u8::from(holds)),
+                (false, true) => lhs,
+                (false, false) => ABSENT,
+            };
+        }
+    }
+
+    fn combine_steps(&self, many: &mut StepVector, one: &StepVector, annotations: &mut Annotations) {
+        for step in 0..self.steps {
+            let (Some(value), Some(partner)) = (many.get(step), one.get(step)) else {
+                many.clear_step(step);
+                continue;
+            };
+            let (lhs, rhs) = if self.swapped { (partner, value) } else { (value, partner) };
+            let outcome = self.operation.combine(lhs, rhs, annotations);
+            match settle(outcome, self.operation.return_bool) {
+                Settled::Float(value) => many.set_float(step, value),
+                Settled::Histogram(histogram) => many.set_histogram(step, histogram),
+                Settled::Element if self.swapped => many.copy_step(step, one, step),
+                Settled::Element => {}
+                Settled::Nothing => many.clear_step(step),
+            }
+        }
+    }
+}
+
+fn hold_rows(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<Vec<StepVector>> {
+    let mut held = Vec::with_capacity(operator.len());
+    super::operator::drive(operator, env, steps, |_, rows| {
+        held.extend(rows.iter_mut().map(std::mem::take));
+        Ok(())
+    })?;
+    Ok(held)
+}
+
+impl Operator for Join {
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        self.labels[i].clone()
+    }
+
+    fn drop_name(&self, _i: usize) -> bool {
+        self.operation.return_bool
+    }
+
+    fn is_unique_without_metadata(&self) -> bool {
+        // Results are known to differ as they are, so also without metadata where that is removed.
+        changes_metric(self.operation.op)
+    }
+
+    fn evaluate(&self, i: usize, scratch: &mut Scratch, out: &mut StepVector) -> EvalResult<()> {
+        let (many, one) = self.pairs[i];
+        self.many.evaluate(many as usize, scratch, out)?;
+        match &self.one {
+            OneSide::Held(rows) => self.combine(out, &rows[one as usize], &mut scratch.annotations),
+            OneSide::Streamed(operator) => {
+                let mut partner = scratch.vector(self.steps);
+                operator.evaluate(one as usize, scratch, &mut partner)?;
+                self.combine(out, &partner, &mut scratch.annotations);
+                scratch.put_vector(partner);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! Dividing series into groups by some of their labels. Done once per query.
+
+use std::collections::HashMap;
+
+use model::{Labels, METRIC_NAME};
+use rayon::prelude::*;
+
+use super::operator::Operator;
+use super::plan::Grouping;
+
+/// Which group each series belongs to. Groups are numbered by their first series.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Groups {
+    /// The group of each series.
+    pub of_series: Vec<u32>,
+    /// The first series of each group.
+    pub first_series: Vec<usize>,
+}
+
+/// Writes the part of a label set by which series are grouped.
+pub(crate) trait GroupKey: Sync {
+    /// Appends a key: equal for series of one group, different for different groups.
+    fn append(&self, labels: &Labels, key: &mut Vec<u8>);
+}
+
+impl GroupKey for Grouping {
+    fn append(&self, labels: &Labels, key: &mut Vec<u8>) {
+        if self.without {
+            append_without(labels, &self.labels, true, key);
+        } else {
+            append_with(labels, &self.labels, key);
+        }
+    }
+}
+
+/// Appends the labels with a name in `names`, which are sorted.
+pub(crate) fn append_with(labels: &Labels, names: &[String], key: &mut Vec<u8>) {
+    let mut wanted = names.iter().peekable();
+    for (name, value) in labels {
+        while wanted.next_if(|w| w.as_str() < name).is_some() {}
+        match wanted.peek() {
+            None => break,
+            Some(w) if w.as_str() == name => append_pair(name, value, key),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Appends the labels with a name that is not in `names`, which are sorted; nor the metric name if
+/// `drop_name`.
+pub(crate) fn append_without(labels: &Labels, names: &[String], drop_name: bool, key: &mut Vec<u8>) {
+    let mut unwanted = names.iter().peekable();
+    for (name, value) in labels {
+        while unwanted.next_if(|u| u.as_str() < name).is_some() {}
+        let is_unwanted = unwanted.peek().is_some_and(|u| u.as_str() == name);
+        if !is_unwanted && !(drop_name && name == METRIC_NAME) {
+            append_pair(name, value, key);
+        }
+    }
+}
+
+fn append_pair(name: &str, value: &str, key: &mut Vec<u8>) {
+    for text in [name, value] {
+        key.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        key.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Grouping {
+    /// Whether all series form one group.
+    pub fn is_single(&self) -> bool {
+        !self.without && self.labels.is_empty()
+    }
+
+    /// The labels of the group of a series.
+    pub fn labels_of(&self, labels: &Labels) -> Labels {
+        if self.without {
+            let kept = |name: &str| {
+                name != METRIC_NAME && self.labels.binary_search_by(|l| l.as_str().cmp(name)).is_err()
+            };
+            Labels::from_sorted(labels.iter().filter(|(name, _)| kept(name)))
+        } else {
+            labels.keep(&self.labels)
+        }
+    }
+}
+
+/// Series handled by one task when keys are computed in parallel.
+const CHUNK: usize = 8192;
+
+/// Groups the series of `operator` by `key`.
+pub(crate) fn group_series(operator: &dyn Operator, key: &impl GroupKey) -> Groups {
+    let mut numbering = Numbering::default();
+    let of_series = numbering.number(operator, key);
+    Groups { of_series, first_series: numbering.first_series }
+}
+
+/// Groups the series of two operators by one `key`: the group of each series on either side, and the
+/// number of groups.
+pub(crate) fn group_both(
+    lhs: &dyn Operator,
+    rhs: &dyn Operator,
+    key: &impl GroupKey,
+) -> (Vec<u32>, Vec<u32>, usize) {
+    let mut numbering = Numbering::default();
+    let of_lhs = numbering.number(lhs, key);
+    let of_rhs = numbering.number(rhs, key);
+    (of_lhs, of_rhs, numbering.first_series.len())
+}
+
+/// Numbers groups in the order of their first series.
+#[derive(Default)]
+struct Numbering {
+    known: HashMap<Box<[u8]>, u32>,
+    first_series: Vec<usize>,
+}
+
+impl Numbering {
+    fn number(&mut self, operator: &dyn Operator, key: &impl GroupKey) -> Vec<u32> {
+        let series = operator.len();
+        let chunk_range = |chunk: usize| chunk * CHUNK..((chunk + 1) * CHUNK).min(series);
+        let chunks: Vec<LocalGroups> = if series <= CHUNK {
+            vec![LocalGroups::new(operator, key, 0..series)]
+        } else {
+            let chunks = (0..series.div_ceil(CHUNK)).into_par_iter();
+            chunks.map(|chunk| LocalGroups::new(operator, key, chunk_range(chunk))).collect()
+        };
+        let mut of_series = Vec::with_capacity(series);
+        for chunk in chunks {
+            let global: Vec<u32> =
+                chunk.keys.into_iter().map(|(key, first)| self.group(key, first)).collect();
+            of_series.extend(chunk.of_series.iter().map(|&local| global[local as usize]));
+        }
+        of_series
+    }
+
+    fn group(&mut self, key: Box<[u8]>, first: usize) -> u32 {
+        let next = self.first_series.len() as u32;
+        let group = *self.known.entry(key).or_insert(next);
+        if group == next {
+            self.first_series.push(first);
+        }
+        group
+    }
+}
+
+/// The groups of a run of series, numbered for themselves.
+struct LocalGroups {
+    of_series: Vec<u32>,
+    /// The key and the first series of each group.
+    keys: Vec<(Box<[u8]>, usize)>,
+}
+
+impl LocalGroups {
+    fn new(operator: &dyn Operator, key: &impl GroupKey, range: std::ops::Range<usize>) -> Self {
+        let mut groups = Self { of_series: Vec::with_capacity(range.len()), keys: Vec::new() };
+        let mut known: HashMap<Box<[u8]>, u32> = HashMap::new();
+        let mut buffer = Vec::with_capacity(256);
+        // Neighbours in the storage's order often share a group.
+        let mut last: Option<u32> = None;
+        for i in range {
+            buffer.clear();
+            key.append(&operator.labels(i), &mut buffer);
+            let of_last = last.filter(|&group| *groups.keys[group as usize].0 == buffer[..]);
+            let group = of_last.or_else(|| known.get(&buffer[..]).copied()).unwrap_or_else(|| {
+                let group = groups.keys.len() as u32;
+                groups.keys.push((buffer.clone().into(), i));
+                known.insert(buffer.clone().into(), group);
+                group
+            });
+            last = Some(group);
+            groups.of_series.push(group);
+        }
+        groups
+    }
+}

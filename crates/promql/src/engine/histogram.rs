@@ -1,0 +1,279 @@
+//! Functions that read a distribution out of native histograms, or out of the series of a classic one.
+
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, LabelsBuilder};
+
+use super::env::{Env, Scratch};
+use super::error::{EvalResult, QueryError};
+use super::grouping::{GroupKey, append_without, group_series};
+use super::names::LabelEffect;
+use super::operator::{Collision, Operator, SharedOperator, effective, resolve_collisions};
+use super::value::{StepGrid, StepValue, StepVector};
+use crate::annotations::{Annotation, Annotations};
+use crate::functions::native::{native_fraction, native_quantile};
+use crate::functions::quantile::{ClassicBucket, classic_fraction, classic_quantile};
+
+/// The label that holds the bound of a classic bucket.
+const BUCKET_LABEL: &str = "le";
+
+/// What is read out of a distribution. Scalars have one value per step.
+pub(crate) enum Reading {
+    /// `histogram_quantile`.
+    Quantile(Arc<[f64]>),
+    /// `histogram_quantiles`: one series per quantile, told apart by a label.
+    Quantiles {
+        /// The label.
+        label: String,
+        /// The quantiles.
+        quantiles: Vec<Arc<[f64]>>,
+    },
+    /// `histogram_fraction` between two bounds.
+    Fraction(Arc<[f64]>, Arc<[f64]>),
+}
+
+/// The series of one distribution: equal labels but for the bucket's bound.
+#[derive(Debug)]
+struct Family {
+    /// Without the bound.
+    labels: Labels,
+    /// By ascending bound.
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    series: usize,
+    /// The label with the bound; empty for a series that has none, and may be a native histogram.
+    bound_label: String,
+    /// The bound, if the label is a number.
+    bound: Option<f64>,
+}
+
+/// One output series: a family, and for several quantiles the text of one.
+#[derive(Debug)]
+struct Output {
+    family: usize,
+    quantile: Option<String>,
+}
+
+/// Reads quantiles or fractions out of histograms.
+pub(crate) struct HistogramReading {
+    env: Arc<Env>,
+    input: SharedOperator,
+    families: Vec<Family>,
+    outputs: Vec<Output>,
+    reading: Reading,
+    /// Where the vector argument starts in the query.
+    vector_start: usize,
+    grid: StepGrid,
+    is_unique: bool,
+}
+
+struct FamilyKey {
+    bound: [String; 1],
+}
+
+impl GroupKey for FamilyKey {
+    fn append(&self, labels: &Labels, key: &mut Vec<u8>) {
+        append_without(labels, &self.bound, false, key);
+    }
+}
+
+impl HistogramReading {
+    /// Prepares `reading` of the histograms in `input`.
+    pub fn open(
+        env: &Arc<Env>,
+        input: SharedOperator,
+        reading: Reading,
+        vector_start: usize,
+        grid: StepGrid,
+    ) -> EvalResult<SharedOperator> {
+        let families = families_of(&*input);
+        let outputs = outputs_of(families.len(), &reading);
+        let is_unique = input.is_unique_without_metadata();
+        let opened =
+            Self { env: env.clone(), input, families, outputs, reading, vector_start, grid, is_unique: true };
+        if is_unique || env.settings.delayed_name_removal {
+            return Ok(Arc::new(opened));
+        }
+        resolve_collisions(Arc::new(opened), env, grid.len, Collision::MergeSteps)
+    }
+
+    /// The value of one distribution at a step.
+    fn read_native(
+        &self,
+        histogram: &FloatHistogram,
+        q: f64,
+        step: usize,
+        name: &str,
+        notes: &mut Annotations,
+    ) -> f64 {
+        let (value, note) = match &self.reading {
+            Reading::Fraction(lower, upper) => native_fraction(lower[step], upper[step], histogram),
+            _ => native_quantile(q, histogram),
+        };
+        if let Some(note) = note {
+            notes.add(note.annotation(name), self.vector_start);
+        }
+        value
+    }
+
+    fn read_classic(
+        &self,
+        buckets: &mut Vec<ClassicBucket>,
+        q: f64,
+        step: usize,
+        notes: &mut Annotations,
+    ) -> f64 {
+        if let Reading::Fraction(lower, upper) = &self.reading {
+            return classic_fraction(lower[step], upper[step], buckets);
+        }
+        let (value, fix) = classic_quantile(q, buckets);
+        if let Some(fix) = fix {
+            notes.add_forced_monotonicity("", self.vector_start, self.grid.time_ms(step), fix);
+        }
+        value
+    }
+
+    /// The quantile output `output` shows at a step, or `None` when it shows none there.
+    fn quantile_at(&self, output: &Output, step: usize) -> EvalResult<Option<f64>> {
+        match &self.reading {
+            Reading::Quantile(quantiles) => Ok(Some(quantiles[step])),
+            Reading::Fraction(..) => Ok(Some(0.0)),
+            Reading::Quantiles { quantiles, .. } => {
+                let shown = |q: &f64| Some(quantile_text(*q)) == output.quantile;
+                let mut found = quantiles.iter().map(|q| q[step]).filter(shown);
+                let first = found.next();
+                if found.next().is_some() { Err(QueryError::same_labelset()) } else { Ok(first) }
+            }
+        }
+    }
+
+    fn evaluate_family(
+        &self,
+        output: &Output,
+        rows: &[StepVector],
+        annotations: &mut Annotations,
+        out: &mut StepVector,
+    ) -> EvalResult<()> {
+        let family = &self.families[output.family];
+        // Without delayed name removal, the reference has already removed the name.
+        let name = if self.env.settings.delayed_name_removal { family.labels.metric_name() } else { "" };
+        let mut buckets = Vec::with_capacity(rows.len());
+        for step in 0..self.grid.len {
+            buckets.clear();
+            let mut native = None;
+            for (member, row) in family.members.iter().zip(rows) {
+                match (row.get(step), member.bound) {
+                    (None, _) => {}
+                    (Some(StepValue::Histogram(histogram)), _) => native = Some(histogram),
+                    (Some(StepValue::Float(count)), Some(upper_bound)) => {
+                        buckets.push(ClassicBucket { upper_bound, count });
+                    }
+                    (Some(StepValue::Float(_)), None) => {
+                        let label = member.bound_label.as_str().into();
+                        annotations.add(
+                            Annotation::BadBucketLabel { metric: name.into(), label },
+                            self.vector_start,
+                        );
+                    }
+                }
+            }
+            let Some(q) = self.quantile_at(output, step)? else { continue };
+            match native {
+                Some(_) if !buckets.is_empty() => {
+                    annotations.add(Annotation::MixedClassicNativeHistograms(name.into()), self.vector_start);
+                }
+                Some(histogram) => {
+                    out.set_float(step, self.read_native(histogram, q, step, name, annotations));
+                }
+                None if buckets.is_empty() => {}
+                None => out.set_float(step, self.read_classic(&mut buckets, q, step, annotations)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn families_of(input: &dyn Operator) -> Vec<Family> {
+    let groups = group_series(input, &FamilyKey { bound: [BUCKET_LABEL.to_owned()] });
+    let mut families: Vec<Family> = groups
+        .first_series
+        .iter()
+        .map(|&first| Family { labels: input.labels(first).drop(&[BUCKET_LABEL]), members: Vec::new() })
+        .collect();
+    for (series, &group) in groups.of_series.iter().enumerate() {
+        let labels = input.labels(series);
+        let bound_label = labels.get_or_empty(BUCKET_LABEL).to_owned();
+        let bound = model::number::parse_float(&bound_label).ok();
+        families[group as usize].members.push(Member { series, bound_label, bound });
+    }
+    for family in &mut families {
+        family.members.sort_by(|a, b| a.bound.partial_cmp(&b.bound).unwrap_or(std::cmp::Ordering::Equal));
+    }
+    families
+}
+
+fn outputs_of(families: usize, reading: &Reading) -> Vec<Output> {
+    let Reading::Quantiles { quantiles, .. } = reading else {
+        return (0..families).map(|family| Output { family, quantile: None }).collect();
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for text in quantiles.iter().flat_map(|q| q.iter()).map(|&q| quantile_text(q)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
+        .iter()
+        .flat_map(|text| (0..families).map(|family| Output { family, quantile: Some(text.clone()) }))
+        .collect()
+}
+
+/// A quantile as the value of a label: as OpenMetrics writes floats.
+fn quantile_text(q: f64) -> String {
+    let text = model::number::general(q).to_string();
+    if text.contains(['.', 'e', 'I', 'N']) { text } else { text + ".0" }
+}
+
+impl Operator for HistogramReading {
+    fn len(&self) -> usize {
+        self.outputs.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        let output = &self.outputs[i];
+        let labels = self.families[output.family].labels.clone();
+        let labels = effective(&self.env, LabelEffect::DropMetadata).apply(labels);
+        match (&self.reading, &output.quantile) {
+            (Reading::Quantiles { label, .. }, Some(text)) => {
+                LabelsBuilder::from_labels(&labels).set(label, text).build()
+            }
+            _ => labels,
+        }
+    }
+
+    fn drop_name(&self, _i: usize) -> bool {
+        true
+    }
+
+    fn is_unique_without_metadata(&self) -> bool {
+        self.is_unique && !self.env.settings.delayed_name_removal
+    }
+
+    fn evaluate(&self, i: usize, scratch: &mut Scratch, out: &mut StepVector) -> EvalResult<()> {
+        out.reset(self.grid.len);
+        let output = &self.outputs[i];
+        let members = &self.families[output.family].members;
+        let mut rows = Vec::with_capacity(members.len());
+        for member in members {
+            let mut row = scratch.vector(self.grid.len);
+            self.input.evaluate(member.series, scratch, &mut row)?;
+            rows.push(row);
+        }
+        let result = self.evaluate_family(output, &rows, &mut scratch.annotations, out);
+        rows.into_iter().for_each(|row| scratch.put_vector(row));
+        result
+    }
+}
