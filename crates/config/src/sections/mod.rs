@@ -1,0 +1,14 @@
+//! The sections of the configuration file, one file per subject.
+
+pub mod alerting;
+pub mod foreign;
+pub mod global;
+pub mod http;
+pub mod otlp;
+pub mod relabel;
+pub mod remote;
+pub mod scrape;
+pub mod sd;
+pub mod storage;
+pub mod tracing;
+pub mod web;
