@@ -18,6 +18,13 @@ pub struct SourceChunk {
     pub bytes: Vec<u8>,
 }
 
+impl From<chunkenc::EncodedChunk> for SourceChunk {
+    fn from(chunk: chunkenc::EncodedChunk) -> Self {
+        let chunkenc::EncodedChunk { encoding, min_ms, max_ms, bytes, .. } = chunk;
+        Self { encoding, min_ms, max_ms, bytes }
+    }
+}
+
 /// A series and its chunks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSeries {

@@ -2,7 +2,9 @@
 
 pub mod block;
 pub mod chunk_source;
+pub mod compact;
 pub mod error;
+pub mod merge;
 pub mod wal;
 
 pub use error::TsdbError;

@@ -94,7 +94,7 @@ fn populate(
 
 /// The chunks of a series as they are to be stored: within the range, without deleted samples, and
 /// not overlapping. A chunk that already is all that passes through as it is.
-fn fit_chunks(series: SourceSeries, range: TimeRange) -> Result<Vec<EncodedChunk>, TsdbError> {
+pub(crate) fn fit_chunks(series: SourceSeries, range: TimeRange) -> Result<Vec<EncodedChunk>, TsdbError> {
     let SourceSeries { labels, chunks, deleted } = series;
     let failed = |error| TsdbError::Invalid(format!("series {labels}: {error}"));
     let mut fitted = Vec::with_capacity(chunks.len());
