@@ -31,8 +31,24 @@ impl<'c> Cx<'c> {
         self.faults.borrow_mut().push(fault);
     }
 
+    /// Whether a fault was noted.
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.faults.borrow().is_empty()
+    }
+
+    /// Ends the reading: the value, or all faults, in source order.
+    pub(crate) fn finish<T>(self, decoded: Result<T, Fault>) -> Result<T, Vec<Fault>> {
+        match decoded {
+            Ok(value) if !self.has_faults() => Ok(value),
+            decoded => {
+                self.faults.borrow_mut().extend(decoded.err());
+                Err(self.into_faults())
+            }
+        }
+    }
+
     /// The faults noted, in source order.
-    pub fn into_faults(self) -> Vec<Fault> {
+    fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|fault| fault.pos.start);
         faults.dedup();
@@ -204,13 +220,15 @@ pub(crate) fn wrong_shape(node: &Node, type_name: &str) -> Fault {
         None => String::new(),
     };
     Fault::unmarshal(node.pos, format!("cannot unmarshal {}{value} into {type_name}", node.tag()))
+        .remedy("write a single value")
 }
 
 /// The text of a scalar node that is to become a `type_name`.
 pub(crate) fn scalar_text<'n>(node: &'n Node, type_name: &str) -> Result<&'n str, Fault> {
     match &node.value {
         Value::Scalar(scalar) if scalar.invalid_utf8.is_some() => {
-            Err(Fault::new(node.pos, format!("{} is not valid UTF-8", quote_bytes(node))))
+            let message = format!("{} is not valid UTF-8", quote_bytes(node));
+            Err(Fault::new(node.pos, message).remedy("write UTF-8 text"))
         }
         Value::Scalar(scalar) => Ok(&scalar.text),
         _ => Err(wrong_shape(node, type_name)),

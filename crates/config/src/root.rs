@@ -117,13 +117,7 @@ impl Config {
         let root = parse_bytes(bytes, Limits::default()).map_err(failed)?;
         let cx = Cx::new(path);
         let decoded = if root.is_null() { Ok(ConfigFile::default()) } else { ConfigFile::decode(&root, &cx) };
-        let noted = cx.into_faults();
-        let mut file = match decoded {
-            // A fault that stops the reading is told alone: what was noted before it may be its echo.
-            Err(fault) => return Err(failed(fault)),
-            Ok(_) if !noted.is_empty() => return Err(ConfigError::new(&source, &noted)),
-            Ok(file) => file,
-        };
+        let mut file = cx.finish(decoded).map_err(|faults| ConfigError::new(&source, &faults))?;
         file.global.complete(&options.defaults);
         file.complete(At { node: &root }, options.agent_mode).map_err(failed)?;
         let mut warnings = Vec::new();
@@ -195,11 +189,9 @@ fn read_scrape_file(
         return Ok(Vec::new());
     }
     let cx = Cx::new(path);
-    let mut jobs = ScrapeFile::decode(&root, &cx).map_err(failed)?.scrape_configs;
-    let noted = cx.into_faults();
-    if !noted.is_empty() {
-        return Err(ConfigError::new(&source, &noted));
-    }
+    let decoded = ScrapeFile::decode(&root, &cx);
+    let decoded = cx.finish(decoded).map_err(|faults| ConfigError::new(&source, &faults))?;
+    let mut jobs = decoded.scrape_configs;
     let at = At { node: &root };
     complete_jobs(&mut jobs, global, at).map_err(failed)?;
     for (i, job) in jobs.iter().enumerate() {

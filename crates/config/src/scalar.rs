@@ -409,7 +409,8 @@ impl Setting for LabelMap {
                     return Err(Fault::new(
                         key.pos,
                         format!("{} is not a valid label name", quote_bytes(key)),
-                    ));
+                    )
+                    .remedy("write a name of UTF-8 text, not empty"));
                 }
             };
             let value = match scalar_text(value, "string") {
@@ -420,7 +421,8 @@ impl Setting for LabelMap {
                     return Err(Fault::new(
                         value.pos,
                         format!("{} is not a valid label value", quote_bytes(value)),
-                    ));
+                    )
+                    .remedy("write a value of UTF-8 text"));
                 }
             };
             if labels.insert(name.clone(), value).is_some() {

@@ -24,9 +24,9 @@ section! {
         /// Whether name, version, schema and attributes of the scope become labels.
         set promote_scope_metadata: bool;
         /// Whether `key_` is put before labels that begin with an underscore.
-        set label_name_underscore_sanitization: bool = true;
+        always label_name_underscore_sanitization: bool = true;
         /// Whether runs of underscores in label names are kept.
-        set label_name_preserve_multiple_underscores: bool = true;
+        always label_name_preserve_multiple_underscores: bool = true;
     }
 }
 

@@ -108,7 +108,7 @@ section! {
         /// Equality matchers a selector must have for the server to be asked.
         set required_matchers: LabelMap;
         /// Whether external labels are added to selectors.
-        set filter_external_labels: bool = true;
+        always filter_external_labels: bool = true;
     }
 }
 

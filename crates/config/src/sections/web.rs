@@ -213,11 +213,8 @@ impl WebConfig {
             return Ok(Self::default());
         }
         let cx = Cx::new(file);
-        let config = Self::decode(&root, &cx).map_err(failed)?;
-        match cx.into_faults().as_slice() {
-            [] => Ok(config),
-            faults => Err(ConfigError::new(&source, faults)),
-        }
+        let decoded = Self::decode(&root, &cx);
+        cx.finish(decoded).map_err(|faults| ConfigError::new(&source, &faults))
     }
 }
 

@@ -216,8 +216,10 @@ fn merge(entries: &mut Vec<(Node, Node)>, source: Node) -> Result<(), Fault> {
 fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, pos: Pos) -> Result<Value, Fault> {
     if tag.is_some_and(|tag| tag.core_suffix().is_none() && tag.to_string().ends_with("binary")) {
         let decoded = decode_base64(&text);
-        let bytes =
-            decoded.ok_or_else(|| Fault::new(pos, "yaml: !!binary value contains invalid base64 data"))?;
+        let bytes = decoded.ok_or_else(|| {
+            let fault = Fault::new(pos, "yaml: !!binary value contains invalid base64 data");
+            fault.remedy("remove !!binary, or write base64 behind it")
+        })?;
         return Ok(Value::Scalar(match String::from_utf8(bytes) {
             Ok(text) => Scalar { text, plain: false, invalid_utf8: None },
             Err(error) => {
