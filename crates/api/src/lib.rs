@@ -1,1 +1,22 @@
-//! The HTTP surface.
+//! The HTTP surface: Prometheus's API v1, federation, self-metrics, lifecycle and administration.
+//!
+//! It knows HTTP and JSON and nothing of storage engines or scraping: those it meets through
+//! [`model::SeriesSource`] and the traits in [`state`]. In reading order: [`state`] (what handlers
+//! need), [`metrics`], [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
+//! [`handlers`] (one file a subject), [`router`] (paths) and [`server`] (listening, TLS,
+//! authentication).
+
+pub mod envelope;
+pub mod error;
+pub mod handlers;
+pub mod json;
+pub mod metrics;
+pub mod params;
+pub mod router;
+pub mod server;
+pub mod state;
+
+pub use error::ApiError;
+pub use router::router;
+pub use server::Server;
+pub use state::{ApiOptions, ApiState};

@@ -1,0 +1,116 @@
+//! The envelope of answers: `{"status":"success","data":...,"warnings":[...],"infos":[...]}`.
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::json;
+
+/// Warnings and infos that go with an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
+    /// The answer may be wrong.
+    pub warnings: Vec<String>,
+    /// The query may not be what was meant.
+    pub infos: Vec<String>,
+}
+
+impl Notes {
+    /// Notes with these warnings.
+    pub fn warnings(warnings: Vec<String>) -> Self {
+        Self { warnings, infos: Vec::new() }
+    }
+
+    /// Adds that the answer was cut.
+    pub fn add_truncated(&mut self) {
+        self.warnings.push("results truncated due to limit".to_owned());
+    }
+}
+
+/// A successful answer with small data.
+pub fn success(data: &impl Serialize) -> Response {
+    success_with(data, &Notes::default())
+}
+
+/// A successful answer with small data and notes.
+pub fn success_with(data: &impl Serialize, notes: &Notes) -> Response {
+    match serde_json::to_vec(data) {
+        Ok(data) => {
+            let mut body = open();
+            body.extend_from_slice(&data);
+            close(&mut body, notes);
+            json_response(Body::from(body))
+        }
+        Err(error) => crate::ApiError::internal(format!("encoding the answer: {error}")).into_response(),
+    }
+}
+
+/// A successful answer whose data `write` appends to a buffer.
+pub fn success_written(notes: &Notes, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let mut body = open();
+    write(&mut body);
+    close(&mut body, notes);
+    json_response(Body::from(body))
+}
+
+/// Bytes gathered before they are sent on.
+const PIECE_BYTES: usize = 64 << 10;
+/// Pieces that wait for a slow client; the writer waits when there are more.
+const PIECES_WAITING: usize = 4;
+
+/// A successful answer whose data is written while it is sent, in bounded memory. `write` runs on a
+/// blocking thread; it calls the sink whenever the buffer may be taken.
+pub fn success_streamed(
+    notes: Notes,
+    write: impl FnOnce(&mut Vec<u8>, &mut dyn FnMut(&mut Vec<u8>)) + Send + 'static,
+) -> Response {
+    let (sender, receiver) = mpsc::channel::<Bytes>(PIECES_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut buffer = open();
+        let mut send = |buffer: &mut Vec<u8>| {
+            if buffer.len() >= PIECE_BYTES {
+                // A client that went away takes no more; the rest is written into nothing.
+                let _ = sender.blocking_send(Bytes::from(std::mem::take(buffer)));
+            }
+        };
+        write(&mut buffer, &mut send);
+        close(&mut buffer, &notes);
+        let _ = sender.blocking_send(Bytes::from(buffer));
+    });
+    json_response(Body::new(Pieces(receiver)))
+}
+
+/// The pieces of a streamed answer as a body.
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    }
+}
+
+fn open() -> Vec<u8> {
+    b"{\"status\":\"success\",\"data\":".to_vec()
+}
+
+fn close(body: &mut Vec<u8>, notes: &Notes) {
+    for (name, texts) in [("warnings", &notes.warnings), ("infos", &notes.infos)] {
+        if !texts.is_empty() {
+            body.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            json::array(body, texts, |out, text| json::string(out, text));
+        }
+    }
+    body.push(b'}');
+}
+
+fn json_response(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

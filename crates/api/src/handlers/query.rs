@@ -1,0 +1,183 @@
+//! Instant and range queries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use model::{QueryContext, SeriesSource};
+use promql::engine::{Engine, QueryError, QueryOptions, QueryResult, QueryStats, QueryValue};
+use serde_json::{Value, json};
+
+use super::{Shared, blocking, context};
+use crate::envelope::{Notes, success_streamed};
+use crate::error::{ApiError, ErrorType};
+use crate::json;
+use crate::params::Params;
+
+/// The most points a series of a range query may have: a week every minute, a year every hour.
+const MAX_POINTS: i64 = 11_000;
+/// The most warnings and the most infos an answer carries.
+const MAX_NOTES: usize = 10;
+
+/// `GET|POST /query`
+pub async fn instant(State(state): State<Shared>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+    let limit = params.limit()?;
+    let t_ms = params.time_or("time", state.clock.now_ms())?;
+    let work = Work::new(&state, &headers, &params, limit)?;
+    let query = params.get("query").to_owned();
+    work.run(state, move |engine, source, options, ctx| engine.instant(source, &query, t_ms, options, ctx)).await
+}
+
+/// `GET|POST /query_range`
+pub async fn range(State(state): State<Shared>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+    let limit = params.limit()?;
+    let (start_ms, end_ms) = (params.time("start")?, params.time("end")?);
+    if end_ms < start_ms {
+        return Err(ApiError::invalid_parameter("end", "end timestamp must not be before start time"));
+    }
+    let step_ms = params.duration_ms("step")?;
+    if step_ms <= 0 {
+        let problem = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::invalid_parameter("step", problem));
+    }
+    if end_ms.saturating_sub(start_ms) / step_ms > MAX_POINTS {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    let work = Work::new(&state, &headers, &params, limit)?;
+    let query = params.get("query").to_owned();
+    work.run(state, move |engine, source, options, ctx| {
+        engine.range(source, &query, start_ms, end_ms, step_ms, options, ctx)
+    })
+    .await
+}
+
+/// Which statistics a client wants with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StatsWanted {
+    None,
+    Basic,
+    All,
+}
+
+/// What both kinds of queries have in common.
+struct Work {
+    ctx: QueryContext,
+    options: QueryOptions,
+    stats: StatsWanted,
+    limit: usize,
+    notes: Notes,
+}
+
+impl Work {
+    fn new(state: &Shared, headers: &HeaderMap, params: &Params, limit: usize) -> Result<Self, ApiError> {
+        let timeout = params.optional_duration_ms("timeout")?.map(millis);
+        let lookback = match params.get("lookback_delta") {
+            "" => None,
+            text => Some(millis(crate::params::parse_duration_ms(text).map_err(|problem| {
+                ApiError::bad_data(format!("error parsing lookback delta duration: {problem}"))
+            })?)),
+        };
+        let mut notes = Notes::default();
+        let stats = match params.get("stats") {
+            "" => StatsWanted::None,
+            "true" => StatsWanted::Basic,
+            "all" => StatsWanted::All,
+            other => {
+                notes.warnings.push(format!(
+                    "value {other:?} for parameter \"stats\" is deprecated and will be rejected in the next major \
+                     release, use \"true\" or \"all\""
+                ));
+                StatsWanted::Basic
+            }
+        };
+        let options = QueryOptions { lookback, per_step_stats: stats == StatsWanted::All };
+        Ok(Self { ctx: context(state, headers, timeout), options, stats, limit, notes })
+    }
+
+    /// Waits for a slot, evaluates and answers.
+    async fn run<F>(self, state: Shared, evaluate: F) -> Result<Response, ApiError>
+    where
+        F: FnOnce(&Engine, &dyn SeriesSource, QueryOptions, &QueryContext) -> Result<QueryResult, QueryError>
+            + Send
+            + 'static,
+    {
+        let Self { ctx, options, stats, limit, mut notes } = self;
+        let asked = state.clock.monotonic();
+        let waiting = tokio::time::timeout(ctx.timeout(), state.query_slots.clone().acquire_owned());
+        let slot = match waiting.await {
+            Ok(Ok(slot)) => slot,
+            Ok(Err(_)) => return Err(ApiError::new(ErrorType::Canceled, "query was canceled in query queue")),
+            Err(_) => return Err(ApiError::new(ErrorType::Timeout, "query timed out in query queue")),
+        };
+        let queued = state.clock.monotonic().saturating_sub(asked);
+        let (engine, source) = (state.engine.clone(), state.source.clone());
+        let outcome = blocking(ctx, move |ctx| {
+            let _slot = slot;
+            Ok(evaluate(&engine, &*source, options, ctx)?)
+        });
+        let mut result = outcome.await?;
+        state.query_metrics.observe(&result.stats, queued);
+        let (warnings, infos) = result.warnings_and_infos(MAX_NOTES);
+        notes.warnings.splice(0..0, warnings);
+        notes.infos = infos;
+        if truncate(&mut result.value, limit) {
+            notes.add_truncated();
+        }
+        let stats = (stats != StatsWanted::None).then(|| stats_json(&result.stats, queued));
+        Ok(answer(Arc::new(result), stats, notes))
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Cuts a result to `limit` series; whether anything was cut.
+fn truncate(value: &mut QueryValue, limit: usize) -> bool {
+    let cut = |len: usize| limit > 0 && len > limit;
+    match value {
+        QueryValue::Vector(samples) if cut(samples.len()) => samples.truncate(limit),
+        QueryValue::Matrix(series) if cut(series.len()) => series.truncate(limit),
+        _ => return false,
+    }
+    true
+}
+
+fn answer(result: Arc<QueryResult>, stats: Option<Value>, notes: Notes) -> Response {
+    success_streamed(notes, move |out, piece| {
+        let kind = json::result_type(&result.value);
+        out.extend_from_slice(format!("{{\"resultType\":\"{kind}\",\"result\":").as_bytes());
+        json::result(out, &result.value, piece);
+        if let Some(stats) = stats {
+            out.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
+        }
+        out.push(b'}');
+    })
+}
+
+fn stats_json(stats: &QueryStats, queued: Duration) -> Value {
+    let timings = &stats.timings;
+    let mut samples = json!({
+        "totalQueryableSamples": stats.total_queryable_samples,
+        "peakSamples": stats.peak_samples,
+    });
+    if let Some(per_step) = &stats.total_queryable_samples_per_step {
+        samples["totalQueryableSamplesPerStep"] =
+            per_step.iter().map(|&(t_ms, count)| json!([t_ms as f64 / 1e3, count])).collect();
+    }
+    json!({
+        "timings": {
+            "evalTotalTime": timings.eval_total.as_secs_f64(),
+            "resultSortTime": timings.result_sort.as_secs_f64(),
+            "queryPreparationTime": timings.preparation.as_secs_f64(),
+            "innerEvalTime": timings.inner_eval.as_secs_f64(),
+            "execQueueTime": queued.as_secs_f64(),
+            "execTotalTime": (timings.exec_total + queued).as_secs_f64(),
+        },
+        "samples": samples,
+    })
+}

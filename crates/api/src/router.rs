@@ -1,0 +1,155 @@
+//! Which path goes to which handler.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{MethodRouter, any, get, on, post, put};
+use model::regex::AnchoredRegex;
+use tower_http::compression::CompressionLayer;
+
+use crate::error::{ApiError, ErrorType};
+use crate::handlers::{Shared, admin, exemplars, expression, federate, query, search, series, status, system, targets};
+use crate::state::ApiState;
+
+fn get_post<H, T>(handler: H) -> MethodRouter<Shared>
+where
+    H: axum::handler::Handler<T, Shared>,
+    T: 'static,
+{
+    on(axum::routing::MethodFilter::GET.or(axum::routing::MethodFilter::POST), handler)
+}
+
+fn post_put<H, T>(handler: H) -> MethodRouter<Shared>
+where
+    H: axum::handler::Handler<T, Shared>,
+    T: 'static,
+{
+    on(axum::routing::MethodFilter::POST.or(axum::routing::MethodFilter::PUT), handler)
+}
+
+/// All routes, below the route prefix.
+pub fn router(state: Arc<ApiState>) -> Router {
+    let prefix = state.options.route_prefix.clone();
+    let cors = Cors::new(&state.options.cors_origin);
+    let api = api_v1()
+        .layer(middleware::from_fn_with_state(state.clone(), require_ready))
+        .layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
+    let routes = Router::new()
+        .nest("/api/v1", api)
+        .route("/federate", get(federate::federate))
+        .route("/metrics", get(system::metrics))
+        .route("/-/healthy", get(system::healthy))
+        .route("/-/ready", get(system::ready))
+        .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
+        .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
+        .route("/", get(system::landing))
+        .layer(CompressionLayer::new());
+    let routed = if prefix.is_empty() {
+        routes
+    } else {
+        let home = format!("{prefix}/");
+        Router::new()
+            .route("/", get(move || async move { Redirect::temporary(&home) }))
+            .nest(&prefix, routes.route("/{*rest}", any(not_found)))
+    };
+    routed.with_state(state)
+}
+
+fn api_v1() -> Router<Shared> {
+    Router::new()
+        .route("/query", get_post(query::instant))
+        .route("/query_range", get_post(query::range))
+        .route("/query_exemplars", get_post(exemplars::query_exemplars))
+        .route("/format_query", get_post(expression::format_query))
+        .route("/parse_query", get_post(expression::parse_query))
+        .route("/labels", get_post(series::label_names))
+        .route("/label/{name}/values", get(series::label_values))
+        .route("/series", get_post(series::series))
+        .route("/search/metric_names", get_post(search::metric_names))
+        .route("/search/label_names", get_post(search::label_names))
+        .route("/search/label_values", get_post(search::label_values))
+        .route("/metadata", get(targets::metadata))
+        .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/scrape_pools/config", get(targets::scrape_pool_config))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/targets/relabel_steps", get(targets::relabel_steps))
+        .route("/rules", get(status::rules))
+        .route("/alerts", get(status::alerts))
+        .route("/alertmanagers", get(status::alertmanagers))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/buildinfo", get(status::build_info))
+        .route("/status/runtimeinfo", get(status::runtime_info))
+        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(status::tsdb_blocks))
+        .route("/status/walreplay", get(status::wal_replay))
+        .route("/status/self_metrics", get(status::self_metrics))
+        .route("/features", get(status::features))
+        .route("/notifications", get(status::notifications))
+        .route("/notifications/live", get(status::notifications_live))
+        .route("/admin/tsdb/delete_series", post_put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post_put(admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post_put(admin::snapshot))
+        .fallback(not_found)
+}
+
+async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}
+
+/// Until the log is replayed only what tells about that is answered.
+async fn require_ready(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let always = ["/status/walreplay", "/notifications", "/notifications/live"];
+    if state.system.is_ready() || always.iter().any(|path| request.uri().path().ends_with(path)) {
+        return next.run(request).await;
+    }
+    let mut response = ApiError::new(ErrorType::Unavailable, "Service Unavailable").into_response();
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+/// Which origins may call from a browser.
+struct Cors {
+    any: bool,
+    pattern: Option<AnchoredRegex>,
+}
+
+impl Cors {
+    fn new(pattern: &str) -> Self {
+        Self { any: pattern == ".*", pattern: AnchoredRegex::new(pattern).ok() }
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+        if self.any {
+            return Some(HeaderValue::from_static("*"));
+        }
+        let is_match = origin.to_str().is_ok_and(|o| self.pattern.as_ref().is_some_and(|p| p.is_match(o)));
+        is_match.then(|| origin.clone())
+    }
+}
+
+async fn add_cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
+    let allowed = request.headers().get(header::ORIGIN).and_then(|origin| cors.allows(origin));
+    let mut response = if request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    if let Some(origin) = allowed {
+        let fixed = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+            (header::VARY, "Origin"),
+        ];
+        let headers = response.headers_mut();
+        headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}

@@ -1,0 +1,193 @@
+//! Listening: connections, TLS, authentication, orderly end.
+
+mod auth;
+mod tls;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::auth::Authenticator;
+pub use self::auth::User;
+pub use self::tls::TlsFiles;
+
+/// How long an orderly end waits for requests in flight.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Settings of the listener; names are those of the flags and of the web configuration file.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Addresses to listen on, `host:port` or `:port`.
+    pub listen_addresses: Vec<String>,
+    /// Connections served at once over all addresses; more wait.
+    pub max_connections: usize,
+    /// Time a client may take to send its request's headers, and a connection may idle.
+    pub read_timeout: Duration,
+    /// TLS, if it is on.
+    pub tls: Option<TlsFiles>,
+}
+
+/// What may change while the server runs.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// Who may use the server; empty for everybody.
+    pub users: Vec<User>,
+    /// Headers added to every answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address is taken or not ours.
+    #[error("listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A certificate or key.
+    #[error("{0}")]
+    Tls(String),
+}
+
+/// A bound server, ready to run.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    options: ServerOptions,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    security: Arc<ArcSwap<Security>>,
+}
+
+impl Server {
+    /// Binds all addresses and loads the certificate, so that mistakes show before anything starts.
+    pub async fn bind(options: ServerOptions, security: Arc<ArcSwap<Security>>) -> Result<Self, ServeError> {
+        let mut listeners = Vec::new();
+        for address in &options.listen_addresses {
+            let full = if address.starts_with(':') { format!("[::]{address}") } else { address.clone() };
+            let bound = TcpListener::bind(&full).await;
+            // A machine without IPv6 still has every IPv4 address.
+            let bound = match bound {
+                Err(_) if address.starts_with(':') => TcpListener::bind(format!("0.0.0.0{address}")).await,
+                other => other,
+            };
+            listeners.push(bound.map_err(|error| ServeError::Listen { address: address.clone(), error })?);
+        }
+        let tls = options.tls.as_ref().map(tls::acceptor).transpose().map_err(ServeError::Tls)?;
+        Ok(Self { listeners, options, tls, security })
+    }
+
+    /// The addresses in use, with the ports that were chosen where 0 was asked for.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves `router` until `shutdown` completes, then finishes the requests in flight.
+    pub async fn run(self, router: Router, shutdown: impl Future<Output = ()>) {
+        let authenticator = Arc::new(Authenticator::new(self.security.clone()));
+        let security = self.security.clone();
+        let router = router
+            .layer(middleware::from_fn_with_state(authenticator, auth::require_user))
+            .layer(middleware::from_fn_with_state(security, add_headers));
+        let connections = Arc::new(Connections {
+            router,
+            slots: Arc::new(Semaphore::new(self.options.max_connections.max(1))),
+            tls: self.tls,
+            graceful: GracefulShutdown::new(),
+            read_timeout: self.options.read_timeout,
+        });
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            let connections = connections.clone();
+            accepting.spawn(async move { connections.accept_all(listener).await });
+        }
+        shutdown.await;
+        accepting.shutdown().await;
+        // The accept loops have ended, and with them all other holders.
+        let Ok(connections) = Arc::try_unwrap(connections) else { return };
+        if tokio::time::timeout(DRAIN_LIMIT, connections.graceful.shutdown()).await.is_err() {
+            tracing::warn!(limit_s = DRAIN_LIMIT.as_secs(), "requests were still in flight when the server ended");
+        }
+    }
+}
+
+struct Connections {
+    router: Router,
+    slots: Arc<Semaphore>,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    graceful: GracefulShutdown,
+    read_timeout: Duration,
+}
+
+impl Connections {
+    async fn accept_all(&self, listener: TcpListener) {
+        loop {
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => self.serve(stream, slot),
+                Err(error) => {
+                    // Out of file descriptors, most likely: waiting is all that helps.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, slot: tokio::sync::OwnedSemaphorePermit) {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.read_timeout);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(self.read_timeout));
+        let service = TowerToHyperService::new(self.router.clone());
+        let (tls, watcher, limit) = (self.tls.clone(), self.graceful.watcher(), self.read_timeout);
+        tokio::spawn(async move {
+            let _slot = slot;
+            // Without it small answers wait for the acknowledgement of the ones before; a socket that
+            // refuses the option works all the same.
+            let _ = stream.set_nodelay(true);
+            let outcome = match tls {
+                None => {
+                    let connection = builder.serve_connection(TokioIo::new(stream), service);
+                    watcher.watch(connection.into_owned()).await
+                }
+                Some(tls) => match tokio::time::timeout(limit, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let connection = builder.serve_connection(TokioIo::new(stream), service);
+                        watcher.watch(connection.into_owned()).await
+                    }
+                    Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+                    Err(_) => return tracing::debug!("TLS handshake timed out"),
+                },
+            };
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+    }
+}
+
+async fn add_headers(
+    axum::extract::State(security): axum::extract::State<Arc<ArcSwap<Security>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().extend(security.load().headers.iter().cloned());
+    response
+}
