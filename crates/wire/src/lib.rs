@@ -1,1 +1,20 @@
-//! Exposition formats and capped decompression.
+//! The formats metrics travel in, both ways: Prometheus text, OpenMetrics and protobuf.
+//!
+//! It works on bytes and knows neither HTTP nor storage. In reading order: [`number`] and [`quote`] (the
+//! atoms), [`escape`] (names for those who know only ASCII), [`negotiate`] (which format), [`exposition`]
+//! (reading a scrape), [`lint`] (what the standards forbid beyond that), [`encode`] (writing one), and
+//! [`decompress`] (bodies that may not grow beyond a limit).
+
+pub mod decompress;
+pub mod encode;
+pub mod escape;
+pub mod exposition;
+pub mod lint;
+pub mod negotiate;
+pub mod number;
+pub mod quote;
+
+pub use encode::{Encoder, FederatedSample, FederatedValue};
+pub use escape::Escaping;
+pub use exposition::{Entry, Exposition, KnownSeries, ParseError, ParseOptions, Parser, RawLabels};
+pub use negotiate::{Format, MediaType, Negotiated, ScrapeProtocol, accept_header, negotiate};
