@@ -1,9 +1,11 @@
 //! Dividing series into groups by some of their labels. Done once per query.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use model::{Labels, METRIC_NAME};
 use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::operator::Operator;
 use super::plan::Grouping;
@@ -108,22 +110,34 @@ pub(crate) fn group_both(
     (of_lhs, of_rhs, numbering.first_series.len())
 }
 
+/// The hash of a group's key. 128 bits under a seed of the query's own: two keys of one query never have
+/// the same, and nobody can choose labels so that they do.
+type KeyHash = u128;
+
 /// Numbers groups in the order of their first series.
-#[derive(Default)]
 struct Numbering {
-    known: HashMap<Box<[u8]>, u32>,
+    known: HashMap<KeyHash, u32>,
     first_series: Vec<usize>,
+    seed: u64,
+}
+
+impl Default for Numbering {
+    fn default() -> Self {
+        let seed = RandomState::new().hash_one(0_u64);
+        Self { known: HashMap::new(), first_series: Vec::new(), seed }
+    }
 }
 
 impl Numbering {
     fn number(&mut self, operator: &dyn Operator, key: &impl GroupKey) -> Vec<u32> {
         let series = operator.len();
         let chunk_range = |chunk: usize| chunk * CHUNK..((chunk + 1) * CHUNK).min(series);
+        let seed = self.seed;
         let chunks: Vec<LocalGroups> = if series <= CHUNK {
-            vec![LocalGroups::new(operator, key, 0..series)]
+            vec![LocalGroups::new(operator, key, 0..series, self.seed)]
         } else {
             let chunks = (0..series.div_ceil(CHUNK)).into_par_iter();
-            chunks.map(|chunk| LocalGroups::new(operator, key, chunk_range(chunk))).collect()
+            chunks.map(|chunk| LocalGroups::new(operator, key, chunk_range(chunk), seed)).collect()
         };
         let mut of_series = Vec::with_capacity(series);
         for chunk in chunks {
@@ -134,7 +148,7 @@ impl Numbering {
         of_series
     }
 
-    fn group(&mut self, key: Box<[u8]>, first: usize) -> u32 {
+    fn group(&mut self, key: KeyHash, first: usize) -> u32 {
         let next = self.first_series.len() as u32;
         let group = *self.known.entry(key).or_insert(next);
         if group == next {
@@ -148,27 +162,28 @@ impl Numbering {
 struct LocalGroups {
     of_series: Vec<u32>,
     /// The key and the first series of each group.
-    keys: Vec<(Box<[u8]>, usize)>,
+    keys: Vec<(KeyHash, usize)>,
 }
 
 impl LocalGroups {
-    fn new(operator: &dyn Operator, key: &impl GroupKey, range: std::ops::Range<usize>) -> Self {
+    fn new(operator: &dyn Operator, key: &impl GroupKey, range: std::ops::Range<usize>, seed: u64) -> Self {
         let mut groups = Self { of_series: Vec::with_capacity(range.len()), keys: Vec::new() };
-        let mut known: HashMap<Box<[u8]>, u32> = HashMap::new();
+        let mut known: HashMap<KeyHash, u32> = HashMap::new();
         let mut buffer = Vec::with_capacity(256);
         // Neighbours in the storage's order often share a group.
-        let mut last: Option<u32> = None;
+        let mut last: Option<(KeyHash, u32)> = None;
         for i in range {
             buffer.clear();
             key.append(&operator.labels(i), &mut buffer);
-            let of_last = last.filter(|&group| *groups.keys[group as usize].0 == buffer[..]);
-            let group = of_last.or_else(|| known.get(&buffer[..]).copied()).unwrap_or_else(|| {
-                let group = groups.keys.len() as u32;
-                groups.keys.push((buffer.clone().into(), i));
-                known.insert(buffer.clone().into(), group);
-                group
-            });
-            last = Some(group);
+            let hash = xxh3_128_with_seed(&buffer, seed);
+            let group = match last {
+                Some((of_last, group)) if of_last == hash => group,
+                _ => *known.entry(hash).or_insert_with(|| {
+                    groups.keys.push((hash, i));
+                    groups.keys.len() as u32 - 1
+                }),
+            };
+            last = Some((hash, group));
             groups.of_series.push(group);
         }
         groups

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use model::{FloatHistogram, Labels, LabelsBuilder};
+use rayon::prelude::*;
 
 use super::env::{Env, Scratch};
 use super::error::{EvalResult, QueryError};
@@ -33,21 +34,25 @@ pub(crate) enum Reading {
 }
 
 /// The series of one distribution: equal labels but for the bucket's bound.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Family {
-    /// Without the bound.
-    labels: Labels,
     /// By ascending bound.
     members: Vec<Member>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Member {
     series: usize,
-    /// The label with the bound; empty for a series that has none, and may be a native histogram.
-    bound_label: String,
-    /// The bound, if the label is a number.
+    /// The bound, if the label that holds it is there and a number. A series without may be a native
+    /// histogram.
     bound: Option<f64>,
+}
+
+impl Member {
+    /// By this number members are sorted: a bound may be NaN, too.
+    fn order(&self) -> f64 {
+        self.bound.unwrap_or(f64::NEG_INFINITY)
+    }
 }
 
 /// One output series: a family, and for several quantiles the text of one.
@@ -100,6 +105,11 @@ impl HistogramReading {
         resolve_collisions(Arc::new(opened), env, grid.len, Collision::MergeSteps)
     }
 
+    /// The labels all members share, the metric name included.
+    fn family_labels(&self, family: &Family) -> Labels {
+        self.input.labels(family.members[0].series).drop(&[BUCKET_LABEL])
+    }
+
     /// The value of one distribution at a step.
     fn read_native(
         &self,
@@ -124,6 +134,7 @@ impl HistogramReading {
         buckets: &mut Vec<ClassicBucket>,
         q: f64,
         step: usize,
+        name: &str,
         notes: &mut Annotations,
     ) -> f64 {
         if let Reading::Fraction(lower, upper) = &self.reading {
@@ -131,7 +142,7 @@ impl HistogramReading {
         }
         let (value, fix) = classic_quantile(q, buckets);
         if let Some(fix) = fix {
-            notes.add_forced_monotonicity("", self.vector_start, self.grid.time_ms(step), fix);
+            notes.add_forced_monotonicity(name, self.vector_start, self.grid.time_ms(step), fix);
         }
         value
     }
@@ -159,7 +170,9 @@ impl HistogramReading {
     ) -> EvalResult<()> {
         let family = &self.families[output.family];
         // Without delayed name removal, the reference has already removed the name.
-        let name = if self.env.settings.delayed_name_removal { family.labels.metric_name() } else { "" };
+        let labels =
+            if self.env.settings.delayed_name_removal { self.family_labels(family) } else { Labels::empty() };
+        let name = labels.metric_name();
         let mut buckets = Vec::with_capacity(rows.len());
         for step in 0..self.grid.len {
             buckets.clear();
@@ -172,7 +185,8 @@ impl HistogramReading {
                         buckets.push(ClassicBucket { upper_bound, count });
                     }
                     (Some(StepValue::Float(_)), None) => {
-                        let label = member.bound_label.as_str().into();
+                        let labels = self.input.labels(member.series);
+                        let label = labels.get_or_empty(BUCKET_LABEL).into();
                         annotations.add(
                             Annotation::BadBucketLabel { metric: name.into(), label },
                             self.vector_start,
@@ -189,7 +203,7 @@ impl HistogramReading {
                     out.set_float(step, self.read_native(histogram, q, step, name, annotations));
                 }
                 None if buckets.is_empty() => {}
-                None => out.set_float(step, self.read_classic(&mut buckets, q, step, annotations)),
+                None => out.set_float(step, self.read_classic(&mut buckets, q, step, name, annotations)),
             }
         }
         Ok(())
@@ -198,19 +212,17 @@ impl HistogramReading {
 
 fn families_of(input: &dyn Operator) -> Vec<Family> {
     let groups = group_series(input, &FamilyKey { bound: [BUCKET_LABEL.to_owned()] });
-    let mut families: Vec<Family> = groups
-        .first_series
-        .iter()
-        .map(|&first| Family { labels: input.labels(first).drop(&[BUCKET_LABEL]), members: Vec::new() })
-        .collect();
-    for (series, &group) in groups.of_series.iter().enumerate() {
-        let labels = input.labels(series);
-        let bound_label = labels.get_or_empty(BUCKET_LABEL).to_owned();
-        let bound = model::number::parse_float(&bound_label).ok();
-        families[group as usize].members.push(Member { series, bound_label, bound });
+    let bound_of =
+        |series: usize| model::number::parse_float(input.labels(series).get_or_empty(BUCKET_LABEL)).ok();
+    let bounds: Vec<Option<f64>> =
+        (0..input.len()).into_par_iter().with_min_len(4096).map(bound_of).collect();
+    let mut families: Vec<Family> = Vec::new();
+    families.resize_with(groups.first_series.len(), Family::default);
+    for ((series, &group), bound) in groups.of_series.iter().enumerate().zip(bounds) {
+        families[group as usize].members.push(Member { series, bound });
     }
     for family in &mut families {
-        family.members.sort_by(|a, b| a.bound.partial_cmp(&b.bound).unwrap_or(std::cmp::Ordering::Equal));
+        family.members.sort_by(|a, b| a.order().total_cmp(&b.order()));
     }
     families
 }
@@ -244,7 +256,7 @@ impl Operator for HistogramReading {
 
     fn labels(&self, i: usize) -> Labels {
         let output = &self.outputs[i];
-        let labels = self.families[output.family].labels.clone();
+        let labels = self.family_labels(&self.families[output.family]);
         let labels = effective(&self.env, LabelEffect::DropMetadata).apply(labels);
         match (&self.reading, &output.quantile) {
             (Reading::Quantiles { label, .. }, Some(text)) => {
