@@ -20,6 +20,14 @@ pub enum DurationError {
     /// Not of the form `1y2w3d4h5m6s7ms`.
     #[error("not a valid duration string: {}", Quoted(.0))]
     Syntax(String),
+    /// A number is followed by letters that are no unit.
+    #[error("unknown unit {} in duration {}", Quoted(unit), Quoted(duration))]
+    UnknownUnit {
+        /// The letters.
+        unit: String,
+        /// The whole text.
+        duration: String,
+    },
     /// More than 2^63 nanoseconds (292 years), the longest duration Prometheus holds.
     #[error("duration out of range")]
     Range,
@@ -52,12 +60,14 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, tail) = rest.split_at(digits);
-        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, tail) = tail.split_at(letters);
-        let &(_, unit_ms) = units.find(|&&(name, _)| name == unit).ok_or_else(invalid)?;
-        if number.is_empty() {
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        if number.is_empty() || unit.is_empty() {
             return Err(invalid());
         }
+        if UNITS.iter().all(|&(name, _)| name != unit) {
+            return Err(DurationError::UnknownUnit { unit: unit.to_owned(), duration: text.to_owned() });
+        }
+        let &(_, unit_ms) = units.find(|&&(name, _)| name == unit).ok_or_else(invalid)?;
         let part = number.parse::<i64>().ok().and_then(|n| n.checked_mul(unit_ms));
         let sum = part.and_then(|ms| total_ms.checked_add(ms)).filter(|&ms| ms <= MAX_MS);
         // The rest must still be well formed for this to be the error.

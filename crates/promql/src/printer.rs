@@ -2,14 +2,14 @@
 
 mod pretty;
 
-pub use pretty::prettify;
+pub use pretty::{prettify, prettify_to_width};
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use model::duration::format_duration_ms;
 use model::labels::{METRIC_NAME, Quoted, is_legacy_label_name};
 use model::number::{FloatFormat, Formatted, general};
 use model::{MatchOp, Matcher};
-use syntax::duration::format_ms;
 
 use crate::ast::{
     AggregateExpr, AtModifier, BinaryExpr, Call, Cardinality, DurationExpr, DurationOp, DurationSpec, Expr,
@@ -38,7 +38,7 @@ impl Display for Expr {
 impl Display for NumberLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_duration {
-            return f.write_str(&format_ms((self.value * 1e9) as i64 / 1_000_000));
+            return f.write_str(&format_duration_ms((self.value * 1e9) as i64 / 1_000_000));
         }
         Formatted(self.value, FloatFormat::Plain).fmt(f)
     }
@@ -252,7 +252,7 @@ impl Display for DurationSpec {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.expr {
             Some(expr) => expr.fmt(f),
-            None => f.write_str(&format_ms(self.ms)),
+            None => f.write_str(&format_duration_ms(self.ms)),
         }
     }
 }

@@ -3,10 +3,9 @@
 //!
 //! It must not know any one language, labels or engines. In reading order: [`span`],
 //! [`diagnostic`] (an error shown under the text it is about), [`literal`] (strings as Go writes
-//! them), [`duration`] (`1h30m`), [`pratt`] (operators of different binding power, and bounded depth).
+//! them), [`pratt`] (operators of different binding power, and bounded depth).
 
 pub mod diagnostic;
-pub mod duration;
 pub mod literal;
 pub mod pratt;
 pub mod span;

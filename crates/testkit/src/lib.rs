@@ -1,1 +1,10 @@
-//! Scripted query tests and other test support.
+//! Scripted query tests, and what tests of several crates need.
+//!
+//! It knows query languages and the traits storage engines implement, but no storage engine: scripts
+//! run on whatever the caller opens. In reading order: [`promql`] (the script language of PromQL
+//! tests and its runner), [`memory`] (a simple storage in memory), [`conformance`] (where reference
+//! data lies).
+
+pub mod conformance;
+pub mod memory;
+pub mod promql;

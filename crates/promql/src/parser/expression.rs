@@ -77,7 +77,8 @@ impl Parser<'_> {
         let text = token.span.of(self.text);
         let is_duration = token.kind == TokenKind::Duration;
         let value = if is_duration {
-            let ms = syntax::duration::parse_ms(text).map_err(|e| self.error(token.span, e.to_string()))?;
+            let ms = model::duration::parse_duration_ms(text)
+                .map_err(|e| self.error(token.span, e.to_string()))?;
             ms as f64 / 1000.0
         } else {
             parse_number(text).map_err(|e| self.error(token.span, format!("error parsing number: {e}")))?
@@ -233,8 +234,9 @@ impl Parser<'_> {
     }
 }
 
-/// The value of a number: an integer literal in Go's syntax, or a decimal fraction.
-pub(super) fn parse_number(text: &str) -> Result<f64, String> {
+/// The value of a number: an integer literal in Go's syntax, or a decimal fraction. The error is the
+/// text of Go's `ParseFloat`.
+pub fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(integer) = syntax::literal::parse_integer(text) {
         return Ok(integer as f64);
     }

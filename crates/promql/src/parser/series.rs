@@ -10,7 +10,7 @@ use model::{FloatHistogram, Labels, LabelsBuilder, stale_nan};
 use syntax::Span;
 use syntax::literal::quote_char;
 
-use super::expression::parse_number;
+pub use super::expression::parse_number;
 use super::{ParseError, ParseOptions, Parser};
 use crate::lexer::Lexer;
 use crate::token::TokenKind;
