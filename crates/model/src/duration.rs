@@ -56,7 +56,7 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
         _ => {}
     }
     let invalid = || DurationError::Syntax(text.to_owned());
-    let (mut rest, mut units, mut total_ms, mut in_range) = (text, UNITS.iter(), 0_i64, true);
+    let (mut rest, mut units, mut total_ms) = (text, UNITS.iter(), 0_i64);
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, tail) = rest.split_at(digits);
@@ -68,14 +68,13 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
             return Err(DurationError::UnknownUnit { unit: unit.to_owned(), duration: text.to_owned() });
         }
         let &(_, unit_ms) = units.find(|&&(name, _)| name == unit).ok_or_else(invalid)?;
-        let part = number.parse::<i64>().ok().and_then(|n| n.checked_mul(unit_ms));
+        let number: u64 = number.parse().map_err(|_| invalid())?;
+        let part = i64::try_from(number).ok().and_then(|n| n.checked_mul(unit_ms));
         let sum = part.and_then(|ms| total_ms.checked_add(ms)).filter(|&ms| ms <= MAX_MS);
-        // The rest must still be well formed for this to be the error.
-        in_range &= sum.is_some();
-        total_ms = sum.unwrap_or(0);
+        total_ms = sum.ok_or(DurationError::Range)?;
         rest = tail;
     }
-    if in_range { Ok(total_ms) } else { Err(DurationError::Range) }
+    Ok(total_ms)
 }
 
 /// As [`parse_duration_ms`], with an optional minus sign in front.

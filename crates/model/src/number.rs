@@ -2,7 +2,7 @@
 //!
 //! Every API, exposition format and error message of the field shows floats in one of these forms.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 mod parse;
 #[cfg(test)]
@@ -77,19 +77,30 @@ fn write_float(out: &mut impl fmt::Write, value: f64, format: FloatFormat) -> fm
     }
     let value = value.abs();
     let wants_exponent = value != 0.0 && !(API_EXPONENT_BELOW..API_EXPONENT_FROM).contains(&value);
+    let (mut buffer, mut long) = (Scratch::default(), String::new());
     match format {
-        FloatFormat::Plain => Decimal::shortest(value).write_plain(out),
-        FloatFormat::Exponent => Decimal::shortest(value).write_exponent(out, 2),
-        FloatFormat::General => Decimal::shortest(value).write_general(out, SHORTEST_GENERAL_PLACES),
-        FloatFormat::Api if wants_exponent => Decimal::shortest(value).write_exponent(out, 2),
-        FloatFormat::Json if wants_exponent => Decimal::shortest(value).write_exponent(out, 1),
-        FloatFormat::Api | FloatFormat::Json => Decimal::shortest(value).write_plain(out),
-        FloatFormat::Fixed(places) => write!(out, "{value:.places$}"),
-        FloatFormat::FixedExponent(places) => Decimal::rounded(value, places + 1).write_exponent(out, 2),
+        FloatFormat::Fixed(places) => return write!(out, "{value:.places$}"),
+        FloatFormat::FixedExponent(places) => write!(long, "{value:.places$e}")?,
+        FloatFormat::Significant(places) => write!(long, "{value:.*e}", places.max(1) - 1)?,
+        _ => write!(buffer, "{value:e}")?,
+    }
+    let mut digits = Scratch::default();
+    let mut decimal = match format {
+        FloatFormat::FixedExponent(_) | FloatFormat::Significant(_) => Decimal::read_long(&mut long),
+        _ => Decimal::read(buffer.text(), &mut digits)?,
+    };
+    match format {
+        FloatFormat::Plain => decimal.write_plain(out),
+        FloatFormat::General => decimal.write_general(out, SHORTEST_GENERAL_PLACES),
+        FloatFormat::Api if wants_exponent => decimal.write_exponent(out, 2),
+        FloatFormat::Json if wants_exponent => decimal.write_exponent(out, 1),
+        FloatFormat::Api | FloatFormat::Json => decimal.write_plain(out),
         FloatFormat::Significant(places) => {
-            let mut decimal = Decimal::rounded(value, places.max(1));
-            decimal.trim_zeros();
+            decimal.digits = trimmed_zeros(decimal.digits);
             decimal.write_general(out, places.max(1))
+        }
+        FloatFormat::Exponent | FloatFormat::FixedExponent(_) | FloatFormat::Fixed(_) => {
+            decimal.write_exponent(out, 2)
         }
     }
 }
@@ -97,38 +108,60 @@ fn write_float(out: &mut impl fmt::Write, value: f64, format: FloatFormat) -> fm
 /// With shortest digits, `%g` decides on an exponent as if six places had been asked for.
 const SHORTEST_GENERAL_PLACES: usize = 6;
 
+/// Text on the stack: the shortest form of a float has 17 digits, a point and an exponent.
+#[derive(Default)]
+struct Scratch {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Scratch {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Scratch {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
 /// A finite, non-negative number as `0.DIGITS * 10^point`.
-struct Decimal {
-    digits: Vec<u8>,
+struct Decimal<'d> {
+    digits: &'d str,
     point: i32,
 }
 
-impl Decimal {
-    /// The fewest digits that read back as `value`.
-    fn shortest(value: f64) -> Self {
-        Self::from_scientific(&format!("{value:e}"))
+fn trimmed_zeros(digits: &str) -> &str {
+    let trimmed = digits.trim_end_matches('0');
+    if trimmed.is_empty() { "0" } else { trimmed }
+}
+
+impl<'d> Decimal<'d> {
+    /// Takes `1.25e-7` apart, with `digits` to hold the digits.
+    fn read(scientific: &str, digits: &'d mut Scratch) -> Result<Self, fmt::Error> {
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+        let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        digits.write_str(first)?;
+        digits.write_str(rest)?;
+        Ok(Self { digits: digits.text(), point: exponent.parse::<i32>().unwrap_or(0) + 1 })
     }
 
-    /// Exactly `places` digits, correctly rounded.
-    fn rounded(value: f64, places: usize) -> Self {
-        Self::from_scientific(&format!("{value:.*e}", places - 1))
-    }
-
-    fn from_scientific(text: &str) -> Self {
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        Self { digits, point: exponent + 1 }
-    }
-
-    fn trim_zeros(&mut self) {
-        while self.digits.len() > 1 && self.digits.last() == Some(&b'0') {
-            self.digits.pop();
-        }
+    /// As `read`, for as many digits as were asked for, in place.
+    fn read_long(scientific: &'d mut String) -> Self {
+        let at = scientific.find('e').unwrap_or(scientific.len());
+        let point = scientific.get(at + 1..).and_then(|text| text.parse::<i32>().ok()).unwrap_or(0) + 1;
+        scientific.truncate(at);
+        scientific.retain(|c| c != '.');
+        Self { digits: scientific, point }
     }
 
     fn text(&self, from: usize, to: usize) -> &str {
-        std::str::from_utf8(&self.digits[from..to]).expect("only ASCII digits are stored")
+        &self.digits[from..to]
     }
 
     fn write_plain(&self, out: &mut impl fmt::Write) -> fmt::Result {
@@ -157,7 +190,7 @@ impl Decimal {
             out.write_char('.')?;
             out.write_str(self.text(1, self.digits.len()))?;
         }
-        let exponent = if self.digits == b"0" { 0 } else { self.point - 1 };
+        let exponent = if self.digits == "0" { 0 } else { self.point - 1 };
         let sign = if exponent < 0 { '-' } else { '+' };
         write!(out, "e{sign}{:0min_exponent_digits$}", exponent.unsigned_abs())
     }

@@ -75,7 +75,7 @@ impl FloatHistogram {
         size_of::<Self>()
             + (self.positive_spans.len() + self.negative_spans.len()) * size_of::<Span>()
             + (self.positive_buckets.len() + self.negative_buckets.len()) * size_of::<f64>()
-            + self.custom_bounds().len() * size_of::<f64>()
+            + size_of_val(self.custom_bounds())
     }
 
     /// Bytes as the query limits of the field count them: a fixed 168 for the histogram itself and 8

@@ -72,7 +72,7 @@ impl Histogram {
         size_of::<Self>()
             + (self.positive_spans.len() + self.negative_spans.len()) * size_of::<Span>()
             + (self.positive_buckets.len() + self.negative_buckets.len()) * size_of::<i64>()
-            + self.custom_bounds().len() * size_of::<f64>()
+            + size_of_val(self.custom_bounds())
     }
 
     /// The same histogram with float counts.
