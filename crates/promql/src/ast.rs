@@ -52,8 +52,10 @@ pub struct NumberLiteral {
 /// A string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StringLiteral {
-    /// The decoded text.
+    /// The decoded text, with U+FFFD for bytes that are not UTF-8.
     pub value: String,
+    /// The bytes the literal denotes, when they are not UTF-8. Such a string is no valid label name.
+    pub invalid_utf8: Option<Vec<u8>>,
     /// Where it stands, quotes included.
     pub span: Span,
 }

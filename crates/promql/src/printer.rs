@@ -46,7 +46,14 @@ impl Display for NumberLiteral {
 
 impl Display for StringLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Quoted(&self.value).fmt(f)
+        let Some(bytes) = &self.invalid_utf8 else { return Quoted(&self.value).fmt(f) };
+        f.write_char('"')?;
+        for chunk in bytes.utf8_chunks() {
+            let quoted = Quoted(chunk.valid()).to_string();
+            f.write_str(&quoted[1..quoted.len() - 1])?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        f.write_char('"')
     }
 }
 

@@ -7,20 +7,26 @@ pub struct InvalidLiteral;
 /// The value of a literal in double quotes, single quotes or backquotes, quotes included.
 ///
 /// Escapes are `\a \b \f \n \r \t \v \\`, the quote itself, `\ooo`, `\xhh`, `\uhhhh` and `\Uhhhhhhhh`;
-/// backquoted text has none. Bytes written as escapes that are not UTF-8 become U+FFFD: a label value
-/// cannot hold them.
+/// backquoted text has none. Bytes written as escapes that are not UTF-8 become U+FFFD.
 pub fn unquote(literal: &str) -> Result<String, InvalidLiteral> {
+    let bytes = unquote_bytes(literal)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// As [`unquote`], with bytes that are not UTF-8 as they were written.
+pub fn unquote_bytes(literal: &str) -> Result<Vec<u8>, InvalidLiteral> {
     let quote = literal.chars().next().ok_or(InvalidLiteral)?;
     let inner =
         literal.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).ok_or(InvalidLiteral)?;
     match quote {
-        '`' if !inner.contains('`') => Ok(inner.replace('\r', "")),
+        '`' if !inner.contains('`') => Ok(inner.replace('\r', "").into_bytes()),
         '"' | '\'' => unescape(inner, quote),
         _ => Err(InvalidLiteral),
     }
 }
 
-fn unescape(inner: &str, quote: char) -> Result<String, InvalidLiteral> {
+fn unescape(inner: &str, quote: char) -> Result<Vec<u8>, InvalidLiteral> {
     if inner.contains('\n') {
         return Err(InvalidLiteral);
     }
@@ -56,7 +62,7 @@ fn unescape(inner: &str, quote: char) -> Result<String, InvalidLiteral> {
             _ => return Err(InvalidLiteral),
         }
     }
-    Ok(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(out)
 }
 
 fn digits(chars: &mut std::str::Chars<'_>, count: usize, base: u32) -> Result<u32, InvalidLiteral> {

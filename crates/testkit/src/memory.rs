@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    AppendError, Appendable, Appender, Exemplar, FloatHistogram, LabelRequest, Labels, Matcher, Metadata,
-    QueryContext, SampleColumns, SampleValue, SelectRequest, SeriesRef, SeriesSet, SeriesSource, SourceError,
-    TenantId, TimeRange,
+    AppendError, Appendable, Appender, CounterResetHint, Exemplar, FloatHistogram, LabelRequest, Labels,
+    Matcher, Metadata, QueryContext, SampleColumns, SampleValue, SelectRequest, SeriesRef, SeriesSet,
+    SeriesSource, SourceError, TenantId, TimeRange,
 };
 use parking_lot::RwLock;
 
@@ -258,9 +258,37 @@ impl Appender for MemoryAppender {
     }
 }
 
+/// What is known about counter resets at a histogram when it is read back. Storage engines keep
+/// counter histograms in chunks without resets: all but the first of a chunk are known not to be reset,
+/// and the first is in doubt.
+fn stored_hint(previous: Option<&FloatHistogram>, histogram: &FloatHistogram) -> CounterResetHint {
+    if histogram.counter_reset_hint == CounterResetHint::Gauge {
+        return CounterResetHint::Gauge;
+    }
+    let starts_chunk = previous.is_none_or(|previous| {
+        previous.counter_reset_hint == CounterResetHint::Gauge
+            || histogram.counter_reset_hint == CounterResetHint::CounterReset
+            || (previous.is_stale() && !histogram.is_stale())
+            || previous.schema != histogram.schema
+            || previous.zero_threshold != histogram.zero_threshold
+            || previous.custom_bounds() != histogram.custom_bounds()
+            || (!histogram.is_stale() && unhinted(histogram).detect_reset(previous))
+    });
+    if starts_chunk { CounterResetHint::Unknown } else { CounterResetHint::NotCounterReset }
+}
+
+fn unhinted(histogram: &FloatHistogram) -> FloatHistogram {
+    FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..histogram.clone() }
+}
+
 /// Adds a sample in its place. The same sample twice is one.
-fn insert(samples: &mut SampleColumns, sample: Pending) -> Result<(), AppendError> {
+fn insert(samples: &mut SampleColumns, mut sample: Pending) -> Result<(), AppendError> {
     let at = samples.timestamps_ms.partition_point(|&t| t < sample.t_ms);
+    if let Some(histogram) = sample.histogram.as_mut() {
+        let previous = at.checked_sub(1).and_then(|before| samples.histogram(before));
+        let hint = stored_hint(previous.map(Arc::as_ref), histogram);
+        Arc::make_mut(histogram).counter_reset_hint = hint;
+    }
     if at == samples.len() {
         push(samples, &sample);
         return Ok(());

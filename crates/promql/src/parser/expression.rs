@@ -2,6 +2,7 @@
 
 use model::labels::Quoted;
 use syntax::Span;
+use syntax::literal::unquote_bytes;
 use syntax::pratt::{Operators, Power, climb};
 
 use super::{Node, ParseError, Parser};
@@ -91,8 +92,8 @@ impl Parser<'_> {
         match token.kind {
             TokenKind::Number | TokenKind::Duration => self.node(Expr::Number(self.number(token)?), 0),
             TokenKind::String => {
-                let value = self.unquote(token)?;
-                self.node(Expr::String(StringLiteral { value, span: token.span }), 0)
+                let literal = self.string_literal(token)?;
+                self.node(Expr::String(literal), 0)
             }
             TokenKind::Operator(BinaryOp::Add) => self.unary(token, UnaryOp::Plus),
             TokenKind::Operator(BinaryOp::Sub) => self.unary(token, UnaryOp::Minus),
@@ -117,6 +118,13 @@ impl Parser<'_> {
             kind if kind.is_metric_name() => self.metric(token),
             _ => Err(self.unexpected(token)),
         }
+    }
+
+    fn string_literal(&self, token: Token) -> Result<StringLiteral, ParseError> {
+        let value = self.unquote(token)?;
+        let bytes = unquote_bytes(token.span.of(self.text)).unwrap_or_default();
+        let invalid_utf8 = (bytes != value.as_bytes()).then_some(bytes);
+        Ok(StringLiteral { value, invalid_utf8, span: token.span })
     }
 
     fn metric(&mut self, name: Token) -> Result<Node, ParseError> {

@@ -85,7 +85,7 @@ fn malformed_scripts_are_not_run() {
     for (text, message) in [
         ("laod 1m", "x.test:1: invalid command \"laod 1m\""),
         ("load 1x\n", "x.test:1: invalid step definition \"1x\": unknown unit \"x\" in duration \"1x\""),
-        ("\neval instant at 1m sum(\n", "x.test:2: 2:25: parse error: unclosed left parenthesis"),
+        ("\neval instant at 1m sum(\n", "x.test:2: 2:24: parse error: unclosed left parenthesis"),
         ("load 1m\n  up 1\n  up{ 2\n", "x.test:3: 1:5: parse error: unexpected character inside braces: '2'"),
         (
             "eval instant at 0 up\n  expect nothing\n",
@@ -106,7 +106,7 @@ fn queries_of_the_current_time_are_not_pinned() {
         let expr = promql::parser::parse(query, &promql::parser::ParseOptions::ALL).unwrap();
         pin_to(&expr, 5000).map(|expr| expr.to_string())
     };
-    assert_eq!(pinned("sum(x) + y[5m:1m]").as_deref(), Some("sum(x @ 5.000) + y[5m:1m] @ 5.000"));
+    assert_eq!(pinned("sum(x) + rate(y[5m:1m])").as_deref(), Some("sum(x @ 5.000) + rate(y[5m:1m] @ 5.000)"));
     assert_eq!(pinned("rate(x[1m] @ 7)").as_deref(), Some("rate(x[1m] @ 7.000)"));
     assert_eq!(pinned("x + time()"), None);
 }
