@@ -1,1 +1,32 @@
-//! The HTTP client every outgoing connection goes through.
+//! The HTTP client every outgoing connection goes through: Prometheus's HTTP client options on hyper
+//! and rustls.
+//!
+//! It must not know what is fetched. In reading order: [`client`] (requests, redirects, capped bodies),
+//! `auth` (the `Authorization` header and OAuth 2.0 tokens), `files` (secrets and certificates read
+//! anew when they change), `tls`, `proxy` (which proxy a URL needs), `connect` (TCP, proxies, TLS),
+//! [`error`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), httpclient::ClientError> {
+//! use std::time::Duration;
+//!
+//! let client = httpclient::Client::new(&config::HttpClientConfig::default(), base::SystemClock::shared())?;
+//! let request = httpclient::Request::get("http://localhost:9090/metrics", Duration::from_secs(10));
+//! let mut response = client.send(request).await?;
+//! let mut body = Vec::new();
+//! response.read_body(&mut body, 10 << 20).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod auth;
+pub mod client;
+mod connect;
+pub mod error;
+mod files;
+mod proxy;
+mod tls;
+
+pub use client::{Client, Request, Response};
+pub use error::ClientError;
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
