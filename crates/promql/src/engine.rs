@@ -240,7 +240,7 @@ impl Engine {
         };
         let env = Arc::new(Env::new(ctx.clone(), self.settings(request.options)));
         stopwatch.prepared();
-        let mut opener = Opener::new(env.clone(), &plan, source);
+        let mut opener = Opener::new(env.clone(), &plan, request.query, source);
         let scope = Scope { grid, tally: Tally::AtStep };
         let (value, held) = result::evaluate_root(&mut opener, scope, request.is_instant, &mut stopwatch)?;
         let stats = stopwatch.finish(&env, &grid);

@@ -8,7 +8,7 @@ use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME};
 use super::env::Env;
 use super::error::{EvalResult, QueryError};
 use super::grouping::{Groups, group_series};
-use super::names::is_metadata_label;
+use super::names::{is_metadata_label, is_valid_label_name};
 use super::open::{Opener, Scope};
 use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive};
 use super::plan::{Grouping, Node, NodeId};
@@ -44,11 +44,9 @@ pub(crate) fn open_aggregate(
     if op == AggregateOp::CountValues {
         let label =
             param.map(|param| super::calls::string_arg(opener, param)).transpose()?.unwrap_or_default();
-        if label.is_empty() {
-            return Err(QueryError::Execution(format!(
-                "invalid label name {}",
-                model::labels::Quoted(&label)
-            )));
+        if !is_valid_label_name(&label) {
+            let literal = node.arg_spans.get(1).map_or("", |span| span.of(opener.query));
+            return Err(QueryError::Execution(format!("invalid label name {literal}")));
         }
         let input = opener.vector(input, scope)?;
         let env = opener.env.clone();

@@ -89,11 +89,8 @@ impl StepMatcher<'_> {
         }
         self.is_matched.fill(false);
         self.find_partners(step)?;
-        let (fill_many, fill_one) = if self.is_swapped() {
-            (self.matching.fill_right, self.matching.fill_left)
-        } else {
-            (self.matching.fill_left, self.matching.fill_right)
-        };
+        // As in the reference, `fill_left` stands in on the "many" side even where that is the right one.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         let (many, one) = (self.many, self.one);
         for (m, element) in many.iter().enumerate() {
             let Some(value) = element.series.values.get(step) else { continue };

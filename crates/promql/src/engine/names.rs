@@ -44,3 +44,9 @@ pub(crate) fn drop_metadata(labels: Labels) -> Labels {
         labels
     }
 }
+
+/// Whether a query may use `name` as a label. Bytes of a string literal that are no UTF-8 have become
+/// U+FFFD when it was read; no label holds them.
+pub(crate) fn is_valid_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
+}

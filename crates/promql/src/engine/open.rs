@@ -34,14 +34,16 @@ const MAX_SHARED_SLOTS: usize = 4 << 20;
 pub(crate) struct Opener<'a> {
     pub env: Arc<Env>,
     pub plan: &'a Plan,
+    /// The text of the query.
+    pub query: &'a str,
     pub source: &'a dyn SeriesSource,
     /// Operators of nodes that are used more than once.
     shared: HashMap<(NodeId, Scope), SharedOperator>,
 }
 
 impl<'a> Opener<'a> {
-    pub fn new(env: Arc<Env>, plan: &'a Plan, source: &'a dyn SeriesSource) -> Self {
-        Self { env, plan, source, shared: HashMap::new() }
+    pub fn new(env: Arc<Env>, plan: &'a Plan, query: &'a str, source: &'a dyn SeriesSource) -> Self {
+        Self { env, plan, query, source, shared: HashMap::new() }
     }
 
     /// Opens a node of type vector.

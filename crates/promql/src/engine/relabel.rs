@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::calls::string_arg;
 use super::env::Scratch;
 use super::error::{EvalResult, QueryError};
+use super::names::is_valid_label_name;
 use super::open::{Opener, Scope};
 use super::operator::{Collision, Operator, SharedOperator, resolve_collisions};
 use super::plan::NodeId;
@@ -73,7 +74,7 @@ pub(crate) fn open_label_replace(
     let regex = AnchoredRegex::new(&pattern).map_err(|_| {
         QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
     })?;
-    if target.is_empty() {
+    if !is_valid_label_name(&target) {
         return Err(QueryError::Execution(format!(
             "invalid destination label name in label_replace(): {target}"
         )));
@@ -94,11 +95,11 @@ pub(crate) fn open_label_join(
     let (target, separator) = (string_arg(opener, args[1])?, string_arg(opener, args[2])?);
     let sources = args[3..].iter().map(|&arg| string_arg(opener, arg)).collect::<EvalResult<Vec<_>>>()?;
     for name in &sources {
-        if name.is_empty() {
+        if !is_valid_label_name(name) {
             return Err(QueryError::Execution(format!("invalid source label name in label_join(): {name}")));
         }
     }
-    if target.is_empty() {
+    if !is_valid_label_name(&target) {
         return Err(QueryError::Execution(format!(
             "invalid destination label name in label_join(): {target}"
         )));
