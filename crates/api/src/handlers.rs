@@ -52,7 +52,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A context for a request that reads: the tenant, the time it may take and the memory.
-fn context(state: &ApiState, headers: &axum::http::HeaderMap, timeout: Option<std::time::Duration>) -> QueryContext {
+fn context(
+    state: &ApiState,
+    headers: &axum::http::HeaderMap,
+    timeout: Option<std::time::Duration>,
+) -> QueryContext {
     let limit = state.options.query_timeout;
     let timeout = timeout.map_or(limit, |wanted| wanted.min(limit));
     let mut ctx = QueryContext::new(state.clock.clone(), timeout, state.query_budget.clone());

@@ -33,7 +33,11 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends `items` as a JSON array.
-pub fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut each: impl FnMut(&mut Vec<u8>, T)) {
+pub fn array<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut each: impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
     for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
@@ -230,7 +234,8 @@ mod tests {
 
     #[test]
     fn timestamps_have_milliseconds_only_where_needed() {
-        for (t_ms, expected) in [(0, "0"), (1_500, "1.500"), (2_000, "2"), (-1, "-0.001"), (12_010, "12.010")] {
+        for (t_ms, expected) in [(0, "0"), (1_500, "1.500"), (2_000, "2"), (-1, "-0.001"), (12_010, "12.010")]
+        {
             assert_eq!(text(|o| timestamp(o, t_ms)), expected);
         }
     }

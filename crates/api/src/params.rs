@@ -75,8 +75,7 @@ impl Params {
             return Ok(0);
         }
         let limit: i64 = parse_int(text).map_err(|problem| ApiError::invalid_parameter("limit", problem))?;
-        usize::try_from(limit)
-            .map_err(|_| ApiError::invalid_parameter("limit", "limit must be non-negative"))
+        usize::try_from(limit).map_err(|_| ApiError::invalid_parameter("limit", "limit must be non-negative"))
     }
 
     /// The whole number `name`, if it is there; `problem` is the error text otherwise.
@@ -168,8 +167,7 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
         }
         return Ok((nanoseconds as i64) / 1_000_000);
     }
-    model::duration::parse_duration_ms(text)
-        .map_err(|_| format!("cannot parse {text:?} to a valid duration"))
+    model::duration::parse_duration_ms(text).map_err(|_| format!("cannot parse {text:?} to a valid duration"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use model::regex::AnchoredRegex;
 use tower_http::compression::CompressionLayer;
 
 use crate::error::{ApiError, ErrorType};
-use crate::handlers::{Shared, admin, exemplars, expression, federate, query, search, series, status, system, targets};
+use crate::handlers::{
+    Shared, admin, exemplars, expression, federate, query, search, series, status, system, targets,
+};
 use crate::state::ApiState;
 
 fn get_post<H, T>(handler: H) -> MethodRouter<Shared>

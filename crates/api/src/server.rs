@@ -122,7 +122,10 @@ impl Server {
         // The accept loops have ended, and with them all other holders.
         let Ok(connections) = Arc::try_unwrap(connections) else { return };
         if tokio::time::timeout(DRAIN_LIMIT, connections.graceful.shutdown()).await.is_err() {
-            tracing::warn!(limit_s = DRAIN_LIMIT.as_secs(), "requests were still in flight when the server ended");
+            tracing::warn!(
+                limit_s = DRAIN_LIMIT.as_secs(),
+                "requests were still in flight when the server ended"
+            );
         }
     }
 }

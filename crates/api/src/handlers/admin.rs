@@ -49,7 +49,8 @@ pub async fn snapshot(State(state): State<Shared>, params: Params) -> Result<Res
         Some(Ok(skip)) => skip,
         Some(Err(())) => {
             let text = params.get("skip_head");
-            let problem = format!("unable to parse boolean: strconv.ParseBool: parsing {text:?}: invalid syntax");
+            let problem =
+                format!("unable to parse boolean: strconv.ParseBool: parsing {text:?}: invalid syntax");
             return Err(ApiError::invalid_parameter("skip_head", problem));
         }
     };

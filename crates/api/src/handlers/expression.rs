@@ -3,7 +3,9 @@
 use axum::extract::State;
 use axum::response::Response;
 use model::Matcher;
-use promql::ast::{AtModifier, DurationExpr, DurationSpec, Expr, NumberLiteral, RangeEdges, VectorMatching, VectorSelector};
+use promql::ast::{
+    AtModifier, DurationExpr, DurationSpec, Expr, NumberLiteral, RangeEdges, VectorMatching, VectorSelector,
+};
 use promql::function_table::{Arity, Function};
 use serde_json::{Value, json};
 
@@ -144,9 +146,7 @@ fn duration(spec: &DurationSpec) -> Value {
 }
 
 fn duration_expr(expr: &DurationExpr, wrapped: bool) -> Value {
-    let node = |op: &str, lhs: Value, rhs: Value| {
-        json!({ "type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": wrapped })
-    };
+    let node = |op: &str, lhs: Value, rhs: Value| json!({ "type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": wrapped });
     match expr {
         DurationExpr::Literal(number) => {
             json!({ "type": "numberLiteral", "val": plain_number(number), "duration": number.is_duration })

@@ -22,16 +22,25 @@ const MAX_POINTS: i64 = 11_000;
 const MAX_NOTES: usize = 10;
 
 /// `GET|POST /query`
-pub async fn instant(State(state): State<Shared>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+pub async fn instant(
+    State(state): State<Shared>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let t_ms = params.time_or("time", state.clock.now_ms())?;
     let work = Work::new(&state, &headers, &params, limit)?;
     let query = params.get("query").to_owned();
-    work.run(state, move |engine, source, options, ctx| engine.instant(source, &query, t_ms, options, ctx)).await
+    work.run(state, move |engine, source, options, ctx| engine.instant(source, &query, t_ms, options, ctx))
+        .await
 }
 
 /// `GET|POST /query_range`
-pub async fn range(State(state): State<Shared>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+pub async fn range(
+    State(state): State<Shared>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let (start_ms, end_ms) = (params.time("start")?, params.time("end")?);
     if end_ms < start_ms {
@@ -39,7 +48,8 @@ pub async fn range(State(state): State<Shared>, headers: HeaderMap, params: Para
     }
     let step_ms = params.duration_ms("step")?;
     if step_ms <= 0 {
-        let problem = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        let problem =
+            "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(ApiError::invalid_parameter("step", problem));
     }
     if end_ms.saturating_sub(start_ms) / step_ms > MAX_POINTS {
@@ -110,7 +120,9 @@ impl Work {
         let waiting = tokio::time::timeout(ctx.timeout(), state.query_slots.clone().acquire_owned());
         let slot = match waiting.await {
             Ok(Ok(slot)) => slot,
-            Ok(Err(_)) => return Err(ApiError::new(ErrorType::Canceled, "query was canceled in query queue")),
+            Ok(Err(_)) => {
+                return Err(ApiError::new(ErrorType::Canceled, "query was canceled in query queue"));
+            }
             Err(_) => return Err(ApiError::new(ErrorType::Timeout, "query timed out in query queue")),
         };
         let queued = state.clock.monotonic().saturating_sub(asked);

@@ -61,7 +61,8 @@ pub async fn metric_names(
     }
     Ok(search.answer("name", &found, |result, name| {
         if let Some(m) = metadata.get(name) {
-            let fields = [("type", m.metric_type.as_str()), ("help", m.help.as_str()), ("unit", m.unit.as_str())];
+            let fields =
+                [("type", m.metric_type.as_str()), ("help", m.help.as_str()), ("unit", m.unit.as_str())];
             for (field, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
                 result[field] = json!(value);
             }
@@ -103,7 +104,12 @@ pub async fn label_values(
     Ok(search.answer("value", &found, |_, _| {}))
 }
 
-async fn values(state: &Shared, headers: &HeaderMap, search: &Search, label: &str) -> Result<Vec<Scored>, ApiError> {
+async fn values(
+    state: &Shared,
+    headers: &HeaderMap,
+    search: &Search,
+    label: &str,
+) -> Result<Vec<Scored>, ApiError> {
     let (requests, ctx) = (search.requests(), context(state, headers, None));
     let (state, label) = (state.clone(), label.to_owned());
     let all = blocking(ctx, move |ctx| {
@@ -150,7 +156,8 @@ impl Search {
 
     /// What fits, in the order asked for.
     fn rank(&self, all: BTreeSet<String>) -> Vec<Scored> {
-        let scored = all.into_iter().filter_map(|value| self.scorer.score(&value).map(|score| (value, score)));
+        let scored =
+            all.into_iter().filter_map(|value| self.scorer.score(&value).map(|score| (value, score)));
         let mut found: Vec<Scored> = scored.collect();
         match self.order {
             Order::Ascending => {}
@@ -189,20 +196,25 @@ fn scorer(params: &Params) -> Result<Scorer, ApiError> {
     let terms: Vec<&str> = params.all("search[]").collect();
     if terms.len() > MAX_TERMS {
         let got = terms.len();
-        return Err(ApiError::bad_data(format!("too many search[] terms: got {got}, maximum is {MAX_TERMS}")));
+        return Err(ApiError::bad_data(format!(
+            "too many search[] terms: got {got}, maximum is {MAX_TERMS}"
+        )));
     }
-    let threshold = match params.get("fuzz_threshold") {
-        "" => 0,
-        text => text.parse().ok().filter(|percent| (0..=100).contains(percent)).ok_or_else(|| {
-            ApiError::bad_data(format!("invalid fuzz_threshold {text:?}: must be 0-100"))
-        })?,
-    };
+    let threshold =
+        match params.get("fuzz_threshold") {
+            "" => 0,
+            text => text.parse().ok().filter(|percent| (0..=100).contains(percent)).ok_or_else(|| {
+                ApiError::bad_data(format!("invalid fuzz_threshold {text:?}: must be 0-100"))
+            })?,
+        };
     let algorithm = match params.get("fuzz_alg") {
         "" | "subsequence" => Algorithm::Subsequence,
         "jarowinkler" => Algorithm::JaroWinkler,
         other => {
             let known = "[subsequence jarowinkler]";
-            return Err(ApiError::bad_data(format!("unsupported fuzz_alg {other:?}: must be one of {known}")));
+            return Err(ApiError::bad_data(format!(
+                "unsupported fuzz_alg {other:?}: must be one of {known}"
+            )));
         }
     };
     let case_sensitive = boolean(params, "case_sensitive", true)?;

@@ -91,9 +91,9 @@ pub async fn tsdb(State(state): State<Shared>, params: Params) -> Result<Respons
 
 /// `GET /status/tsdb/blocks`
 pub async fn tsdb_blocks(State(state): State<Shared>) -> Result<Response, ApiError> {
-    let blocks = spawn(move || state.storage.blocks()).await.map_err(|error| {
-        ApiError::internal(format!("error getting block metadata: {}", error.message))
-    })?;
+    let blocks = spawn(move || state.storage.blocks())
+        .await
+        .map_err(|error| ApiError::internal(format!("error getting block metadata: {}", error.message)))?;
     Ok(success(&json!({ "blocks": blocks })))
 }
 
@@ -118,9 +118,10 @@ pub async fn self_metrics(State(state): State<Shared>, params: Params) -> Result
     let pattern = params.get("metric_name_pattern");
     let filter = match pattern {
         "" => None,
-        pattern => Some(model::regex::AnchoredRegex::new(pattern).map_err(|error| {
-            ApiError::bad_data(format!("invalid metric_name_pattern: {error}"))
-        })?),
+        pattern => Some(
+            model::regex::AnchoredRegex::new(pattern)
+                .map_err(|error| ApiError::bad_data(format!("invalid metric_name_pattern: {error}")))?,
+        ),
     };
     let families = state.registry.gather();
     let wanted = families.iter().filter(|f| filter.as_ref().is_none_or(|regex| regex.is_match(&f.name)));
@@ -178,7 +179,13 @@ fn number_json(number: f64) -> Value {
     if number.is_finite() {
         return json!(number);
     }
-    json!(if number.is_nan() { "NaN" } else if number > 0.0 { "Infinity" } else { "-Infinity" })
+    json!(if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    })
 }
 
 /// `GET /notifications`

@@ -78,8 +78,10 @@ pub async fn landing(State(state): State<Shared>) -> Html<String> {
         ("/-/healthy", "Health"),
         ("/-/ready", "Readiness"),
     ];
-    let items: String =
-        links.iter().map(|(path, text)| format!("<li><a href=\"{prefix}{path}\">{text}</a></li>\n")).collect();
+    let items: String = links
+        .iter()
+        .map(|(path, text)| format!("<li><a href=\"{prefix}{path}\">{text}</a></li>\n"))
+        .collect();
     Html(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\n\
          <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}</style>\n\

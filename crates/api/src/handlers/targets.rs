@@ -91,7 +91,8 @@ pub async fn target_metadata(State(state): State<Shared>, params: Params) -> Res
     let limit = params.number("limit", "limit must be a number")?.and_then(|n| usize::try_from(n).ok());
     let matchers = match params.get("match_target") {
         "" => Vec::new(),
-        text => crate::params::selector(text).map_err(|error| ApiError::invalid_parameter("match_target", error))?,
+        text => crate::params::selector(text)
+            .map_err(|error| ApiError::invalid_parameter("match_target", error))?,
     };
     let family = params.get("metric");
     let all = state.targets.metadata(family).into_iter();
@@ -145,7 +146,8 @@ pub async fn relabel_steps(State(state): State<Shared>, params: Params) -> Resul
     let text = required(&params, "labels")?;
     let pairs: BTreeMap<String, String> = serde_json::from_str(text)
         .map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
-    let steps = state.targets.relabel_steps(pool, &Labels::from_pairs(pairs)).ok_or_else(|| unknown_pool(pool))?;
+    let steps =
+        state.targets.relabel_steps(pool, &Labels::from_pairs(pairs)).ok_or_else(|| unknown_pool(pool))?;
     let steps: Vec<Value> = steps
         .into_iter()
         .map(|step| json!({ "rule": step.rule, "output": object(&step.output), "keep": step.keep }))

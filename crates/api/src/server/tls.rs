@@ -40,8 +40,7 @@ pub fn acceptor(files: &TlsFiles) -> Result<tokio_rustls::TlsAcceptor, String> {
     let builder = match &files.client_ca_file {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(path)?), provider);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(path)?), provider);
             let verifier =
                 if files.require_client_cert { verifier } else { verifier.allow_unauthenticated() };
             let verifier = verifier.build().map_err(|error| format!("{}: {error}", path.display()))?;
@@ -108,8 +107,8 @@ fn stamp(cert_file: &Path, key_file: &Path) -> Stamp {
 
 fn load(cert_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, String> {
     let chain = certificates(cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|error| format!("{}: {error}", key_file.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key_file).map_err(|error| format!("{}: {error}", key_file.display()))?;
     let key = ring::sign::any_supported_type(&key).map_err(|e| format!("{}: {e}", key_file.display()))?;
     let certified = CertifiedKey::new(chain, key);
     certified

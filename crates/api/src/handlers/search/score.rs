@@ -31,8 +31,11 @@ impl Scorer {
         if self.terms.is_empty() {
             return Some(1.0);
         }
-        let value: Vec<char> =
-            if self.case_sensitive { value.chars().collect() } else { value.to_lowercase().chars().collect() };
+        let value: Vec<char> = if self.case_sensitive {
+            value.chars().collect()
+        } else {
+            value.to_lowercase().chars().collect()
+        };
         self.terms.iter().filter_map(|term| self.score_term(term, &value)).max_by(f64::total_cmp)
     }
 
@@ -61,7 +64,8 @@ const INEXACT_SCALE: f64 = 0.999;
 /// The best of all ways to find the term's characters in order, scored by the squares of its runs less
 /// the share of the value that lies before, between and (at half weight) behind them.
 fn subsequence(term: &[char], value: &[char]) -> Option<f64> {
-    let best = (0..value.len()).filter_map(|start| subsequence_from(term, value, start)).max_by(f64::total_cmp)?;
+    let best =
+        (0..value.len()).filter_map(|start| subsequence_from(term, value, start)).max_by(f64::total_cmp)?;
     let perfect = (term.len() * term.len()) as f64;
     (best >= 0.0).then(|| (best / perfect).clamp(0.0, 1.0) * INEXACT_SCALE).filter(|&score| score > 0.0)
 }
@@ -106,7 +110,8 @@ fn jaro_winkler(a: &[char], b: &[char]) -> f64 {
     let transposed = common.iter().zip(in_long).filter(|(a, b)| a != b).count() as f64;
     let matches = common.len() as f64;
     let jaro =
-        (matches / short.len() as f64 + matches / long.len() as f64 + (matches - transposed / 2.0) / matches) / 3.0;
+        (matches / short.len() as f64 + matches / long.len() as f64 + (matches - transposed / 2.0) / matches)
+            / 3.0;
     let prefix = short.iter().zip(long).take(4).take_while(|(a, b)| a == b).count() as f64;
     jaro + prefix * 0.1 * (1.0 - jaro)
 }

@@ -1,0 +1,145 @@
+//! Targets found by DNS queries.
+
+use std::net::IpAddr;
+
+use config::DnsSd;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use model::Labels;
+
+use crate::TargetGroup;
+use crate::group::ADDRESS;
+use crate::metrics::Metrics;
+use crate::provider::{DiscoveryError, Refresh, Updates, refresh_every};
+
+const NAME: &str = "__meta_dns_name";
+const SRV_TARGET: &str = "__meta_dns_srv_record_target";
+const SRV_PORT: &str = "__meta_dns_srv_record_port";
+const MX_TARGET: &str = "__meta_dns_mx_record_target";
+const NS_TARGET: &str = "__meta_dns_ns_record_target";
+
+/// Queries the names now and every refresh interval.
+pub async fn run(settings: &DnsSd, updates: &Updates, metrics: &Metrics) -> Result<(), DiscoveryError> {
+    let failed =
+        |error: &dyn std::fmt::Display| DiscoveryError(format!("could not load resolv.conf: {error}"));
+    let builder = TokioResolver::builder_tokio().map_err(|error| failed(&error))?;
+    let resolver = builder.build().map_err(|error| failed(&error))?;
+    let record_type = record_type(&settings.r#type);
+    let provider = Names { resolver, settings, record_type, known: Vec::new(), metrics };
+    refresh_every(settings.refresh_interval.get(), updates, "dns", provider).await;
+    Ok(())
+}
+
+struct Names<'a> {
+    resolver: TokioResolver,
+    settings: &'a DnsSd,
+    record_type: RecordType,
+    known: Vec<TargetGroup>,
+    metrics: &'a Metrics,
+}
+
+impl Refresh for Names<'_> {
+    async fn refresh(&mut self) -> Result<Vec<TargetGroup>, DiscoveryError> {
+        for name in &self.settings.names {
+            self.metrics.dns_lookups.inc();
+            match look_up(&self.resolver, name, self.record_type, self.settings.port).await {
+                Ok(group) => {
+                    self.known.retain(|other| other.source != *name);
+                    self.known.push(group);
+                }
+                Err(error) => {
+                    // One name that cannot be resolved keeps what it had.
+                    self.metrics.dns_failures.inc();
+                    tracing::error!(name, %error, "error refreshing DNS targets");
+                }
+            }
+        }
+        Ok(self.known.clone())
+    }
+}
+
+fn record_type(text: &str) -> RecordType {
+    match text.to_uppercase().as_str() {
+        "A" => RecordType::A,
+        "AAAA" => RecordType::AAAA,
+        "MX" => RecordType::MX,
+        "NS" => RecordType::NS,
+        // The configuration allows only these and SRV.
+        _ => RecordType::SRV,
+    }
+}
+
+async fn look_up(
+    resolver: &TokioResolver,
+    name: &str,
+    record_type: RecordType,
+    port: u16,
+) -> Result<TargetGroup, DiscoveryError> {
+    let records = match resolver.lookup(name, record_type).await {
+        Ok(lookup) => lookup.answers().iter().map(|record| record.data.clone()).collect::<Vec<_>>(),
+        // The name, or a record of this type, does not exist: an answer, with no targets.
+        Err(error) if error.is_no_records_found() || error.is_nx_domain() => Vec::new(),
+        Err(error) => return Err(DiscoveryError(format!("could not resolve {name:?}: {error}"))),
+    };
+    let targets = records.iter().filter_map(|record| target(name, record, port)).collect();
+    Ok(TargetGroup { source: name.to_owned(), labels: Labels::empty(), targets })
+}
+
+/// The labels of the target a record names.
+fn target(name: &str, record: &RData, port: u16) -> Option<Labels> {
+    let rooted = |host: &str| host.trim_end_matches('.').to_owned();
+    let (address, meta) = match record {
+        RData::A(a) => (join(&IpAddr::V4(a.0).to_string(), port), vec![]),
+        RData::AAAA(aaaa) => (join(&IpAddr::V6(aaaa.0).to_string(), port), vec![]),
+        RData::SRV(srv) => {
+            let host = srv.target.to_string();
+            (join(&rooted(&host), srv.port), vec![(SRV_TARGET, host), (SRV_PORT, srv.port.to_string())])
+        }
+        RData::MX(mx) => {
+            let host = mx.exchange.to_string();
+            (join(&rooted(&host), port), vec![(MX_TARGET, host)])
+        }
+        RData::NS(ns) => {
+            let host = ns.0.to_string();
+            (join(&rooted(&host), port), vec![(NS_TARGET, host)])
+        }
+        // An alias on the way to the address.
+        _ => return None,
+    };
+    let all = [(ADDRESS, address), (NAME, name.to_owned())].into_iter().chain(meta);
+    Some(Labels::from_pairs(all))
+}
+
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Name;
+    use hickory_resolver::proto::rr::rdata::{A, AAAA, MX, SRV};
+
+    use super::*;
+
+    #[test]
+    fn records_become_targets_with_their_labels() {
+        let name = |text: &str| Name::from_ascii(text).unwrap();
+        let text = |record: &RData| target("web.example", record, 80).unwrap().to_string();
+        assert_eq!(
+            text(&RData::A(A::new(192, 0, 2, 2))),
+            r#"{__address__="192.0.2.2:80", __meta_dns_name="web.example"}"#
+        );
+        assert_eq!(
+            text(&RData::AAAA(AAAA::new(0, 0, 0, 0, 0, 0, 0, 1))),
+            r#"{__address__="[::1]:80", __meta_dns_name="web.example"}"#
+        );
+        let srv = RData::SRV(SRV::new(0, 0, 3306, name("db1.example.com.")));
+        let expected = concat!(
+            r#"{__address__="db1.example.com:3306", __meta_dns_name="web.example", "#,
+            r#"__meta_dns_srv_record_port="3306", __meta_dns_srv_record_target="db1.example.com."}"#
+        );
+        assert_eq!(text(&srv), expected);
+        let mx = RData::MX(MX::new(0, name("smtp1.example.com.")));
+        assert!(text(&mx).contains(r#"__address__="smtp1.example.com:80""#));
+    }
+}
