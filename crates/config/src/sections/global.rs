@@ -197,7 +197,8 @@ pub(crate) fn check_protocols(protocols: &[ScrapeProtocol], at: At<'_>, of: &str
 impl Check for GlobalConfig {
     fn check(&mut self, at: At<'_>, _: &Cx<'_>) -> Result<(), Fault> {
         let scheme = self.name_validation();
-        for name in self.external_labels.0.keys().filter(|name| !scheme.is_valid_label_name(name)) {
+        let wrong = |name: &&String| !scheme.is_valid_label_name(name);
+        if let Some(name) = self.external_labels.0.keys().find(wrong) {
             let pos = at.child("external_labels").node.entry(name).map_or(at.place(), |(key, _)| key.pos);
             return Err(Fault::new(pos, format!("{} is not a valid label name", Quoted(name)))
                 .remedy("use letters, digits and underscores, or metric_name_validation_scheme: utf8"));

@@ -252,7 +252,7 @@ impl Check for HttpClientConfig {
                 ..Authorization::default()
             });
         }
-        for name in self.http_headers.keys().filter(|name| is_reserved_header(name)) {
+        if let Some(name) = self.http_headers.keys().find(|name| is_reserved_header(name)) {
             let headers = at.child("http_headers");
             return Err(headers
                 .fault(name, format!("setting header {:?} is not allowed", canonical_header(name)))

@@ -125,9 +125,8 @@ fn write_literal(text: &mut String, string: &str, indent: usize) {
 }
 
 fn write_string(text: &mut String, string: &str, _indent: usize) {
-    if plain_tag(string) != "!!str" || string == "<<" {
-        write_double_quoted(text, string);
-    } else if !string.chars().all(is_printable) {
+    let reads_as_other = plain_tag(string) != "!!str" || string == "<<";
+    if reads_as_other || !string.chars().all(is_printable) {
         write_double_quoted(text, string);
     } else if plain_fits(string) {
         text.push_str(string);

@@ -117,10 +117,6 @@ async fn failures_name_method_url_and_cause_but_no_password() {
     assert_eq!(error, expected);
     let error = get(&client, "ftp://x/").await.unwrap_err().to_string();
     assert_eq!(error, "Get \"ftp://x/\": unsupported protocol scheme \"ftp\"");
-    let cut =
-        Server::plain(|_| "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nabc".to_owned())
-            .await;
-    let _ = cut.url("/");
 }
 
 #[tokio::test]
