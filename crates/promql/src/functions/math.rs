@@ -9,8 +9,8 @@ pub fn plain_function(name: &str) -> Option<fn(f64) -> f64> {
         "exp" => f64::exp,
         "sqrt" => f64::sqrt,
         "ln" => f64::ln,
-        "log2" => f64::log2,
-        "log10" => f64::log10,
+        "log2" => log2,
+        "log10" => log10,
         "sin" => f64::sin,
         "cos" => f64::cos,
         "tan" => f64::tan,
@@ -36,6 +36,25 @@ pub fn plain_function(name: &str) -> Option<fn(f64) -> f64> {
         },
         _ => return None,
     })
+}
+
+/// The binary logarithm, computed from the natural one as the reference does: dashboards that compare
+/// with whole numbers see the same last bits.
+fn log2(value: f64) -> f64 {
+    const SHIFT_OF_SUBNORMALS: f64 = (1_u64 << 54) as f64;
+    if !(value > 0.0) || value.is_infinite() {
+        return value.log2();
+    }
+    let (normal, shift) = if value.is_normal() { (value, 0.0) } else { (value * SHIFT_OF_SUBNORMALS, -54.0) };
+    // value = fraction * 2^exponent with a fraction from 0.5 to 1.
+    let exponent = ((normal.to_bits() >> 52) as f64) - 1022.0 + shift;
+    let fraction = f64::from_bits((normal.to_bits() & ((1 << 52) - 1)) | (1022 << 52));
+    if fraction == 0.5 { exponent - 1.0 } else { fraction.ln() * std::f64::consts::LOG2_E + exponent }
+}
+
+/// The decimal logarithm, computed as the reference does.
+fn log10(value: f64) -> f64 {
+    log2(value) * std::f64::consts::LOG10_2
 }
 
 /// The smaller number. NaN if either is NaN, unless the other is `-Inf`.
@@ -104,6 +123,18 @@ mod tests {
         assert_eq!(round(-2.5, 1.0), -2.0);
         assert_eq!(round(7.0, 5.0), 5.0);
         assert_eq!(round(0.25, 0.1), 0.3);
+    }
+
+    #[test]
+    fn logarithms() {
+        assert_eq!([1.0, 2.0, 8.0, 0.25, 5e-324].map(log2), [0.0, 1.0, 3.0, -2.0, -1074.0]);
+        assert_eq!([1.0, 10.0, 100.0].map(log10), [0.0, 1.0, 2.0]);
+        assert_eq!([1000.0, 1e-7].map(log10), [3.0, -7.0]);
+        assert_eq!([0.0, f64::INFINITY].map(log10), [f64::NEG_INFINITY, f64::INFINITY]);
+        assert!(log2(-1.0).is_nan() && log10(f64::NAN).is_nan());
+        for value in [3.0, 0.7, 1e-310, 1e300, 12345.678] {
+            assert!((log2(value) - value.log2()).abs() <= value.log2().abs() * 1e-14, "{value}");
+        }
     }
 
     #[test]
