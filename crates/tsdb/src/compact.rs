@@ -118,6 +118,15 @@ impl Compactor {
         self.run(dir, meta, source)
     }
 
+    /// Writes a block anew without its deleted samples; `None` when nothing is left.
+    pub fn rewrite(&self, dir: &Path, block: &Block) -> Result<Option<BlockMeta>, TsdbError> {
+        let old = block.meta();
+        let mut meta = BlockMeta::level_one(self.new_ulid(), old.min_ms, old.max_ms);
+        meta.compaction.parents = vec![old.desc()];
+        meta.compaction.hints = old.compaction.hints;
+        self.run(dir, meta, &mut block.source()?)
+    }
+
     fn run(
         &self,
         dir: &Path,
@@ -150,7 +159,7 @@ impl Compactor {
     }
 
     /// Joins blocks into one in `dir`. When nothing is left of them, no block is written and they are
-    /// marked as deletable. When it fails they are marked so as not to be tried again.
+    /// marked as deletable. When they cannot be read they are marked so as not to be tried again.
     pub fn compact(&self, dir: &Path, blocks: &[Block]) -> Result<Option<BlockMeta>, TsdbError> {
         let mut blocks = blocks.to_vec();
         blocks.sort_by_key(|block| block.meta().min_ms);
@@ -165,14 +174,15 @@ impl Compactor {
             Ok(None) => {
                 blocks.iter().try_for_each(|b| b.update_meta(|meta| meta.compaction.deletable = true))?
             }
-            Err(TsdbError::Stopped(_)) => {}
-            Err(_) => {
+            Err(TsdbError::Corrupt { .. } | TsdbError::Invalid(_)) => {
                 for block in &blocks {
                     if let Err(error) = block.update_meta(|meta| meta.compaction.failed = true) {
                         tracing::error!(dir = %block.dir().display(), %error, "mark block as not compactable");
                     }
                 }
             }
+            // A full disk passes: try again later.
+            Err(_) => {}
         }
         written
     }

@@ -326,7 +326,7 @@ fn read_postings_table(file: &[u8], at: usize) -> Result<PostingsTable, String> 
         }
         match labels.last_mut() {
             Some(last) if *last.name == *name => {
-                if last.values as usize % VALUE_STEP == 0 {
+                if (last.values as usize).is_multiple_of(VALUE_STEP) {
                     last.positions.push(position);
                 }
                 last.values += 1;

@@ -208,7 +208,7 @@ impl IndexWriter {
             let entries = entries.map_err(|e| TsdbError::corrupt(&self.out.path, e))?;
             for group in entries.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
                 let (name, value, _) = group[0];
-                let text = |id| symbols.get(&map, id).map_err(|problem| TsdbError::Invalid(problem));
+                let text = |id| symbols.get(&map, id).map_err(TsdbError::Invalid);
                 table.add(
                     &mut self.out,
                     text(name)?,

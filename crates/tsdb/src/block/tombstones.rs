@@ -189,13 +189,15 @@ impl Tombstones {
 mod tests {
     use super::*;
 
+    type Pairs = &'static [(i64, i64)];
+
     fn ranges(pairs: &[(i64, i64)]) -> Vec<TimeRange> {
         pairs.iter().map(|&(a, b)| TimeRange::new(a, b)).collect()
     }
 
     #[test]
     fn intervals_join_when_they_touch() {
-        let cases: [(&[(i64, i64)], &[(i64, i64)]); 6] = [
+        let cases: [(Pairs, Pairs); 6] = [
             (&[(1, 5), (7, 9)], &[(1, 5), (7, 9)]),
             (&[(1, 5), (6, 9)], &[(1, 9)]),
             (&[(7, 9), (1, 5), (4, 8)], &[(1, 9)]),

@@ -42,7 +42,10 @@ pub fn plan(metas: &[BlockMeta], ranges: &[i64], join_overlaps: bool) -> Vec<Uli
 
 fn plan_class<'a>(metas: &[&'a BlockMeta], ranges: &[i64], join_overlaps: bool) -> Vec<&'a BlockMeta> {
     if join_overlaps {
-        let overlapping = first_overlap(metas);
+        // A block that could not be read would fail again and keep the others from being joined.
+        let readable: Vec<&BlockMeta> =
+            metas.iter().copied().filter(|meta| !meta.compaction.failed).collect();
+        let overlapping = first_overlap(&readable);
         if !overlapping.is_empty() {
             return overlapping;
         }

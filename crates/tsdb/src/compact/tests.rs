@@ -25,7 +25,8 @@ fn ranges_grow_threefold_up_to_the_maximum() {
 #[test]
 fn neighbours_are_joined_when_their_range_is_full_or_left_behind() {
     let ranges = [20, 60, 180, 540, 1620];
-    let cases: [(&[(i64, i64)], &[u64]); 9] = [
+    type Case = (&'static [(i64, i64)], &'static [u64]);
+    let cases: [Case; 9] = [
         (&[(0, 20)], &[]),
         (&[(0, 20), (20, 40)], &[]),
         // Three blocks fill a range, but the newest never takes part.

@@ -1,0 +1,51 @@
+//! The lock on the data directory.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use base::metrics::Registry;
+
+use crate::error::TsdbError;
+
+/// The name of the file, which other programs lock as well.
+const LOCK_FILE: &str = "lock";
+
+/// Holds the data directory against other processes until dropped.
+#[derive(Debug)]
+pub(super) struct DirLock {
+    path: PathBuf,
+    _file: Option<File>,
+}
+
+impl DirLock {
+    /// Takes the lock, unless `disabled`.
+    pub(super) fn take(dir: &Path, disabled: bool, registry: &Registry) -> Result<Self, TsdbError> {
+        let clean_start = registry.gauge(
+            "prometheus_tsdb_clean_start",
+            "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean",
+            &[],
+        );
+        let path = dir.join(LOCK_FILE);
+        if disabled {
+            clean_start.set(-1.0);
+            return Ok(Self { path, _file: None });
+        }
+        clean_start.set(if path.exists() { 0.0 } else { 1.0 });
+        let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = opened.map_err(TsdbError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(TsdbError::Locked(dir.to_path_buf())),
+            Err(TryLockError::Error(error)) => Err(TsdbError::io("lock", &path)(error)),
+        }
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        if self._file.is_some() {
+            // Its absence tells the next start that this one ended well; nothing else depends on it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

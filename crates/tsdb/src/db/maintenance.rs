@@ -1,0 +1,199 @@
+//! What is to be done from time to time: writing the head to blocks, joining blocks, dropping old ones.
+
+use std::path::Path;
+
+use base::metrics::{Counter, Gauge, Histogram, Registry};
+use model::TimeRange;
+
+use super::{Db, Inner};
+use crate::block::Block;
+use crate::block::meta::HINT_OUT_OF_ORDER;
+use crate::compact::retention::Retention;
+use crate::compact::{aligned_ranges, plan};
+use crate::error::TsdbError;
+
+/// What one maintenance did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Blocks written from the head.
+    pub head_blocks: usize,
+    /// Compactions of blocks.
+    pub compactions: usize,
+}
+
+pub(super) struct MaintenanceMetrics {
+    triggered: Counter,
+    failed: Counter,
+    cleanup_seconds: Histogram,
+    limit_bytes: Gauge,
+    limit_percent: Gauge,
+    limit_seconds: Gauge,
+}
+
+impl MaintenanceMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help, &[]);
+        let gauge = |name, help| registry.gauge(name, help, &[]);
+        // Published for dashboards; compaction is never switched off here.
+        counter(
+            "prometheus_tsdb_compactions_skipped_total",
+            "Total number of skipped compactions due to disabled auto compaction.",
+        );
+        Self {
+            triggered: counter(
+                "prometheus_tsdb_compactions_triggered_total",
+                "Total number of triggered compactions for the partition.",
+            ),
+            failed: counter(
+                "prometheus_tsdb_compactions_failed_total",
+                "Total number of compactions that failed for the partition.",
+            ),
+            cleanup_seconds: registry.histogram(
+                "prometheus_tsdb_tombstone_cleanup_seconds",
+                "The time taken to recompact blocks to remove tombstones.",
+                &[],
+                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+            ),
+            limit_bytes: gauge(
+                "prometheus_tsdb_retention_limit_bytes",
+                "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+            ),
+            limit_percent: gauge(
+                "prometheus_tsdb_retention_limit_percentage",
+                "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled",
+            ),
+            limit_seconds: gauge(
+                "prometheus_tsdb_retention_limit_seconds",
+                "How long to retain samples in storage.",
+            ),
+        }
+    }
+
+    pub(super) fn publish_retention(&self, retention: &Retention) {
+        self.limit_bytes.set(retention.max_bytes as f64);
+        self.limit_percent.set(retention.max_percent);
+        self.limit_seconds.set(retention.duration_ms as f64 / 1000.0);
+    }
+}
+
+impl Db {
+    /// Does what is due: writes the head to blocks, joins blocks, drops old ones. Call it every minute
+    /// or so, not on a thread that answers requests; it may take long. Concurrent calls wait.
+    pub fn maintain(&self) -> Result<Maintained, TsdbError> {
+        let inner = &self.inner;
+        let _changing = inner.changing.lock();
+        inner.metrics.triggered.inc();
+        let done = inner.maintain();
+        if done.is_err() {
+            inner.metrics.failed.inc();
+        }
+        done
+    }
+
+    /// Rewrites all blocks in which something is deleted, so that the deleted samples are gone from disk.
+    pub fn clean_tombstones(&self) -> Result<(), TsdbError> {
+        let inner = &self.inner;
+        let _changing = inner.changing.lock();
+        let started = inner.clock.monotonic();
+        for block in inner.catalog.blocks().iter().filter(|block| !block.tombstones().is_empty()) {
+            if inner.compactor.rewrite(&inner.dir, block)?.is_none() {
+                block.update_meta(|meta| meta.compaction.deletable = true)?;
+            }
+            inner.reload()?;
+        }
+        let took = inner.clock.monotonic().saturating_sub(started);
+        inner.metrics.cleanup_seconds.observe(took.as_secs_f64());
+        Ok(())
+    }
+
+    /// Copies all blocks, as hard links where possible, to `dir`, and with `with_head` writes the head
+    /// there as a block of its own.
+    pub fn snapshot(&self, dir: &Path, with_head: bool) -> Result<(), TsdbError> {
+        let inner = &self.inner;
+        if dir == inner.dir {
+            return Err(TsdbError::Invalid("cannot snapshot into base directory".to_owned()));
+        }
+        let _changing = inner.changing.lock();
+        std::fs::create_dir_all(dir).map_err(TsdbError::io("create", dir))?;
+        inner.catalog.blocks().iter().try_for_each(|block| block.snapshot(dir))?;
+        let (min_ms, max_ms) = (inner.head.min_ms(), inner.head.max_ms());
+        if with_head && min_ms <= max_ms {
+            let mut source = inner.head.block_source(TimeRange::new(min_ms, max_ms));
+            // A block ends one millisecond behind its last sample.
+            inner.compactor.write(dir, &mut source, (min_ms, max_ms.saturating_add(1)), &[])?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn maintain(&self) -> Result<Maintained, TsdbError> {
+        let mut done = Maintained { head_blocks: self.compact_head()?, ..Maintained::default() };
+        if done.head_blocks > 0 {
+            done.head_blocks += self.compact_out_of_order()?;
+        }
+        self.reload()?;
+        done.compactions = self.compact_blocks()?;
+        Ok(done)
+    }
+
+    pub(super) fn reload(&self) -> Result<(), TsdbError> {
+        let retention = *self.retention.read();
+        self.catalog.reload(&retention, self.head.size_bytes(), false)
+    }
+
+    /// Writes what is old enough in the head to blocks.
+    fn compact_head(&self) -> Result<usize, TsdbError> {
+        let mut written = 0;
+        let width_ms = self.ranges_ms[0];
+        while self.head.compactable() {
+            let min_ms = self.head.min_ms();
+            let end_ms = min_ms.div_euclid(width_ms).saturating_add(1).saturating_mul(width_ms);
+            let mut source = self.head.block_source(TimeRange::new(min_ms, end_ms.saturating_sub(1)));
+            if self.compactor.write(&self.dir, &mut source, (min_ms, end_ms), &[])?.is_some() {
+                written += 1;
+            }
+            drop(source);
+            // The block is visible before the head forgets: a query may see samples twice, never none.
+            self.reload()?;
+            self.head.truncate(end_ms)?;
+        }
+        Ok(written)
+    }
+
+    /// Writes all out-of-order samples to blocks.
+    fn compact_out_of_order(&self) -> Result<usize, TsdbError> {
+        let Some(cut) = self.head.cut_out_of_order()? else { return Ok(0) };
+        let mut written = 0;
+        for (start_ms, end_ms) in aligned_ranges(cut.range, self.ranges_ms[0]) {
+            let mut source =
+                self.head.out_of_order_source(&cut, TimeRange::new(start_ms, end_ms.saturating_sub(1)));
+            let hints = &[HINT_OUT_OF_ORDER];
+            if self.compactor.write(&self.dir, &mut source, (start_ms, end_ms), hints)?.is_some() {
+                written += 1;
+            }
+        }
+        self.reload()?;
+        self.head.truncate_out_of_order(cut.chunk, cut.wbl_segment)?;
+        Ok(written)
+    }
+
+    /// Joins blocks until there is nothing left to join, or the head is due again.
+    fn compact_blocks(&self) -> Result<usize, TsdbError> {
+        let mut compactions = 0;
+        while !self.head.compactable() {
+            let blocks = self.catalog.blocks();
+            let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+            let planned = plan::plan(&metas, &self.ranges_ms, self.compact_overlaps);
+            if planned.is_empty() {
+                break;
+            }
+            let chosen: Vec<Block> =
+                blocks.iter().filter(|block| planned.contains(&block.meta().ulid)).cloned().collect();
+            self.compactor.compact(&self.dir, &chosen)?;
+            compactions += 1;
+            self.reload()?;
+        }
+        Ok(compactions)
+    }
+}
