@@ -2,7 +2,7 @@
 
 mod pretty;
 
-pub use pretty::{prettify, prettify_to_width};
+pub use pretty::prettify;
 
 use std::fmt::{self, Display, Formatter, Write};
 

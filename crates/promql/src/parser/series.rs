@@ -16,7 +16,7 @@ use crate::lexer::Lexer;
 use crate::token::TokenKind;
 
 /// The most values one description may stand for.
-pub const MAX_VALUES: usize = 10_000_000;
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// One value of a described series.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,2 +1,3 @@
 mod accepted;
+mod random;
 mod rejected;

@@ -13,7 +13,7 @@ pub fn prettify(expr: &Expr) -> String {
 }
 
 /// As [`prettify`], with another length from which on expressions are split.
-pub fn prettify_to_width(expr: &Expr, max_line_bytes: usize) -> String {
+pub(super) fn prettify_to_width(expr: &Expr, max_line_bytes: usize) -> String {
     let mut out = String::new();
     Layout { max_line_bytes }.write(expr, 0, &mut out);
     out

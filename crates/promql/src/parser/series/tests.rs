@@ -70,7 +70,7 @@ fn malformed_descriptions_are_errors_with_a_place() {
             "x 1x",
             "1:5: parse error: invalid repetition in series values: cannot parse integer from empty string",
         ),
-        ("x 1x99999999999", "1:16: parse error: more than 10000000 values in one series"),
+        ("x 1x99999999999", "1:16: parse error: more than 1000000 values in one series"),
         ("x {{sum:1 sum:2}}", "1:11: parse error: duplicate key \"sum\" in histogram"),
         ("x {{sum:1", "1:10: parse error: histogram description incomplete unexpected: end of input"),
         ("x {{foo:1}}", "1:5: parse error: bad histogram descriptor found: \"foo\""),
