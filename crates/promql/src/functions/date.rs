@@ -42,12 +42,12 @@ impl DatePart {
     }
 
     /// The part of a float, whose fraction is cut off. What is no time (NaN, beyond 64 bits) is taken
-    /// as the earliest time there is.
+    /// as the latest time there is: so the reference's calendar wraps around.
     pub fn of_float(self, seconds: f64) -> f64 {
         // 2^63: the first float that an i64 cannot hold.
         let beyond = -(i64::MIN as f64);
         let in_range = -beyond <= seconds && seconds < beyond;
-        self.of_seconds(if in_range { seconds as i64 } else { i64::MIN })
+        self.of_seconds(if in_range { seconds as i64 } else { i64::MAX })
     }
 
     /// The part of an evaluation timestamp, as the functions without an argument take it.
@@ -168,9 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_cut_off_and_no_time_is_the_earliest() {
+    fn fractions_are_cut_off_and_no_time_is_the_latest() {
         assert_eq!(DatePart::Minute.of_float(119.99), 1.0);
-        assert_eq!(DatePart::Year.of_float(f64::NAN), DatePart::Year.of_seconds(i64::MIN));
+        assert_eq!(DatePart::Year.of_float(f64::NAN), 292_277_026_596.0);
+        assert_eq!(DatePart::Month.of_float(f64::NAN), 12.0);
         assert_eq!(DatePart::Year.of_float(f64::INFINITY), DatePart::Year.of_float(f64::NEG_INFINITY));
         assert_eq!(DatePart::Year.of_timestamp(1_000), 1970.0);
     }
