@@ -35,7 +35,7 @@ pub enum DurationProblem {
 }
 
 /// The longest duration in seconds: nanoseconds must fit 64 bits.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_807;
+const MAX_SECONDS: f64 = i64::MAX as f64 / 1e9;
 
 /// Sets [`DurationSpec::ms`] of every duration in the tree that is an expression. `step()` is
 /// `step_ms`; `range()` is `range_ms`, the time between the query's start and end.

@@ -22,7 +22,7 @@ pub(super) const STEP: Place =
     Place { name: "subquery selector", expected: "number, duration, step(), range(), or \"]\"" };
 
 /// The longest time span in seconds: nanoseconds must fit 64 bits.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_807;
+const MAX_SECONDS: f64 = i64::MAX as f64 / 1e9;
 
 /// The whole milliseconds of a length in seconds. Nanoseconds are rounded, the rest is cut off.
 fn to_ms(seconds: f64) -> i64 {

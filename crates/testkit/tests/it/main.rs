@@ -11,7 +11,7 @@ fn run_folder(folder: &Path) -> Report {
     let engine = Engine::new(script_options());
     let mut report = Report::default();
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "test"));
     files.sort();
     for file in files {
