@@ -3,7 +3,9 @@
 pub mod block;
 pub mod chunk_source;
 pub mod compact;
+pub mod db;
 pub mod error;
+pub mod head;
 pub mod merge;
 pub mod wal;
 
