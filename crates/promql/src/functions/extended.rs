@@ -236,7 +236,8 @@ impl HistogramPoints<'_> {
             FloatHistogram::clone(self.histograms[last])
         };
         let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
-        if !counter && !(is_gauge(&left) && is_gauge(&right)) {
+        let both_gauges = is_gauge(&left) && is_gauge(&right);
+        if !counter && !both_gauges {
             context.note(annotations, Annotation::NativeHistogramNotGauge);
         }
         let mut increase = right.clone();

@@ -42,7 +42,7 @@ pub fn plain_function(name: &str) -> Option<fn(f64) -> f64> {
 /// with whole numbers see the same last bits.
 fn log2(value: f64) -> f64 {
     const SHIFT_OF_SUBNORMALS: f64 = (1_u64 << 54) as f64;
-    if !(value > 0.0) || value.is_infinite() {
+    if value <= 0.0 || !value.is_finite() {
         return value.log2();
     }
     let (normal, shift) = if value.is_normal() { (value, 0.0) } else { (value * SHIFT_OF_SUBNORMALS, -54.0) };

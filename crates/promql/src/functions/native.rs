@@ -243,7 +243,7 @@ pub fn native_fraction(lower: f64, upper: f64, histogram: &FloatHistogram) -> (f
     } else {
         histogram.count
     };
-    let capped = |rank: Option<f64>| rank.filter(|&r| !(r > total)).unwrap_or(total);
+    let capped = |rank: Option<f64>| rank.map_or(total, |r| if r > total { total } else { r });
     ((capped(upper_rank) - capped(lower_rank)) / histogram.count, note)
 }
 

@@ -110,6 +110,7 @@ fn sum_lanes(windows: &[(usize, &[f64]); LANES]) -> [KahanSum; LANES] {
     let common = windows.iter().map(|(_, values)| values.len()).min().unwrap_or(0);
     let heads = windows.map(|(_, values)| &values[..common]);
     let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
+    #[allow(clippy::needless_range_loop, reason = "one index into all windows")]
     for i in 0..common {
         for lane in 0..LANES {
             (sums[lane], lost[lane]) = kahan_step(heads[lane][i], sums[lane], lost[lane]);

@@ -76,7 +76,9 @@ fn ascending_quantile(q: f64, buckets: &[ClassicBucket]) -> f64 {
         return f64::NAN;
     }
     let rank = q * observations;
-    let at = buckets[..last].partition_point(|b| !(b.count >= rank));
+    // A NaN reaches no rank, and a NaN rank is never reached.
+    let reaches_rank = |b: &ClassicBucket| b.count >= rank;
+    let at = buckets[..last].partition_point(|b| !reaches_rank(b));
     if at == last {
         return buckets[last - 1].upper_bound;
     }
@@ -244,6 +246,7 @@ mod tests {
         assert!(quantile(0.5, &[(1.0, 0.0), (INF, 0.0)]).is_nan());
         assert_eq!(quantile(0.9, &[(1.0, 1.0), (INF, 10.0)]), 1.0);
         assert_eq!(quantile(0.1, &[(-1.0, 5.0), (INF, 10.0)]), -1.0);
+        assert_eq!(quantile(0.5, &[(1.0, f64::NAN), (2.0, f64::NAN), (INF, f64::NAN)]), 2.0);
         // Equal bounds, in any order, are one bucket.
         assert_eq!(quantile(0.5, &[(INF, 4.0), (1.0, 1.0), (1.0, 3.0)]), 0.5);
     }

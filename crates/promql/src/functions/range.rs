@@ -306,20 +306,16 @@ fn note_possible_non_counter(context: &RangeContext<'_>, out: &StepVector, annot
     if name.is_empty() {
         return;
     }
-    match context.type_label {
-        Some(label) if label != "counter" && label != "histogram" => {
-            if gave_float() {
-                let type_label = SmolStr::new(label);
-                let annotation = Annotation::PossibleNonCounterLabel { metric: context.metric(), type_label };
-                annotations.add(annotation, context.argument_start);
-            }
+    let annotation = match context.type_label {
+        Some("counter" | "histogram") => return,
+        Some(label) => {
+            Annotation::PossibleNonCounterLabel { metric: context.metric(), type_label: SmolStr::new(label) }
         }
-        None if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) => {
-            if gave_float() {
-                context.note(annotations, Annotation::PossibleNonCounter);
-            }
-        }
-        _ => {}
+        None if ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) => return,
+        None => Annotation::PossibleNonCounter(context.metric()),
+    };
+    if gave_float() {
+        annotations.add(annotation, context.argument_start);
     }
 }
 

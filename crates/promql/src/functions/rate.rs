@@ -221,12 +221,13 @@ fn instant_increase(
     if is_rate && (is_gauge(before) || is_gauge(now)) {
         context.note(annotations, Annotation::NativeHistogramNotCounter);
     }
-    if !is_rate && !(is_gauge(before) && is_gauge(now)) {
+    let both_gauges = is_gauge(before) && is_gauge(now);
+    if !is_rate && !both_gauges {
         context.note(annotations, Annotation::NativeHistogramNotGauge);
     }
     let mut increase = now.clone();
-    if !(is_rate && reset()) && !super::rate_histogram::subtract(&mut increase, before, context, annotations)
-    {
+    let from_zero = is_rate && reset();
+    if !from_zero && !super::rate_histogram::subtract(&mut increase, before, context, annotations) {
         return None;
     }
     increase.counter_reset_hint = CounterResetHint::Gauge;
