@@ -18,12 +18,11 @@ fn fill(head: &Head, from: i64, to: i64) {
 
 #[test]
 fn truncation_forgets_samples_series_strings_and_files() {
-    let mut fixture = Fixture::new(HeadOptions {
-        wal_segment_bytes: 32 << 10,
-        wal_compression: crate::wal::Compression::None,
-        ..options()
-    });
-    fill(fixture.head(), 0, 1_000);
+    let mut fixture = Fixture::new(options());
+    for from in (0..1_000).step_by(100) {
+        fill(fixture.head(), from, from + 100);
+        fixture.head().inner.wal.get().unwrap().next_segment().unwrap();
+    }
     let head = fixture.head().clone();
     assert!(head.compactable());
     head.truncate(700_000).unwrap();
