@@ -1,16 +1,19 @@
 //! Targets found by DNS queries.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use base::clock::SharedClock;
 use config::DnsSd;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use model::Labels;
+use tokio::task::JoinSet;
 
 use crate::TargetGroup;
 use crate::group::ADDRESS;
 use crate::metrics::Metrics;
-use crate::provider::{DiscoveryError, Refresh, Updates, refresh_every};
+use crate::provider::{DiscoveryError, Refresh, Session, refresh_every};
 
 const NAME: &str = "__meta_dns_name";
 const SRV_TARGET: &str = "__meta_dns_srv_record_target";
@@ -19,42 +22,62 @@ const MX_TARGET: &str = "__meta_dns_mx_record_target";
 const NS_TARGET: &str = "__meta_dns_ns_record_target";
 
 /// Queries the names now and every refresh interval.
-pub async fn run(settings: &DnsSd, updates: &Updates, metrics: &Metrics) -> Result<(), DiscoveryError> {
+pub(crate) async fn run(
+    settings: &DnsSd,
+    session: &Session<'_>,
+    clock: &SharedClock,
+) -> Result<(), DiscoveryError> {
     let failed =
         |error: &dyn std::fmt::Display| DiscoveryError(format!("could not load resolv.conf: {error}"));
     let builder = TokioResolver::builder_tokio().map_err(|error| failed(&error))?;
     let resolver = builder.build().map_err(|error| failed(&error))?;
-    let record_type = record_type(&settings.r#type);
-    let provider = Names { resolver, settings, record_type, known: Vec::new(), metrics };
-    refresh_every(settings.refresh_interval.get(), updates, "dns", provider).await;
+    let provider = Names::new(resolver, settings, session.metrics);
+    refresh_every(settings.refresh_interval.get(), session, "dns", clock, provider).await;
     Ok(())
 }
 
+/// The names of one provider and what they meant last.
 struct Names<'a> {
     resolver: TokioResolver,
     settings: &'a DnsSd,
     record_type: RecordType,
-    known: Vec<TargetGroup>,
+    known: BTreeMap<String, TargetGroup>,
     metrics: &'a Metrics,
+}
+
+impl<'a> Names<'a> {
+    fn new(resolver: TokioResolver, settings: &'a DnsSd, metrics: &'a Metrics) -> Self {
+        let record_type = record_type(&settings.r#type);
+        Self { resolver, settings, record_type, known: BTreeMap::new(), metrics }
+    }
 }
 
 impl Refresh for Names<'_> {
     async fn refresh(&mut self) -> Result<Vec<TargetGroup>, DiscoveryError> {
+        let mut lookups = JoinSet::new();
         for name in &self.settings.names {
             self.metrics.dns_lookups.inc();
-            match look_up(&self.resolver, name, self.record_type, self.settings.port).await {
-                Ok(group) => {
-                    self.known.retain(|other| other.source != *name);
-                    self.known.push(group);
+            let (resolver, name) = (self.resolver.clone(), name.clone());
+            let (record_type, port) = (self.record_type, self.settings.port);
+            lookups.spawn(async move {
+                let found = look_up(&resolver, &name, record_type, port).await;
+                (name, found)
+            });
+        }
+        while let Some(done) = lookups.join_next().await {
+            match done {
+                Ok((name, Ok(group))) => {
+                    self.known.insert(name, group);
                 }
-                Err(error) => {
+                Ok((name, Err(error))) => {
                     // One name that cannot be resolved keeps what it had.
                     self.metrics.dns_failures.inc();
                     tracing::error!(name, %error, "error refreshing DNS targets");
                 }
+                Err(error) => return Err(DiscoveryError(error.to_string())),
             }
         }
-        Ok(self.known.clone())
+        Ok(self.known.values().cloned().collect())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base::clock::SharedClock;
 use config::FileSd;
 use config::yaml::{Limits, parse_bytes};
 use notify::{RecursiveMode, Watcher};
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::TargetGroup;
 use crate::group::read_groups;
 use crate::metrics::Metrics;
-use crate::provider::{DiscoveryError, Updates};
+use crate::provider::{DiscoveryError, Session};
 
 /// The label that names the file a target is listed in.
 const FILE_PATH: &str = "__meta_filepath";
@@ -44,10 +45,17 @@ impl Files {
                 }
             }
         }
-        self.known.retain(|path, _| present.contains(path));
+        self.known.retain(|path, _| {
+            let stays = present.contains(path);
+            if !stays {
+                metrics.set_file_mtime(&path.display().to_string(), None);
+            }
+            stays
+        });
         for path in present {
             match read(&path) {
                 Ok(groups) => {
+                    metrics.set_file_mtime(&path.display().to_string(), modified_s(&path));
                     self.known.insert(path, groups);
                 }
                 Err(error) => {
@@ -68,6 +76,12 @@ impl Files {
     }
 }
 
+/// When a file was changed last, in seconds since the Unix epoch.
+fn modified_s(path: &Path) -> Option<f64> {
+    let modified = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    modified.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs() as f64)
+}
+
 /// The groups a file lists.
 pub fn read(path: &Path) -> Result<Vec<TargetGroup>, DiscoveryError> {
     let failed = |problem: String| DiscoveryError(format!("{}: {problem}", path.display()));
@@ -84,54 +98,78 @@ pub fn read(path: &Path) -> Result<Vec<TargetGroup>, DiscoveryError> {
 }
 
 /// Reads the files now, when they change, and every refresh interval.
-pub async fn run(settings: &FileSd, updates: &Updates, metrics: &Metrics) -> Result<(), DiscoveryError> {
+pub(crate) async fn run(settings: &FileSd, session: &Session<'_>, clock: &SharedClock) {
+    let Session { updates, metrics, .. } = session;
     let mut files = Files::new(settings.files.clone());
     let (changed, mut changes) = mpsc::channel::<()>(1);
-    let _watcher = watch(&files, changed.clone(), metrics);
+    let mut watch = Watch::new(files.directories(), changed, metrics);
     let mut ticks = tokio::time::interval(settings.refresh_interval.get().max(Duration::from_millis(1)));
     let mut sent: Option<Vec<TargetGroup>> = None;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             Some(()) = changes.recv() => tokio::time::sleep(SETTLE).await,
-            () = updates.closed() => return Ok(()),
+            () = updates.closed() => return,
         }
         // What changed while the files settled is part of this reading.
         while changes.try_recv().is_ok() {}
-        let groups = tokio::task::block_in_place(|| files.refresh(metrics));
+        watch.complete(metrics);
+        let began = clock.monotonic();
+        let counters = (*metrics).clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let groups = files.refresh(&counters);
+            (files, groups)
+        });
+        let Ok((read_files, groups)) = read.await else {
+            tracing::error!("reading discovery files was interrupted");
+            return;
+        };
+        files = read_files;
+        metrics.file_scan_duration.observe(clock.monotonic().saturating_sub(began).as_secs_f64());
         if sent.as_ref() == Some(&groups) {
             continue;
         }
         sent = Some(groups.clone());
         if updates.send(groups).await.is_err() {
-            return Ok(());
+            return;
         }
     }
 }
 
-/// Watches the directories of the files. Without a watcher the refresh interval still finds changes.
-fn watch(files: &Files, changed: mpsc::Sender<()>, metrics: &Metrics) -> Option<notify::RecommendedWatcher> {
-    let on_event = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            // A full channel means that a reading is due already.
-            let _ = changed.try_send(());
-        }
-    };
-    let mut watcher = match notify::recommended_watcher(on_event) {
-        Ok(watcher) => watcher,
-        Err(error) => {
+/// Watches the directories of the files. Without it the refresh interval still finds changes.
+struct Watch {
+    watcher: Option<notify::RecommendedWatcher>,
+    /// Directories not watched yet: one may not exist before its files do.
+    missing: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    fn new(directories: BTreeSet<PathBuf>, changed: mpsc::Sender<()>, metrics: &Metrics) -> Self {
+        let on_event = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // A full channel means that a reading is due already.
+                let _ = changed.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(on_event).map_err(|error| {
             metrics.file_watcher_errors.inc();
             tracing::error!(%error, "cannot watch discovery files; they are read at the refresh interval");
-            return None;
-        }
-    };
-    for directory in files.directories() {
-        if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
-            metrics.file_watcher_errors.inc();
-            tracing::error!(directory = %directory.display(), %error, "cannot watch discovery files");
-        }
+        });
+        Self { watcher: watcher.ok(), missing: directories }
     }
-    Some(watcher)
+
+    /// Watches the directories that could not be watched before.
+    fn complete(&mut self, metrics: &Metrics) {
+        let Some(watcher) = &mut self.watcher else { return };
+        self.missing.retain(|directory| match watcher.watch(directory, RecursiveMode::NonRecursive) {
+            Ok(()) => false,
+            Err(error) => {
+                metrics.file_watcher_errors.inc();
+                tracing::error!(directory = %directory.display(), %error, "cannot watch discovery files");
+                true
+            }
+        });
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +198,7 @@ mod tests {
         assert_eq!(addresses(&files.refresh(&metrics)), ["a:2"]);
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[tokio::test]
     async fn a_change_is_noticed_without_waiting_for_the_interval() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("targets.json");
@@ -169,11 +207,14 @@ mod tests {
         let settings = FileSd { files: vec![path.clone()], refresh_interval: hour };
         let (updates, mut received) = mpsc::channel(4);
         let metrics = Metrics::new(&base::metrics::Registry::new());
-        let running = tokio::spawn(async move { run(&settings, &updates, &metrics).await });
+        let running = tokio::spawn(async move {
+            let session = Session { job: "a", updates: &updates, metrics: &metrics };
+            run(&settings, &session, &base::SystemClock::shared()).await;
+        });
         assert_eq!(addresses(&received.recv().await.unwrap()), ["a:1"]);
         std::fs::write(&path, r#"[{"targets": ["a:2"]}]"#).unwrap();
         assert_eq!(addresses(&received.recv().await.unwrap()), ["a:2"]);
         drop(received);
-        running.await.unwrap().unwrap();
+        running.await.unwrap();
     }
 }

@@ -10,7 +10,7 @@ use httpclient::{Client, HeaderName, HeaderValue, Request, StatusCode, header};
 use crate::TargetGroup;
 use crate::group::read_groups;
 use crate::metrics::Metrics;
-use crate::provider::{DiscoveryError, Refresh, Updates, refresh_every};
+use crate::provider::{DiscoveryError, Refresh, Session, refresh_every};
 
 /// The label that names the URL a target was listed at.
 const URL_LABEL: &str = "__meta_url";
@@ -21,17 +21,16 @@ const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 const REFRESH_INTERVAL_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 
 /// Fetches the groups now and every refresh interval.
-pub async fn run(
+pub(crate) async fn run(
     settings: &HttpSd,
-    updates: &Updates,
-    metrics: &Metrics,
+    session: &Session<'_>,
     clock: &SharedClock,
 ) -> Result<(), DiscoveryError> {
     let client =
         Client::new(&settings.http, clock.clone()).map_err(|error| DiscoveryError(error.to_string()))?;
     let interval = settings.refresh_interval.get();
-    let provider = Fetcher { client, url: settings.url.as_str(), interval, metrics };
-    refresh_every(interval, updates, "http", provider).await;
+    let provider = Fetcher { client, url: settings.url.as_str(), interval, metrics: session.metrics };
+    refresh_every(interval, session, "http", clock, provider).await;
     Ok(())
 }
 
@@ -67,7 +66,10 @@ async fn fetch(client: &Client, url: &str, interval: Duration) -> Result<Vec<Tar
     }
     let mut body = Vec::new();
     response.read_body(&mut body, MAX_BODY_BYTES).await.map_err(|error| failed(error.to_string()))?;
-    read(&body, url)
+    // A large document takes its time, and others wait for this thread.
+    let url = url.to_owned();
+    let parsed = tokio::task::spawn_blocking(move || read(&body, &url)).await;
+    parsed.map_err(|error| failed(error.to_string()))?
 }
 
 /// `application/json`, in UTF-8 if it says what it is in.

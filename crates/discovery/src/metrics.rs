@@ -1,42 +1,73 @@
 //! What discovery publishes about itself, under Prometheus's names.
 
-use base::metrics::{Counter, Gauge, Registry};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Counters of all providers.
+use base::metrics::{Counter, Family, Gauge, Kind, Registry, Summary};
+use parking_lot::Mutex;
+
+use crate::TargetGroup;
+
+/// Instruments of all providers. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Updates handed to the consumer.
     pub sent_updates: Counter,
     /// Updates received from providers.
     pub received_updates: Counter,
-    /// Jobs whose providers could not be started.
+    /// Providers that could not be started.
     pub failed_configs: Gauge,
-    /// Targets found in all.
-    pub discovered_targets: Gauge,
     /// Files that could not be read.
     pub file_read_errors: Counter,
     /// Directories that could not be watched.
     pub file_watcher_errors: Counter,
+    /// How long reading all files of a provider took, in seconds.
+    pub file_scan_duration: Summary,
     /// Fetches over HTTP that failed.
     pub http_failures: Counter,
     /// DNS queries.
     pub dns_lookups: Counter,
     /// DNS queries that failed.
     pub dns_failures: Counter,
+    state: Arc<Mutex<State>>,
+}
+
+/// Values whose labels come and go.
+#[derive(Debug, Default)]
+struct State {
+    /// Targets by job, and when they were handed on, in milliseconds since the Unix epoch.
+    discovered: BTreeMap<String, (usize, i64)>,
+    /// By mechanism and job.
+    refreshes: BTreeMap<(&'static str, String), Refreshes>,
+    /// When each file was changed last, in seconds since the Unix epoch.
+    file_mtimes: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Default)]
+struct Refreshes {
+    failures: u64,
+    count: u64,
+    sum_seconds: f64,
 }
 
 impl Metrics {
     /// Publishes in `registry`.
     pub fn new(registry: &Registry) -> Self {
         let scrape = [("name", "scrape")];
-        let counter = |name: &str, help: &str, labels: &[(&str, &str)]| registry.counter(name, help, labels);
-        Self {
-            sent_updates: counter(
+        // The consumer reads the newest state whenever it likes, so an update is never held up.
+        registry.counter(
+            "prometheus_sd_updates_delayed_total",
+            "Total number of update events that couldn't be sent immediately.",
+            &scrape,
+        );
+        let metrics = Self {
+            sent_updates: registry.counter(
                 "prometheus_sd_updates_total",
                 "Total number of update events sent to the SD consumers.",
                 &scrape,
             ),
-            received_updates: counter(
+            received_updates: registry.counter(
                 "prometheus_sd_received_updates_total",
                 "Total number of update events received from the SD providers.",
                 &scrape,
@@ -46,32 +77,153 @@ impl Metrics {
                 "Current number of service discovery configurations that failed to load.",
                 &scrape,
             ),
-            discovered_targets: registry.gauge(
-                "prometheus_sd_discovered_targets",
-                "Current number of discovered targets.",
-                &scrape,
-            ),
-            file_read_errors: counter(
+            file_read_errors: registry.counter(
                 "prometheus_sd_file_read_errors_total",
                 "The number of File-SD read errors.",
                 &[],
             ),
-            file_watcher_errors: counter(
+            file_watcher_errors: registry.counter(
                 "prometheus_sd_file_watcher_errors_total",
                 "The number of File-SD errors caused by filesystem watch failures.",
                 &[],
             ),
-            http_failures: counter(
+            file_scan_duration: registry.summary(
+                "prometheus_sd_file_scan_duration_seconds",
+                "The duration of the File-SD scan in seconds.",
+                &[],
+                &[0.5, 0.9, 0.99],
+            ),
+            http_failures: registry.counter(
                 "prometheus_sd_http_failures_total",
                 "Number of HTTP service discovery refresh failures.",
                 &[],
             ),
-            dns_lookups: counter("prometheus_sd_dns_lookups_total", "The number of DNS-SD lookups.", &[]),
-            dns_failures: counter(
+            dns_lookups: registry.counter(
+                "prometheus_sd_dns_lookups_total",
+                "The number of DNS-SD lookups.",
+                &[],
+            ),
+            dns_failures: registry.counter(
                 "prometheus_sd_dns_lookup_failures_total",
                 "The number of DNS-SD lookup failures.",
                 &[],
             ),
+            state: Arc::default(),
+        };
+        let state = metrics.state.clone();
+        registry.collect_with(move |families| state.lock().collect(families));
+        metrics
+    }
+
+    /// Notes what was handed to the consumer at `now_ms`; jobs that are gone are forgotten.
+    pub(crate) fn set_discovered(&self, groups: &BTreeMap<String, Vec<TargetGroup>>, now_ms: i64) {
+        let targets = |groups: &Vec<TargetGroup>| groups.iter().map(|group| group.targets.len()).sum();
+        let mut state = self.state.lock();
+        state.discovered =
+            groups.iter().map(|(job, groups)| (job.clone(), (targets(groups), now_ms))).collect();
+        let State { discovered, refreshes, .. } = &mut *state;
+        refreshes.retain(|(_, job), _| discovered.contains_key(job));
+    }
+
+    /// Notes one refresh of a provider.
+    pub(crate) fn refreshed(&self, mechanism: &'static str, job: &str, took: Duration, ok: bool) {
+        let mut state = self.state.lock();
+        let refreshes = state.refreshes.entry((mechanism, job.to_owned())).or_default();
+        refreshes.count += 1;
+        refreshes.sum_seconds += took.as_secs_f64();
+        refreshes.failures += u64::from(!ok);
+    }
+
+    /// Notes when a file was changed last; `None` when it is gone.
+    pub(crate) fn set_file_mtime(&self, file: &str, mtime_s: Option<f64>) {
+        let mut state = self.state.lock();
+        match mtime_s {
+            Some(mtime_s) => drop(state.file_mtimes.insert(file.to_owned(), mtime_s)),
+            None => drop(state.file_mtimes.remove(file)),
         }
+    }
+}
+
+impl State {
+    fn collect(&self, families: &mut Vec<Family>) {
+        let family = |name: &str, help: &str, kind: Kind| Family::new(name, help, kind);
+        let mut discovered =
+            family("prometheus_sd_discovered_targets", "Current number of discovered targets.", Kind::Gauge);
+        let mut updated = family(
+            "prometheus_sd_last_update_timestamp_seconds",
+            "Timestamp of the last update sent to the SD consumers.",
+            Kind::Gauge,
+        );
+        for (job, (targets, at_ms)) in &self.discovered {
+            let labels = [("name", "scrape"), ("config", job.as_str())];
+            discovered.push(&labels, *targets as f64);
+            updated.push(&labels, *at_ms as f64 / 1000.0);
+        }
+        let mut failures = family(
+            "prometheus_sd_refresh_failures_total",
+            "Number of refresh failures for the given SD mechanism.",
+            Kind::Counter,
+        );
+        let mut durations = family(
+            "prometheus_sd_refresh_duration_seconds",
+            "The duration of a refresh in seconds for the given SD mechanism.",
+            Kind::Summary,
+        );
+        for ((mechanism, job), refreshes) in &self.refreshes {
+            let labels = [("mechanism", *mechanism), ("config", job.as_str())];
+            failures.push(&labels, refreshes.failures as f64);
+            durations.points.push(base::metrics::Point {
+                labels: labels.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect(),
+                value: base::metrics::Value::Summary {
+                    quantiles: Vec::new(),
+                    sum: refreshes.sum_seconds,
+                    count: refreshes.count,
+                },
+            });
+        }
+        let mut mtimes = family(
+            "prometheus_sd_file_mtime_seconds",
+            "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
+            Kind::Gauge,
+        );
+        for (file, mtime_s) in &self.file_mtimes {
+            mtimes.push(&[("filename", file)], *mtime_s);
+        }
+        families.extend([discovered, updated, failures, durations, mtimes]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_follow_the_jobs_and_files_there_are() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry);
+        let groups = |jobs: &[&str]| -> BTreeMap<String, Vec<TargetGroup>> {
+            let group = TargetGroup::of_addresses(String::new(), model::Labels::empty(), &["a:1", "b:1"]);
+            jobs.iter().map(|job| ((*job).to_owned(), vec![group.clone()])).collect()
+        };
+        metrics.refreshed("http", "gone", Duration::from_secs(1), false);
+        metrics.refreshed("http", "kept", Duration::from_secs(2), true);
+        metrics.set_file_mtime("f", Some(5.0));
+        metrics.set_discovered(&groups(&["gone", "kept"]), 1000);
+        metrics.set_discovered(&groups(&["kept"]), 2000);
+        let families = registry.gather();
+        let points = |name: &str| -> Vec<String> {
+            let family = families.iter().find(|family| family.name == name).unwrap();
+            family.points.iter().map(|point| format!("{:?} {:?}", point.labels, point.value)).collect()
+        };
+        assert_eq!(
+            points("prometheus_sd_discovered_targets"),
+            [r#"[("name", "scrape"), ("config", "kept")] Number(2.0)"#]
+        );
+        assert_eq!(
+            points("prometheus_sd_last_update_timestamp_seconds"),
+            [r#"[("name", "scrape"), ("config", "kept")] Number(2.0)"#]
+        );
+        assert_eq!(points("prometheus_sd_refresh_failures_total").len(), 1);
+        assert_eq!(points("prometheus_sd_file_mtime_seconds").len(), 1);
     }
 }

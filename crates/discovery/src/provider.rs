@@ -54,20 +54,40 @@ impl ProviderConfig {
 /// Where a provider puts all its groups, each time they may have changed.
 pub type Updates = mpsc::Sender<Vec<TargetGroup>>;
 
-/// Runs a provider until the receiver of its updates is gone.
-pub async fn run(config: ProviderConfig, updates: Updates, metrics: Metrics, clock: SharedClock) {
+/// What a running provider works with.
+#[derive(Debug)]
+pub(crate) struct Session<'s> {
+    /// The job, for metrics and messages.
+    pub(crate) job: &'s str,
+    /// Where groups go.
+    pub(crate) updates: &'s Updates,
+    pub(crate) metrics: &'s Metrics,
+}
+
+/// Runs a provider of `job` until the receiver of its updates is gone.
+pub async fn run(
+    config: ProviderConfig,
+    job: String,
+    updates: Updates,
+    metrics: Metrics,
+    clock: SharedClock,
+) {
+    let session = Session { job: &job, updates: &updates, metrics: &metrics };
     let outcome = match &config {
         ProviderConfig::Static(groups) => {
             let _ = updates.send(static_groups(groups)).await;
             return;
         }
-        ProviderConfig::File(settings) => file::run(settings, &updates, &metrics).await,
-        ProviderConfig::Http(settings) => http::run(settings, &updates, &metrics, &clock).await,
-        ProviderConfig::Dns(settings) => dns::run(settings, &updates, &metrics).await,
+        ProviderConfig::File(settings) => {
+            file::run(settings, &session, &clock).await;
+            return;
+        }
+        ProviderConfig::Http(settings) => http::run(settings, &session, &clock).await,
+        ProviderConfig::Dns(settings) => dns::run(settings, &session, &clock).await,
     };
     if let Err(error) = outcome {
         metrics.failed_configs.add(1.0);
-        tracing::error!(mechanism = config.mechanism(), %error, "cannot start service discovery");
+        tracing::error!(mechanism = config.mechanism(), job, %error, "cannot create service discovery");
     }
 }
 
@@ -87,10 +107,12 @@ pub(crate) trait Refresh: Send {
 /// Asks for the groups now and every `interval`, until nobody listens any more.
 pub(crate) async fn refresh_every(
     interval: Duration,
-    updates: &Updates,
-    mechanism: &str,
+    session: &Session<'_>,
+    mechanism: &'static str,
+    clock: &SharedClock,
     mut provider: impl Refresh,
 ) {
+    let Session { job, updates, metrics } = session;
     let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -98,13 +120,16 @@ pub(crate) async fn refresh_every(
             _ = ticks.tick() => {}
             () = updates.closed() => return,
         }
-        match provider.refresh().await {
+        let began = clock.monotonic();
+        let refreshed = provider.refresh().await;
+        metrics.refreshed(mechanism, job, clock.monotonic().saturating_sub(began), refreshed.is_ok());
+        match refreshed {
             Ok(groups) => {
                 if updates.send(groups).await.is_err() {
                     return;
                 }
             }
-            Err(error) => tracing::error!(mechanism, %error, "unable to refresh target groups"),
+            Err(error) => tracing::error!(mechanism, job, %error, "unable to refresh target groups"),
         }
     }
 }

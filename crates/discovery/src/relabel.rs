@@ -69,6 +69,12 @@ fn source(labels: &LabelsBuilder, rule: &RelabelConfig) -> String {
 
 fn replace(labels: &mut LabelsBuilder, rule: &RelabelConfig) {
     let value = source(labels, rule);
+    let fixed_target = !rule.target_label.contains('$');
+    // The most frequent rules: copy labels, or set a fixed value. No capture is needed for these.
+    if rule.regex.is_anything() && fixed_target && matches!(rule.replacement.as_str(), "$1" | "${1}") {
+        labels.set(&rule.target_label, &value);
+        return;
+    }
     let Some(captures) = rule.regex.compiled().captures(&value) else { return };
     let (mut target, mut replacement) = (String::new(), String::new());
     captures.expand(&rule.target_label, &mut target);
@@ -102,8 +108,8 @@ fn label_map(labels: &mut LabelsBuilder, rule: &RelabelConfig) {
             Some((new_name, value.to_owned()))
         })
         .collect();
-    for (name, value) in mapped {
-        labels.set(&name, &value);
+    for (name, value) in mapped.iter().filter(|(name, _)| !name.is_empty()) {
+        labels.set(name, value);
     }
 }
 
