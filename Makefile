@@ -1,0 +1,55 @@
+# `make run` and `make test` are all a newcomer needs; each does its own set-up.
+CARGO ?= cargo
+BIN := target/release/bartizan
+# Tools of `make lint` and servers of the tests go here, not into the system's Python.
+TOOLS := target/tools
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+
+.PHONY: run build test lint bench fuzz docs setup tools clean
+
+## Build and start Bartizan with its embedded default on http://127.0.0.1:9090
+run: build
+	$(BIN) up
+
+build: setup
+	$(CARGO) build --release --bin bartizan
+
+## Every test, against real peers where there are any
+test: setup
+	$(CARGO) build --bin bartizan --bin bench
+	$(CARGO) test --workspace --no-fail-fast
+
+## Formatting, lints, licences, unused dependencies, spelling
+lint: setup tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cargo-deny check bans licenses sources
+	cargo machete
+	typos
+
+## Compare with the real prometheus and victoria-metrics; results under bench/runs
+bench: build
+	$(CARGO) build --release --bin bench
+	target/release/bench start --out bench/runs
+	target/release/bench live --out bench/runs
+	target/release/bench history --out bench/runs
+
+## A short run of every fuzz target (needs a nightly toolchain)
+FUZZ_SECONDS ?= 20
+fuzz: setup
+	command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked
+	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
+	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+
+## Regenerate the pages that are derived from code
+docs:
+	$(CARGO) run -p config --example reference > docs/configuration.md
+
+setup:
+	@scripts/setup
+
+tools:
+	@scripts/setup-tools $(TOOLS)
+
+clean:
+	$(CARGO) clean
