@@ -139,8 +139,15 @@ fn join(host: &str, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hickory_resolver::proto::rr::Name;
+    use std::sync::Arc;
+
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
+    use hickory_resolver::proto::op::{Message, ResponseCode};
     use hickory_resolver::proto::rr::rdata::{A, AAAA, MX, SRV};
+    use hickory_resolver::proto::rr::{Name, Record};
+    use parking_lot::Mutex;
+    use tokio::net::UdpSocket;
 
     use super::*;
 
@@ -164,5 +171,66 @@ mod tests {
         assert_eq!(text(&srv), expected);
         let mx = RData::MX(MX::new(0, name("smtp1.example.com.")));
         assert!(text(&mx).contains(r#"__address__="smtp1.example.com:80""#));
+    }
+
+    /// What the test's name server says next.
+    #[derive(Debug, Clone, Copy)]
+    enum Says {
+        Two,
+        NoSuchName,
+        Failure,
+    }
+
+    /// A name server on the loopback interface that knows the SRV records of one name.
+    async fn name_server(says: Arc<Mutex<Says>>) -> TokioResolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut packet = [0; 1024];
+            loop {
+                let (len, from) = socket.recv_from(&mut packet).await.unwrap();
+                let asked = Message::from_vec(&packet[..len]).unwrap();
+                let mut answer = asked.clone().into_response();
+                let name = asked.queries[0].name().clone();
+                let srv =
+                    |port, host: &str| RData::SRV(SRV::new(0, 0, port, Name::from_ascii(host).unwrap()));
+                match *says.lock() {
+                    Says::Two => {
+                        answer.add_answer(Record::from_rdata(name.clone(), 0, srv(1, "a.test.")));
+                        answer.add_answer(Record::from_rdata(name, 0, srv(2, "b.test.")));
+                    }
+                    Says::NoSuchName => answer.metadata.response_code = ResponseCode::NXDomain,
+                    Says::Failure => answer.metadata.response_code = ResponseCode::ServFail,
+                }
+                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        let mut connection = ConnectionConfig::udp();
+        connection.port = port;
+        let server = NameServerConfig::new(IpAddr::from([127, 0, 0, 1]), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failure_keeps_targets_and_a_name_that_is_gone_loses_them() {
+        let says = Arc::new(Mutex::new(Says::Two));
+        let resolver = name_server(says.clone()).await;
+        let settings = DnsSd { names: vec!["_metrics._tcp.test.".to_owned()], ..DnsSd::default() };
+        let metrics = Metrics::new(&base::metrics::Registry::new());
+        let mut names = Names::new(resolver, &settings, &metrics);
+        let addresses = |groups: Vec<TargetGroup>| -> Vec<String> {
+            let all = groups.iter().flat_map(|group| &group.targets);
+            all.map(|target| target.get_or_empty(ADDRESS).to_owned()).collect()
+        };
+        let mut found = addresses(names.refresh().await.unwrap());
+        found.sort();
+        assert_eq!(found, ["a.test:1", "b.test:2"]);
+        *says.lock() = Says::Failure;
+        assert_eq!(addresses(names.refresh().await.unwrap()).len(), 2);
+        assert_eq!(metrics.dns_failures.get(), 1);
+        *says.lock() = Says::NoSuchName;
+        assert!(addresses(names.refresh().await.unwrap()).is_empty());
+        assert_eq!((metrics.dns_lookups.get(), metrics.dns_failures.get()), (3, 1));
     }
 }

@@ -89,3 +89,30 @@ fn explain_shows_each_step_and_where_the_target_is_dropped() {
         [Step { output: Labels::empty(), keep: false }, Step { output: Labels::empty(), keep: false }]
     );
 }
+
+#[test]
+fn plain_copies_and_fixed_values_need_no_captures() {
+    let got = run(ABC, "- source_labels: [a, b]\n  target_label: d\n- target_label: e\n  replacement: fixed");
+    assert_eq!(got.unwrap(), r#"{a="foo", b="bar", c="baz", d="foo;bar", e="fixed"}"#);
+    let got = run(ABC, "- source_labels: [missing]\n  target_label: a");
+    assert_eq!(got.unwrap(), r#"{b="bar", c="baz"}"#);
+}
+
+#[test]
+fn labels_may_have_any_name_and_an_expansion_that_is_none_changes_nothing() {
+    let got = run(ABC, "- source_labels: [a]\n  target_label: 'größe/1'\n  replacement: x");
+    assert_eq!(got.unwrap(), r#"{a="foo", b="bar", c="baz", "größe/1"="x"}"#);
+    let got = run(ABC, "- source_labels: [a]\n  regex: 'f(x?).*'\n  target_label: $1\n  replacement: x");
+    assert_eq!(got.unwrap(), r#"{a="foo", b="bar", c="baz"}"#);
+    let got = run(&[("x_", "1")], "- regex: 'x_(.*)'\n  action: labelmap");
+    assert_eq!(got.unwrap(), r#"{x_="1"}"#);
+}
+
+#[test]
+fn named_groups_and_dollar_signs_expand() {
+    let got = run(
+        ABC,
+        "- source_labels: [a]\n  regex: '(?P<first>.)(.*)'\n  target_label: d\n  replacement: '${first}-$2-$$1-$9'",
+    );
+    assert_eq!(got.unwrap(), r#"{a="foo", b="bar", c="baz", d="f-oo-$1-"}"#);
+}
