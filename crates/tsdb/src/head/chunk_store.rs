@@ -321,17 +321,8 @@ fn open_file(path: &Path) -> Result<Option<ChunkFile>, String> {
         Ok((file, len, map))
     };
     let (file, len, map) = open().map_err(|error| error.to_string())?;
-    if len < FILE_HEADER_BYTES {
+    if len < FILE_HEADER_BYTES || !check_header(&map[..FILE_HEADER_BYTES as usize])? {
         return Ok(None);
-    }
-    if map[..4] == [0; 4] {
-        return Ok(None);
-    }
-    if map[..4] != MAGIC {
-        return Err(format!("invalid magic number {:02x?}", &map[..4]));
-    }
-    if map[4] != VERSION {
-        return Err(format!("invalid chunk format version {}", map[4]));
     }
     if len > MAX_FILE_BYTES {
         return Err(format!("file of {len} bytes is larger than any may be"));
@@ -339,32 +330,76 @@ fn open_file(path: &Path) -> Result<Option<ChunkFile>, String> {
     Ok(Some(ChunkFile { path: path.to_owned(), file, map, written_bytes: AtomicU64::new(len) }))
 }
 
+/// Reads all chunks of a file once. Not through the mapping: pages touched there count as this process's
+/// memory, and a start touches all of them.
 fn visit_chunks(
     number: u32,
     file: &ChunkFile,
     visit: &mut impl FnMut(ChunkRef, &ChunkRecord<'_>),
 ) -> Result<(), ChunkDamage> {
     let bytes = &file.map[..file.written_bytes.load(Ordering::Relaxed) as usize];
+    let end = walk_chunks(&file.path, bytes, |at, chunk| visit(ChunkRef::new(number, at), chunk))?;
+    file.written_bytes.store(end, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Calls `visit` with the offset of every chunk of a file and the chunk, up to the first damage. Returns
+/// where the chunks end.
+fn walk_chunks(
+    path: &Path,
+    bytes: &[u8],
+    mut visit: impl FnMut(u64, &ChunkRecord<'_>),
+) -> Result<u64, ChunkDamage> {
     let mut at = FILE_HEADER_BYTES as usize;
     while at < bytes.len() {
         // Space behind the last chunk may have been reserved and never used.
         if bytes.len() - at < CHUNK_HEADER_BYTES + 1 + CHECKSUM_BYTES && bytes[at..].iter().all(|&b| b == 0)
             || bytes[at..].iter().take(64).all(|&b| b == 0) && bytes[at..].iter().all(|&b| b == 0)
         {
-            file.written_bytes.store(at as u64, Ordering::Relaxed);
-            return Ok(());
+            break;
         }
-        let damage = |reason| ChunkDamage { path: file.path.clone(), offset: at as u64, reason };
+        let damage = |reason| ChunkDamage { path: path.to_owned(), offset: at as u64, reason };
         let (chunk, len) = parse(&bytes[at..]).map_err(damage)?;
         let (covered, checksum) = bytes[at..at + len].split_at(len - CHECKSUM_BYTES);
         let actual = crc32c::crc32c(covered);
         if actual.to_be_bytes() != checksum {
             return Err(damage(format!("checksum mismatch: expected {checksum:02x?}, actual {actual:08x}")));
         }
-        visit(ChunkRef::new(number, at as u64), &chunk);
+        visit(at as u64, &chunk);
         at += len;
     }
-    Ok(())
+    Ok(at as u64)
+}
+
+/// The chunk files in `dir`, oldest first; none when the directory does not exist.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>, WalError> {
+    Ok(list_files(dir)?.into_iter().map(|number| file_path(dir, number)).collect())
+}
+
+/// Reads a chunk file without changing it, as an inspection does: calls `visit` with the offset of every
+/// chunk and the chunk, up to the first damage.
+pub fn read_file(path: &Path, visit: impl FnMut(u64, &ChunkRecord<'_>)) -> Result<(), ChunkDamage> {
+    let damage = |reason: String| ChunkDamage { path: path.to_owned(), offset: 0, reason };
+    // Files are limited in size, and one that a server still writes to must not be mapped beyond its end.
+    let bytes = std::fs::read(path).map_err(|error| damage(error.to_string()))?;
+    if !check_header(&bytes).map_err(damage)? {
+        return Ok(());
+    }
+    walk_chunks(path, &bytes, visit).map(|_| ())
+}
+
+/// Whether a file was begun: false when its header was never written.
+fn check_header(bytes: &[u8]) -> Result<bool, String> {
+    if bytes.len() < FILE_HEADER_BYTES as usize || bytes[..4] == [0; 4] {
+        return Ok(false);
+    }
+    if bytes[..4] != MAGIC {
+        return Err(format!("invalid magic number {:02x?}", &bytes[..4]));
+    }
+    if bytes[4] != VERSION {
+        return Err(format!("invalid chunk format version {}", bytes[4]));
+    }
+    Ok(true)
 }
 
 /// The chunk at the start of `bytes`, and its length with everything around it.
