@@ -87,6 +87,13 @@ section! {
     }
 }
 
+impl ScrapeConfig {
+    /// The job as YAML, completed with defaults, secrets masked.
+    pub fn to_yaml(&self) -> String {
+        crate::yaml::to_string(&crate::section::emit_section(self))
+    }
+}
+
 impl Check for ScrapeConfig {
     fn check(&mut self, at: At<'_>, cx: &Cx<'_>) -> Result<(), Fault> {
         if self.job_name.is_empty() {
