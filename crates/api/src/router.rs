@@ -37,12 +37,11 @@ where
 pub fn router(state: Arc<ApiState>) -> Router {
     let prefix = state.options.route_prefix.clone();
     let cors = Cors::new(&state.options.cors_origin);
-    let api = api_v1()
-        .layer(middleware::from_fn_with_state(state.clone(), require_ready))
-        .layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
+    let ready = middleware::from_fn_with_state(state.clone(), require_ready);
+    let api = api_v1().layer(ready.clone()).layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
     let routes = Router::new()
         .nest("/api/v1", api)
-        .route("/federate", get(federate::federate))
+        .route("/federate", get(federate::federate).layer(ready.clone()))
         .route("/metrics", get(system::metrics))
         .route("/-/healthy", get(system::healthy))
         .route("/-/ready", get(system::ready))
@@ -55,6 +54,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     } else {
         let home = format!("{prefix}/");
         Router::new()
+            .route(&home.clone(), get(system::landing))
             .route("/", get(move || async move { Redirect::temporary(&home) }))
             .nest(&prefix, routes.route("/{*rest}", any(not_found)))
     };

@@ -1,8 +1,8 @@
 //! Exemplars of the series a query names.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 
 use super::{Shared, blocking, context};
 use crate::envelope::{Notes, success_written};
@@ -22,14 +22,11 @@ pub async fn query_exemplars(
     }
     let expr = super::parse(&state, &params).map_err(|e| ApiError::bad_data(e.to_string()))?;
     let selectors = expr.matcher_sets();
+    if selectors.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let ctx = context(&state, &headers, None);
-    let found = blocking(ctx, move |ctx| {
-        if selectors.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(state.source.exemplars(range, &selectors, ctx)?)
-    })
-    .await?;
+    let found = blocking(ctx, move |ctx| Ok(state.source.exemplars(range, &selectors, ctx)?)).await?;
     Ok(success_written(&Notes::default(), |out| {
         json::array(out, &found, |out, (labels, exemplars)| {
             out.extend_from_slice(b"{\"seriesLabels\":");

@@ -1,0 +1,7 @@
+//! The HTTP surface over real connections.
+
+mod lifecycle;
+mod metadata;
+mod queries;
+mod security;
+mod server;
