@@ -10,8 +10,8 @@ use std::sync::Arc;
 use base::metrics::Registry;
 use base::{Clock, SystemClock};
 use model::{
-    Appender, Labels, Matcher, Projection, QueryContext, SampleColumns, SampleValue, SelectRequest, SeriesRef,
-    SeriesSet, TimeRange,
+    Appender, Labels, Matcher, Projection, QueryContext, SampleColumns, SampleValue, SelectRequest,
+    SeriesRef, SeriesSet, TimeRange,
 };
 use tsdb::head::{Head, HeadOptions};
 
@@ -75,7 +75,8 @@ fn main() {
 fn create(head: &Head, targets: usize) -> Vec<Vec<SeriesRef>> {
     let create_target = |target: usize| {
         let mut appender = Box::new(head.head_appender());
-        let refs = (0..SERIES_PER_TARGET).map(|i| appender.resolve(&labels(target, i)).expect("valid labels"));
+        let refs =
+            (0..SERIES_PER_TARGET).map(|i| appender.resolve(&labels(target, i)).expect("valid labels"));
         let refs = refs.collect();
         appender.commit().expect("the commit is logged");
         refs

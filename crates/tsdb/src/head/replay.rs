@@ -361,6 +361,7 @@ fn finish(opening: Opening, mut report: ReplayReport, start: Duration) -> Result
         inner.ref_base.store(slots.base(), Ordering::Relaxed);
         inner.metrics.levels.series.store(state.index.len() as u64, Ordering::Relaxed);
     }
+    drop_nameless(&inner);
     let min_valid_ms = inner.min_valid_ms.load(Ordering::Relaxed);
     inner.metrics.levels.min_ms.fetch_max(min_valid_ms, Ordering::Relaxed);
     inner.collect_garbage(min_valid_ms);
@@ -376,6 +377,27 @@ fn finish(opening: Opening, mut report: ReplayReport, start: Duration) -> Result
     );
     *inner.report.lock() = report;
     Ok(Head { inner })
+}
+
+/// Drops slots whose chunks were found but whose labels the log does not have.
+fn drop_nameless(inner: &Inner) {
+    let mut dropped = 0;
+    for (_, page) in inner.table.pages() {
+        let mut all = page.series.write();
+        for (at, series) in all.iter_mut().enumerate() {
+            if page.last_t_ms(at) != NO_SERIES
+                && series.cold.as_ref().is_none_or(|cold| cold.labels.is_empty())
+            {
+                *series = Series::default();
+                page.set_last_t_ms(at, NO_SERIES);
+                dropped += 1;
+            }
+        }
+    }
+    if dropped > 0 {
+        tracing::warn!(series = dropped, "head chunks of series the log does not know are left out");
+        inner.metrics.unknown_refs.add(dropped);
+    }
 }
 
 fn set_damage_aside(inner: &Inner, damages: &[Damage], quarantine: &Path, report: &mut ReplayReport) {

@@ -87,7 +87,8 @@ fn a_commit_that_cannot_be_logged_leaves_nothing_and_later_ones_log_its_series()
     commit(fixture.head(), &[(series("m", 0), 1, 1.0)]);
     fixture.head().inner.wal.get().unwrap().close().unwrap();
     let mut appender = Box::new(fixture.head().head_appender());
-    let (old, new) = (appender.resolve(&series("m", 0)).unwrap(), appender.resolve(&series("new", 0)).unwrap());
+    let (old, new) =
+        (appender.resolve(&series("m", 0)).unwrap(), appender.resolve(&series("new", 0)).unwrap());
     append(&mut *appender, old, 2, 2.0).unwrap();
     append(&mut *appender, new, 2, 2.0).unwrap();
     assert!(matches!(appender.commit(), Err(AppendError::Storage(_))));
@@ -99,7 +100,8 @@ fn a_commit_that_cannot_be_logged_leaves_nothing_and_later_ones_log_its_series()
 
 #[test]
 fn a_snapshot_starts_without_the_log_and_a_damaged_one_is_not_trusted() {
-    let mut fixture = Fixture::new(HeadOptions { snapshot_on_shutdown: true, max_exemplars: 10, ..options() });
+    let mut fixture =
+        Fixture::new(HeadOptions { snapshot_on_shutdown: true, max_exemplars: 10, ..options() });
     fill(fixture.head(), 0, 300);
     let mut appender = Box::new(fixture.head().head_appender());
     let h = appender.resolve(&series("h", 0)).unwrap();
@@ -127,9 +129,12 @@ fn a_snapshot_starts_without_the_log_and_a_damaged_one_is_not_trusted() {
     assert_eq!(dump(fixture.open()), before, "snapshot and the log after it");
     fixture.head().close().unwrap();
     fixture.head = None;
-    let snapshots = || fs::read_dir(fixture.dir.path()).unwrap().flatten().filter(|e| {
-        e.file_name().to_string_lossy().starts_with("chunk_snapshot.")
-    });
+    let snapshots = || {
+        fs::read_dir(fixture.dir.path())
+            .unwrap()
+            .flatten()
+            .filter(|e| e.file_name().to_string_lossy().starts_with("chunk_snapshot."))
+    };
     assert_eq!(snapshots().count(), 1);
     let segment = snapshots().next().unwrap().path().join("00000000");
     let mut bytes = fs::read(&segment).unwrap();

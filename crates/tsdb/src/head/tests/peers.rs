@@ -1,1 +1,143 @@
+//! Against the real programs, where they are installed.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+/// The path of an installed program; absence skips the test, but fails it in CI.
+fn program(name: &str, test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    if found.is_none() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{name} is not installed");
+        println!("skipped: {test}: {name} is not installed");
+    }
+    found
+}
+
+struct Peer {
+    process: Child,
+    port: u16,
+}
+
+impl Peer {
+    fn start(dir: &Path, scrape: bool) -> Option<Self> {
+        let prometheus = program("prometheus", "peers")?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = dir.join("prometheus.yml");
+        let jobs = if scrape {
+            format!(
+                "scrape_configs: [{{job_name: self, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]"
+            )
+        } else {
+            String::new()
+        };
+        std::fs::write(&config, jobs).unwrap();
+        let process = Command::new(prometheus)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--storage.tsdb.retention.time=100y")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let peer = Self { process, port };
+        peer.wait_for("/-/ready", "is Ready");
+        Some(peer)
+    }
+
+    fn get(&self, path: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return String::new() };
+        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
+        let mut response = String::new();
+        let _ = stream
+            .write_all(request.as_bytes())
+            .and_then(|()| stream.read_to_string(&mut response).map(|_| ()));
+        response
+    }
+
+    fn wait_for(&self, path: &str, text: &str) -> String {
+        let clock = SystemClock::shared();
+        let start = clock.monotonic();
+        loop {
+            let answer = self.get(path);
+            if answer.contains(text) {
+                return answer;
+            }
+            assert!((clock.monotonic() - start).as_secs() < 60, "no {text:?} in {answer:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn encode(query: &str) -> String {
+    query.bytes().map(|b| format!("%{b:02x}")).collect()
+}
+
+#[test]
+fn prometheus_carries_on_with_our_log_and_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = SystemClock::shared();
+    let now = clock.now_ms();
+    let options = HeadOptions { snapshot_on_shutdown: false, ..HeadOptions::default() };
+    let open =
+        |min| Head::open(&dir.path().join("data"), options.clone(), min, clock.clone(), &Registry::new());
+    let head = open(i64::MIN).unwrap();
+    let samples = 600;
+    for t in 0..samples {
+        let all: Vec<_> = (0..50)
+            .map(|i| (series("ours", i), now - (samples - t) * 5_000, (t * i as i64) as f64))
+            .collect();
+        assert!(commit(&head, &all).iter().all(Result::is_ok));
+    }
+    head.close().unwrap();
+    let expected = dump(&head);
+    drop(head);
+    let Some(peer) = Peer::start(dir.path(), false) else { return };
+    let query = |text: &str| peer.get(&format!("/api/v1/query?query={}", encode(text)));
+    let counted = query("sum(count_over_time(ours[2h]))");
+    assert!(counted.contains(&format!("\"{}\"]", samples * 50)), "{counted}");
+    let last = query("sum(last_over_time(ours[2h]))");
+    assert!(last.contains(&format!("\"{}\"]", (samples - 1) * (0..50).sum::<i64>())), "{last}");
+    let metrics = peer.get("/metrics");
+    for name in ["wal_corruptions_total", "mmap_chunk_corruptions_total"] {
+        assert!(metrics.contains(&format!("prometheus_tsdb_{name} 0\n")), "{name}");
+    }
+    assert!(!metrics.contains("prometheus_tsdb_head_chunks 50\n"), "our complete chunks are used");
+    drop(peer);
+    // And back again.
+    let head = open(i64::MIN).unwrap();
+    assert_eq!(dump(&head), expected);
+    assert_eq!(head.replay_report().damages, Vec::<String>::new());
+}
+
+#[test]
+fn the_log_of_a_running_prometheus_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(peer) = Peer::start(dir.path(), true) else { return };
+    let query = format!("/api/v1/query?query={}", encode("count_over_time(up[5m])>3"));
+    peer.wait_for(&query, "\"metric\"");
+    let copy = dir.path().join("copy");
+    std::fs::create_dir_all(copy.join("wal")).unwrap();
+    for entry in std::fs::read_dir(dir.path().join("data/wal")).unwrap().flatten() {
+        std::fs::copy(entry.path(), copy.join("wal").join(entry.file_name())).unwrap();
+    }
+    let clock = SystemClock::shared();
+    let head = Head::open(&copy, HeadOptions::default(), i64::MIN, clock, &Registry::new()).unwrap();
+    let up = read(&head, vec![Matcher::equal("__name__", "up")], TimeRange::ALL);
+    assert_eq!(up.len(), 1);
+    assert!(up[0].1.len() > 3);
+    assert!(up[0].1.values.contains(&1.0));
+    assert!(head.series_count() > 100);
+    assert!(head.replay_report().damages.iter().all(|damage| damage.contains("torn")));
+}
