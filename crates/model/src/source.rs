@@ -183,6 +183,17 @@ pub trait Appender: Send {
         value: SampleValue<'_>,
     ) -> Result<(), AppendError>;
 
+    /// Adds a sample only if it is the newest of its series, even where out-of-order ingestion is on:
+    /// staleness markers of a target that went away must not fall between samples of one that came back.
+    fn append_in_order(
+        &mut self,
+        series: SeriesRef,
+        t_ms: i64,
+        value: SampleValue<'_>,
+    ) -> Result<(), AppendError> {
+        self.append(series, 0, t_ms, value)
+    }
+
     /// Adds an exemplar of a series.
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: &Exemplar) -> Result<(), AppendError>;
 

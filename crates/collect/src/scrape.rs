@@ -1,0 +1,50 @@
+//! Scraping: pools of targets, one task each.
+//!
+//! In reading order: [`target`] (what is scraped), `rules` (labels of samples), `cache` (from the text of a
+//! series to its reference), `metadata`, `fetch` (bodies), `ingest` (bodies to samples), `report` (`up`
+//! and its companions), `task` (the loop of one target), `pool` (the targets of one job), [`manager`]
+//! (all jobs), [`metrics`] and `failure_log`.
+
+mod cache;
+mod failure_log;
+mod fetch;
+mod ingest;
+pub mod manager;
+mod metadata;
+pub mod metrics;
+mod pool;
+mod report;
+mod rules;
+pub mod target;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use fetch::FetchError;
+pub use ingest::IngestError;
+pub use manager::{Manager, PoolView, ScrapedTarget};
+pub use metrics::ScrapeMetrics;
+pub use rules::LabelError;
+pub use target::{Health, LastScrape, Target, TargetError};
+
+/// Settings that flags decide, for all jobs.
+#[derive(Debug, Clone, Default)]
+pub struct ScrapeOptions {
+    /// Hand metadata on to the storage.
+    pub append_metadata: bool,
+    /// Add a zero sample at the start of counters and histograms (`created-timestamp-zero-ingestion`).
+    pub start_timestamp_zero_ingestion: bool,
+    /// Hand start timestamps on to the storage.
+    pub start_timestamps: bool,
+    /// Add `__type__` and `__unit__` labels.
+    pub type_and_unit_labels: bool,
+    /// Tells this server from others that scrape the same targets, so that they do it at different times:
+    /// usually the host name.
+    pub host: String,
+    /// A delay before the first scrape of each target, on top of its place in the interval.
+    pub initial_offset: Duration,
+    /// Scrape each target once more at shutdown.
+    pub scrape_on_shutdown: bool,
+}
