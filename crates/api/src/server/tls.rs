@@ -29,6 +29,13 @@ pub struct TlsFiles {
     pub http2: bool,
 }
 
+impl TlsFiles {
+    /// Whether a server could be started with these files; the error is for the operator.
+    pub fn check(&self) -> Result<(), String> {
+        acceptor(self).map(|_| ())
+    }
+}
+
 /// An acceptor for these files; the error is for the operator.
 pub fn acceptor(files: &TlsFiles) -> Result<tokio_rustls::TlsAcceptor, String> {
     let provider = Arc::new(ring::default_provider());

@@ -1,12 +1,13 @@
 //! Options of every outgoing HTTP connection.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::decode::{At, Cx};
-use crate::error::Fault;
+use crate::decode::{At, Cx, Setting};
+use crate::error::{ConfigError, Fault, Source};
 use crate::scalar::{Secret, Url};
 use crate::section::{Check, choice, section};
+use crate::yaml::{Limits, parse_bytes};
 
 section! {
     /// How to connect and authenticate to an HTTP server. These fields stand directly in the section that uses them.
@@ -259,6 +260,22 @@ impl Check for HttpClientConfig {
                 .remedy("remove the header: the client sets it itself"));
         }
         self.proxy.validate(at)
+    }
+}
+
+impl HttpClientConfig {
+    /// Reads a file with the options of an HTTP client and nothing else.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let bytes = std::fs::read(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+        let source = Source::new(file, String::from_utf8_lossy(&bytes));
+        let failed = |fault: Fault| ConfigError::new(&source, &[fault]);
+        let root = parse_bytes(&bytes, Limits::default()).map_err(failed)?;
+        if root.is_null() {
+            return Ok(Self::default());
+        }
+        let cx = Cx::new(file);
+        let decoded = Self::decode(&root, &cx);
+        cx.finish(decoded).map_err(|faults| ConfigError::new(&source, &faults))
     }
 }
 

@@ -20,11 +20,30 @@ struct Family {
     help: Option<String>,
     metric_type: Option<MetricType>,
     labels: Vec<String>,
-    has_samples: bool,
+    samples: usize,
 }
 
 /// What could be better about a body of Prometheus text, sorted by metric.
 pub fn lint_text(body: &[u8]) -> Result<Vec<Problem>, ParseError> {
+    let families = read_families(body)?;
+    let mut problems = Vec::new();
+    for (name, family) in families.iter().filter(|(_, family)| family.samples > 0) {
+        let texts = advice(name, family);
+        problems.extend(texts.into_iter().map(|text| Problem { metric: name.clone(), text }));
+    }
+    problems.sort();
+    Ok(problems)
+}
+
+/// How many samples each metric family of a body of Prometheus text has: most first, then by name.
+pub fn samples_by_family(body: &[u8]) -> Result<Vec<(String, usize)>, ParseError> {
+    let families = read_families(body)?.into_iter().filter(|(_, family)| family.samples > 0);
+    let mut counts: Vec<(String, usize)> = families.map(|(name, family)| (name, family.samples)).collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(counts)
+}
+
+fn read_families(body: &[u8]) -> Result<HashMap<String, Family>, ParseError> {
     let mut parser = TextParser::new(body, &ParseOptions::default());
     let mut families: HashMap<String, Family> = HashMap::new();
     let mut labels = RawLabels::default();
@@ -44,7 +63,7 @@ pub fn lint_text(body: &[u8]) -> Result<Vec<Problem>, ParseError> {
                 let name = labels.get(model::METRIC_NAME).unwrap_or_default();
                 let family = family_of(name, &families).unwrap_or(name).to_owned();
                 let family = families.entry(family).or_default();
-                family.has_samples = true;
+                family.samples += 1;
                 for (label, _) in labels.iter().filter(|(label, _)| *label != model::METRIC_NAME) {
                     if !family.labels.iter().any(|known| known == label) {
                         family.labels.push(label.to_owned());
@@ -53,13 +72,7 @@ pub fn lint_text(body: &[u8]) -> Result<Vec<Problem>, ParseError> {
             }
         }
     }
-    let mut problems = Vec::new();
-    for (name, family) in families.iter().filter(|(_, family)| family.has_samples) {
-        let texts = advice(name, family);
-        problems.extend(texts.into_iter().map(|text| Problem { metric: name.clone(), text }));
-    }
-    problems.sort();
-    Ok(problems)
+    Ok(families)
 }
 
 /// The family that declares samples of this name.
