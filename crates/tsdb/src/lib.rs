@@ -9,4 +9,5 @@ pub mod head;
 pub mod merge;
 pub mod wal;
 
+pub use db::{Db, Options};
 pub use error::TsdbError;

@@ -1,8 +1,11 @@
 //! Health, lifecycle, self-metrics and the landing page.
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use base::metrics::Registry;
 
 use super::Shared;
 
@@ -54,11 +57,20 @@ fn lifecycle_disabled() -> Response {
 
 /// `GET /metrics`
 pub async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
+    exposition(&state.registry, &headers)
+}
+
+/// A route that exposes another registry.
+pub fn metrics_route(path: &str, registry: Registry) -> Router {
+    Router::new().route(path, get(move |headers: HeaderMap| async move { exposition(&registry, &headers) }))
+}
+
+fn exposition(registry: &Registry, headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let negotiated = wire::negotiate::negotiate(accept, true);
     let encoder = wire::encode::Encoder::new(negotiated);
     let mut body = Vec::new();
-    encoder.families(&state.registry.gather(), &mut body);
+    encoder.families(&registry.gather(), &mut body);
     encoder.finish(&mut body);
     ([(header::CONTENT_TYPE, negotiated.content_type())], body).into_response()
 }

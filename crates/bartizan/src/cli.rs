@@ -1,0 +1,61 @@
+//! The command line: one definition that parsing, help, the man page and completions come from.
+
+pub mod prometheus;
+
+use clap::{Parser, Subcommand};
+
+pub use self::prometheus::PrometheusArgs;
+
+/// A complete monitoring stack in one binary.
+#[derive(Parser, Debug)]
+#[command(name = "bartizan", version, about, propagate_version = true, infer_subcommands = false)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run everything with an embedded default: scrape this process and this host, store, answer.
+    Up(UpArgs),
+    /// Take the seat of Prometheus: its flags, configuration file, data directory and API.
+    Prometheus(Box<PrometheusArgs>),
+    /// Ask a running server.
+    #[command(subcommand)]
+    Query(crate::query::QueryCommand),
+    /// Check configuration files and expositions.
+    #[command(subcommand)]
+    Check(crate::check::CheckCommand),
+    /// Look into a data directory.
+    #[command(subcommand)]
+    Tsdb(crate::inspect::TsdbCommand),
+    /// Run scripted tests.
+    #[command(subcommand)]
+    Test(crate::script::TestCommand),
+    /// Print the completion script of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Settings of the embedded default.
+#[derive(clap::Args, Debug, Clone)]
+pub struct UpArgs {
+    /// Where data is kept.
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: std::path::PathBuf,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    pub listen_address: String,
+    /// Seconds between scrapes.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    pub scrape_interval_s: u64,
+    /// How long to keep samples.
+    #[arg(long, default_value = "15d", value_name = "DURATION")]
+    pub retention: String,
+}

@@ -1,0 +1,362 @@
+//! Prometheus's flags, under their names, with their defaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
+
+/// Flags of the server; values keep the form in which `/api/v1/status/flags` shows them.
+#[derive(Args, Debug, Clone)]
+#[command(next_line_help = true)]
+pub struct PrometheusArgs {
+    /// Prometheus configuration file path.
+    #[arg(long = "config.file", default_value = "prometheus.yml", value_name = "FILE")]
+    pub config_file: PathBuf,
+
+    /// Reload the configuration file automatically when it changes.
+    #[arg(long = "config.auto-reload", action = ArgAction::SetTrue, overrides_with = "no_auto_reload")]
+    pub auto_reload: bool,
+    #[arg(long = "no-config.auto-reload", hide = true)]
+    no_auto_reload: bool,
+
+    /// How often to look whether the configuration file changed, with --config.auto-reload.
+    #[arg(long = "config.auto-reload-interval", default_value = "30s", value_parser = duration)]
+    pub auto_reload_interval: DurationArg,
+
+    /// Address to listen on for the UI, the API and telemetry. Can be repeated.
+    #[arg(long = "web.listen-address", default_value = "0.0.0.0:9090", value_name = "ADDRESS")]
+    pub listen_address: Vec<String>,
+
+    /// Configuration file for TLS and authentication.
+    #[arg(long = "web.config.file", default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub web_config_file: String,
+
+    /// Maximum duration before timing out the read of a request, and closing idle connections.
+    #[arg(long = "web.read-timeout", default_value = "5m", value_parser = duration)]
+    pub read_timeout: DurationArg,
+
+    /// Maximum number of simultaneous connections across all listeners.
+    #[arg(long = "web.max-connections", default_value_t = 512)]
+    pub max_connections: usize,
+
+    /// Maximum number of subscribers of live notifications.
+    #[arg(long = "web.max-notifications-subscribers", default_value_t = 16)]
+    pub max_notifications_subscribers: usize,
+
+    /// The URL under which this server is reachable from outside, if a proxy stands before it.
+    #[arg(long = "web.external-url", default_value = "", hide_default_value = true, value_name = "URL")]
+    pub external_url: String,
+
+    /// Prefix of all routes; by default the path of --web.external-url.
+    #[arg(long = "web.route-prefix", default_value = "", hide_default_value = true, value_name = "PATH")]
+    pub route_prefix: String,
+
+    /// Directory of static files served at /user.
+    #[arg(long = "web.user-assets", default_value = "", hide_default_value = true, value_name = "DIR")]
+    pub user_assets: String,
+
+    /// Enable shutdown and reload by HTTP request.
+    #[arg(long = "web.enable-lifecycle", action = ArgAction::SetTrue, overrides_with = "no_lifecycle")]
+    pub enable_lifecycle: bool,
+    #[arg(long = "no-web.enable-lifecycle", hide = true)]
+    no_lifecycle: bool,
+
+    /// Enable API endpoints for administration.
+    #[arg(long = "web.enable-admin-api", action = ArgAction::SetTrue, overrides_with = "no_admin_api")]
+    pub enable_admin_api: bool,
+    #[arg(long = "no-web.enable-admin-api", hide = true)]
+    no_admin_api: bool,
+
+    /// Path of console templates; accepted for compatibility, consoles are not served.
+    #[arg(long = "web.console.templates", default_value = "consoles", value_name = "DIR")]
+    pub console_templates: String,
+
+    /// Path of console libraries; accepted for compatibility, consoles are not served.
+    #[arg(long = "web.console.libraries", default_value = "console_libraries", value_name = "DIR")]
+    pub console_libraries: String,
+
+    /// Title of the pages of this server.
+    #[arg(
+        long = "web.page-title",
+        default_value = "Prometheus Time Series Collection and Processing Server",
+        value_name = "TEXT"
+    )]
+    pub page_title: String,
+
+    /// Regex of the origins that may call from a browser. It is fully anchored.
+    #[arg(long = "web.cors.origin", default_value = ".*", value_name = "REGEX")]
+    pub cors_origin: String,
+
+    /// Upper bound of "limit" in searches; 0 for none.
+    #[arg(long = "web.search.max-limit", default_value_t = 10_000)]
+    pub search_max_limit: usize,
+
+    /// Base path of the metrics storage.
+    #[arg(long = "storage.tsdb.path", default_value = "data/", value_name = "DIR")]
+    pub storage_path: PathBuf,
+
+    /// How long to keep samples; 15d if neither time nor size is given.
+    #[arg(long = "storage.tsdb.retention.time", default_value = "0s", value_parser = duration)]
+    pub retention_time: DurationArg,
+
+    /// How many bytes of blocks to keep, with a unit (B, KB, MB, GB, TB, PB, EB); 0 for no limit.
+    #[arg(long = "storage.tsdb.retention.size", default_value = "0B", value_parser = bytes, value_name = "BYTES")]
+    pub retention_size: BytesArg,
+
+    /// Do not create a lock file in the data directory.
+    #[arg(long = "storage.tsdb.no-lockfile", action = ArgAction::SetTrue, overrides_with = "no_no_lockfile")]
+    pub no_lockfile: bool,
+    #[arg(long = "no-storage.tsdb.no-lockfile", hide = true)]
+    no_no_lockfile: bool,
+
+    /// Compress the write-ahead log.
+    #[arg(long = "storage.tsdb.wal-compression", action = ArgAction::SetTrue, overrides_with = "no_wal_compression")]
+    wal_compression: bool,
+    #[arg(long = "no-storage.tsdb.wal-compression")]
+    pub no_wal_compression: bool,
+
+    /// How the write-ahead log is compressed.
+    #[arg(long = "storage.tsdb.wal-compression-type", default_value = "snappy", hide = true)]
+    pub wal_compression_type: WalCompression,
+
+    /// Size of the segments of the write-ahead log, with a unit.
+    #[arg(long = "storage.tsdb.wal-segment-size", default_value = "128MB", value_parser = bytes, hide = true)]
+    pub wal_segment_size: BytesArg,
+
+    /// Shortest range of a block.
+    #[arg(long = "storage.tsdb.min-block-duration", default_value = "2h", value_parser = duration, hide = true)]
+    pub min_block_duration: DurationArg,
+
+    /// Longest range of a block; by default a tenth of the retention, at most 31d.
+    #[arg(long = "storage.tsdb.max-block-duration", default_value = "0s", value_parser = duration, hide = true)]
+    pub max_block_duration: DurationArg,
+
+    /// Samples a head chunk is cut at; accepted for compatibility.
+    #[arg(long = "storage.tsdb.samples-per-chunk", default_value_t = 120, hide = true)]
+    pub samples_per_chunk: usize,
+
+    /// Size of the queue of head chunks; accepted for compatibility, chunks are written directly.
+    #[arg(long = "storage.tsdb.head-chunks-write-queue-size", default_value_t = 0, hide = true)]
+    pub head_chunks_write_queue_size: usize,
+
+    /// Overlapping blocks are always allowed; accepted for compatibility.
+    #[arg(long = "storage.tsdb.allow-overlapping-blocks", hide = true)]
+    allow_overlapping_blocks: bool,
+
+    /// How many series the head may hold; more are refused, those there are still fed. 0 for no limit.
+    /// Not a flag of Prometheus.
+    #[arg(long = "storage.tsdb.max-series", default_value_t = 0)]
+    pub max_series: usize,
+
+    /// How far back a query looks for the last sample of a series.
+    #[arg(long = "query.lookback-delta", default_value = "5m", value_parser = duration)]
+    pub lookback_delta: DurationArg,
+
+    /// Maximum time a query may take.
+    #[arg(long = "query.timeout", default_value = "2m", value_parser = duration)]
+    pub query_timeout: DurationArg,
+
+    /// Maximum number of queries executed at once.
+    #[arg(long = "query.max-concurrency", default_value_t = 20)]
+    pub query_max_concurrency: usize,
+
+    /// Maximum number of samples a single query may hold in memory.
+    #[arg(long = "query.max-samples", default_value_t = 50_000_000)]
+    pub query_max_samples: u64,
+
+    /// Memory all queries together may hold, with a unit. Not a flag of Prometheus.
+    #[arg(long = "query.max-memory", default_value = "2GB", value_parser = bytes, value_name = "BYTES")]
+    pub query_max_memory: BytesArg,
+
+    /// Comma-separated names of features to enable. Can be repeated.
+    #[arg(long = "enable-feature", value_delimiter = ',', value_name = "FEATURE")]
+    pub enable_feature: Vec<String>,
+
+    /// Only log messages with the given severity or above.
+    #[arg(long = "log.level", default_value = "info")]
+    pub log_level: LogLevel,
+
+    /// Output format of log messages.
+    #[arg(long = "log.format", default_value = "logfmt")]
+    pub log_format: LogFormat,
+
+    /// Match the CPU quota of the container; accepted for compatibility, it always does.
+    #[arg(long = "auto-gomaxprocs", action = ArgAction::SetTrue, hide = true)]
+    auto_gomaxprocs: bool,
+    #[arg(long = "no-auto-gomaxprocs", hide = true)]
+    no_auto_gomaxprocs: bool,
+    /// Accepted for compatibility: memory is not garbage-collected.
+    #[arg(long = "auto-gomemlimit", action = ArgAction::SetTrue, hide = true)]
+    auto_gomemlimit: bool,
+    #[arg(long = "no-auto-gomemlimit", hide = true)]
+    no_auto_gomemlimit: bool,
+    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
+    auto_gomemlimit_ratio: Option<f64>,
+}
+
+/// A duration and the text it was given as.
+#[derive(Debug, Clone)]
+pub struct DurationArg {
+    text: String,
+    /// The duration.
+    pub value: Duration,
+}
+
+fn duration(text: &str) -> Result<DurationArg, String> {
+    let ms = if text == "0" { 0 } else { model::duration::parse_duration_ms(text).map_err(|e| e.to_string())? };
+    Ok(DurationArg { text: text.to_owned(), value: Duration::from_millis(ms.unsigned_abs()) })
+}
+
+impl std::fmt::Display for DurationArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A number of bytes and the text it was given as.
+#[derive(Debug, Clone)]
+pub struct BytesArg {
+    text: String,
+    /// The number of bytes.
+    pub value: u64,
+}
+
+/// Units are powers of two, as Prometheus reads them.
+fn bytes(text: &str) -> Result<BytesArg, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" if digits == "0" => 0,
+        "B" => 0,
+        "KB" | "KIB" => 10,
+        "MB" | "MIB" => 20,
+        "GB" | "GIB" => 30,
+        "TB" | "TIB" => 40,
+        "PB" | "PIB" => 50,
+        "EB" | "EIB" => 60,
+        _ => return Err(format!("{text:?} needs one of the units B, KB, MB, GB, TB, PB, EB")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is not a number of bytes"))?;
+    let value = number * (1_u64 << shift) as f64;
+    if !(0.0..=u64::MAX as f64).contains(&value) {
+        return Err(format!("{text:?} is out of range"));
+    }
+    Ok(BytesArg { text: text.to_owned(), value: value as u64 })
+}
+
+impl std::fmt::Display for BytesArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Compression of the write-ahead log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WalCompression {
+    /// Fast, readable by every version of Prometheus.
+    Snappy,
+    /// Smaller, readable by Prometheus 2.45 and later.
+    Zstd,
+}
+
+/// Severity of log messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Form of log messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All flags and their values by name, as `/api/v1/status/flags` shows them.
+pub fn flag_values(matches: &clap::ArgMatches) -> BTreeMap<String, String> {
+    let command = FlagsOnly::command();
+    let mut flags = BTreeMap::new();
+    for arg in command.get_arguments() {
+        let Some(name) = arg.get_long().filter(|name| !name.starts_with("no-")) else { continue };
+        let id = arg.get_id().as_str();
+        let value = match arg.get_action() {
+            ArgAction::SetTrue => matches.get_flag(id).to_string(),
+            _ => {
+                let given = matches.try_get_raw(id).ok().flatten();
+                let texts = given.map(|raw| raw.map(|v| v.to_string_lossy().into_owned()).collect::<Vec<_>>());
+                texts.unwrap_or_default().join(",")
+            }
+        };
+        flags.insert(name.to_owned(), value);
+    }
+    flags
+}
+
+/// The flags as a command of their own.
+#[derive(clap::Parser, Debug)]
+struct FlagsOnly {
+    #[command(flatten)]
+    args: PrometheusArgs,
+}
+
+/// Parses flags that do not come from the command line.
+pub fn parse_from<'a>(
+    flags: impl IntoIterator<Item = &'a str>,
+) -> Result<(PrometheusArgs, clap::ArgMatches), clap::Error> {
+    let matches = FlagsOnly::command().try_get_matches_from(std::iter::once("prometheus").chain(flags))?;
+    Ok((FlagsOnly::from_arg_matches(&matches)?.args, matches))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<PrometheusArgs, clap::Error> {
+        Ok(parse_from(arguments.iter().copied())?.0)
+    }
+
+    #[test]
+    fn flags_take_prometheus_forms() {
+        let args = parse(&[
+            "--storage.tsdb.retention.time=30d",
+            "--storage.tsdb.retention.size=512MB",
+            "--web.enable-lifecycle",
+            "--web.listen-address=127.0.0.1:1",
+            "--web.listen-address=127.0.0.1:2",
+            "--enable-feature=a,b",
+            "--enable-feature=c",
+        ])
+        .unwrap();
+        assert_eq!(args.retention_time.value, Duration::from_secs(30 * 86_400));
+        assert_eq!(args.retention_size.value, 512 << 20);
+        assert!(args.enable_lifecycle);
+        assert_eq!(args.listen_address, ["127.0.0.1:1", "127.0.0.1:2"]);
+        assert_eq!(args.enable_feature, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_an_error_with_a_suggestion() {
+        let error = parse(&["--storage.tsdb.pth=x"]).unwrap_err().to_string();
+        assert!(error.contains("--storage.tsdb.path"), "{error}");
+    }
+
+    #[test]
+    fn a_flag_can_be_switched_off_again() {
+        assert!(!parse(&["--web.enable-admin-api", "--no-web.enable-admin-api"]).unwrap().enable_admin_api);
+    }
+
+    #[test]
+    fn flag_values_are_shown_as_given() {
+        let (_, matches) = parse_from([]).unwrap();
+        let flags = flag_values(&matches);
+        assert_eq!(flags["query.timeout"], "2m");
+        assert_eq!(flags["web.enable-lifecycle"], "false");
+        assert!(!flags.keys().any(|name| name.starts_with("no-")));
+    }
+}

@@ -1,0 +1,126 @@
+//! The map of the house: every role, in the order of its start, and the settings they run with.
+//!
+//! | order | role | starts | stops |
+//! |---|---|---|---|
+//! | 1 | [`web`] | binds the listener, answers "not ready" | last, after requests in flight |
+//! | 2 | [`storage`] | locks the data directory, replays the log | makes everything durable |
+//! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
+//! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
+//!
+//! They stop in the reverse order.
+
+pub mod features;
+mod process;
+mod scraping;
+mod settings;
+mod signals;
+mod storage;
+mod system;
+mod upkeep;
+mod web;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use base::metrics::Registry;
+
+use crate::cli::{PrometheusArgs, UpArgs};
+use crate::logging;
+use settings::{ConfigSource, Settings};
+
+/// `bartizan prometheus`: the seat of Prometheus.
+pub fn prometheus(args: &PrometheusArgs, flags: BTreeMap<String, String>) -> anyhow::Result<ExitCode> {
+    logging::start(args.log_level, args.log_format);
+    run(Settings::of_prometheus(args, flags)?)
+}
+
+/// `bartizan up`: the embedded default.
+pub fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::of_up(args)?;
+    logging::start(crate::cli::prometheus::LogLevel::Info, crate::cli::prometheus::LogFormat::Logfmt);
+    run(settings)
+}
+
+fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(start_and_stop(settings));
+    // What still runs on blocking threads is a query nobody waits for any more.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
+    let clock: base::clock::SharedClock = Arc::new(base::SystemClock::new());
+    let registry = Registry::new();
+    process::publish(&registry, &clock);
+    let started_ms = clock.now_ms();
+    let config = settings.config.load(&settings)?;
+    let system = Arc::new(system::System::new(&settings, config, clock.clone(), &registry, started_ms));
+
+    // 1. The listener: mistakes in flags show before anything else happens, and a long replay is seen
+    // from outside.
+    let opened = storage::Opened::default();
+    let scraping = scraping::Scraping::new(&settings, &registry, clock.clone(), opened.clone());
+    let web = web::Web::bind(&settings, &system, &opened, &scraping, &registry).await?;
+    for address in web.addresses() {
+        tracing::info!(%address, "listening");
+    }
+
+    // 2. Storage. Replay is long work, so it runs beside the listener; a signal may interrupt it.
+    let opening = {
+        let (settings, clock, registry) = (settings.clone(), clock.clone(), registry.clone());
+        let options = storage::options(&settings, &system.config());
+        tokio::task::spawn_blocking(move || storage::open(&settings.storage_path, options, clock, &registry))
+    };
+    let signals = signals::Signals::listen(&system)?;
+    tokio::select! {
+        db = opening => opened.set(db?.context("opening the storage")?),
+        () = system.quit_requested() => {
+            tracing::warn!("asked to end while the log was being replayed");
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+
+    // 3. Scraping.
+    system.on_reload(scraping.clone());
+    system.on_reload(opened.clone());
+    let applying = system.clone();
+    tokio::task::spawn_blocking(move || applying.apply()).await?;
+    // 4. Upkeep.
+    let upkeep = upkeep::start(&settings, opened.clone(), system.clone());
+    system.set_ready();
+    let took_ms = clock.now_ms() - started_ms;
+    tracing::info!(took_ms, "server is ready to receive web requests");
+
+    system.quit_requested().await;
+    tracing::info!("stopping");
+    drop(signals);
+    upkeep.stop().await;
+    scraping.stop().await;
+    let closed = tokio::task::spawn_blocking(move || opened.close()).await?;
+    web.stop().await;
+    closed.context("closing the storage")?;
+    tracing::info!("see you next time");
+    Ok(ExitCode::SUCCESS)
+}
+
+impl ConfigSource {
+    /// Loads the configuration, telling what has no effect and refusing what cannot be honoured.
+    fn load(&self, settings: &Settings) -> anyhow::Result<Arc<config::Config>> {
+        let config = self.read(settings)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut refused = Vec::new();
+        for section in config.unsupported() {
+            match section.consequence {
+                config::Consequence::Ignore => tracing::warn!("{section}"),
+                config::Consequence::Refuse => refused.push(section.to_string()),
+            }
+        }
+        anyhow::ensure!(refused.is_empty(), "{}", refused.join("\n"));
+        Ok(Arc::new(config))
+    }
+}

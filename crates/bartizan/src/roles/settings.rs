@@ -1,0 +1,172 @@
+//! Settings of all roles, from either command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::{Config, Defaults, LoadOptions};
+
+use super::features::Features;
+use crate::cli::prometheus::{self, WalCompression};
+use crate::cli::{PrometheusArgs, UpArgs};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum ConfigSource {
+    /// A file, read again on reload.
+    File(PathBuf),
+    /// The embedded default.
+    Embedded(String),
+}
+
+/// Settings of all roles.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: ConfigSource,
+    /// How often to look whether the configuration changed, if at all.
+    pub auto_reload: Option<Duration>,
+    /// The data directory.
+    pub storage_path: PathBuf,
+    /// Whether this host's metrics are served at [`HOST_METRICS_PATH`].
+    pub host_metrics: bool,
+    /// The flags, parsed.
+    pub args: PrometheusArgs,
+    /// The flags as `/api/v1/status/flags` shows them.
+    pub flags: BTreeMap<String, String>,
+    /// What is switched on.
+    pub features: Features,
+    /// Where users reach the server.
+    pub external_url: url::Url,
+    /// Path of all routes, without a trailing slash.
+    pub route_prefix: String,
+}
+
+/// Where the embedded default serves this host's metrics.
+pub const HOST_METRICS_PATH: &str = "/host/metrics";
+
+impl Settings {
+    /// The settings Prometheus's flags ask for.
+    pub fn of_prometheus(args: &PrometheusArgs, flags: BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let external_url = external_url(args)?;
+        let prefix = match args.route_prefix.as_str() {
+            "" => external_url.path().to_owned(),
+            given => given.to_owned(),
+        };
+        let trimmed = prefix.trim_matches('/');
+        let features = Features::from_names(&args.enable_feature);
+        for unknown in &features.unknown {
+            tracing::warn!(feature = unknown, "unknown option for --enable-feature");
+        }
+        Ok(Self {
+            config: ConfigSource::File(args.config_file.clone()),
+            auto_reload: (args.auto_reload || features.auto_reload).then_some(args.auto_reload_interval.value),
+            storage_path: args.storage_path.clone(),
+            host_metrics: false,
+            flags,
+            features,
+            external_url,
+            route_prefix: if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") },
+            args: args.clone(),
+        })
+    }
+
+    /// The settings of the embedded default.
+    pub fn of_up(up: &UpArgs) -> anyhow::Result<Self> {
+        let retention = format!("--storage.tsdb.retention.time={}", up.retention);
+        let listen = format!("--web.listen-address={}", up.listen_address);
+        let path = format!("--storage.tsdb.path={}", up.data_dir.display());
+        let (args, matches) = prometheus::parse_from([&retention, &listen, &path].map(String::as_str))?;
+        let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
+        settings.config = ConfigSource::Embedded(embedded(up));
+        settings.host_metrics = true;
+        Ok(settings)
+    }
+
+    /// How the write-ahead log is compressed.
+    pub fn wal_compression(&self) -> tsdb::wal::Compression {
+        match (self.args.no_wal_compression, self.args.wal_compression_type) {
+            (true, _) => tsdb::wal::Compression::None,
+            (false, WalCompression::Snappy) => tsdb::wal::Compression::Snappy,
+            (false, WalCompression::Zstd) => tsdb::wal::Compression::Zstd,
+        }
+    }
+}
+
+/// The configuration of the embedded default: this process and this host.
+fn embedded(up: &UpArgs) -> String {
+    let (interval_s, address) = (up.scrape_interval_s, reachable(&up.listen_address));
+    format!(
+        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nscrape_configs:\n\
+         - job_name: bartizan\n  static_configs:\n  - targets: ['{address}']\n\
+         - job_name: node\n  metrics_path: {HOST_METRICS_PATH}\n  static_configs:\n  - targets: ['{address}']\n",
+        interval_s.min(10)
+    )
+}
+
+/// The address under which this process reaches itself.
+fn reachable(listen_address: &str) -> String {
+    match listen_address.rsplit_once(':') {
+        Some(("" | "0.0.0.0" | "[::]", port)) => format!("127.0.0.1:{port}"),
+        _ => listen_address.to_owned(),
+    }
+}
+
+fn external_url(args: &PrometheusArgs) -> anyhow::Result<url::Url> {
+    let given = args.external_url.trim_end_matches('/');
+    if given.is_empty() {
+        let port = args.listen_address.first().and_then(|a| a.rsplit(':').next()).unwrap_or("9090");
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy().into_owned();
+        let guess = format!("http://{host}:{port}/");
+        // A host name that is no URL host is replaced by the loopback one.
+        return url::Url::parse(&guess).or_else(|_| Ok(url::Url::parse(&format!("http://localhost:{port}/"))?));
+    }
+    let full = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
+    url::Url::parse(&full).with_context(|| format!("--web.external-url={given}: not a URL"))
+}
+
+impl ConfigSource {
+    /// Reads and validates the configuration.
+    pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Config> {
+        let defaults = Defaults {
+            extra_scrape_metrics: settings.features.extra_scrape_metrics,
+            ..Defaults::default()
+        };
+        let options = LoadOptions { defaults, ..LoadOptions::default() };
+        let loaded = match self {
+            Self::File(path) => Config::load(path, &options),
+            Self::Embedded(text) => Config::from_bytes("embedded".as_ref(), text.as_bytes(), &options),
+        };
+        Ok(loaded?)
+    }
+
+    /// The file, if there is one.
+    pub(super) fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Embedded(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_default_is_a_valid_configuration() {
+        let up = UpArgs {
+            data_dir: "data".into(),
+            listen_address: "0.0.0.0:9090".to_owned(),
+            scrape_interval_s: 15,
+            retention: "15d".to_owned(),
+        };
+        let settings = Settings::of_up(&up).unwrap();
+        let config = settings.config.read(&settings).unwrap();
+        let jobs: Vec<_> = config.jobs.iter().map(|job| job.job_name.as_str()).collect();
+        assert_eq!(jobs, ["bartizan", "node"]);
+        assert_eq!(config.jobs[1].discovery.static_configs[0].targets, ["127.0.0.1:9090"]);
+    }
+}

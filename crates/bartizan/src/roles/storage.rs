@@ -1,0 +1,226 @@
+//! The storage engine: opened once the log is replayed, and seen by the API through its traits.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use api::state::{Count, HeadStatus};
+use base::clock::SharedClock;
+use base::metrics::Registry;
+use config::Config;
+use model::{
+    Appendable, Appender, Exemplar, LabelRequest, Labels, Matcher, QueryContext, SelectRequest, SeriesSet, SeriesSource,
+    SourceError, TenantId, TimeRange,
+};
+use tsdb::compact::retention::Retention;
+use tsdb::{Db, Options, TsdbError};
+
+use super::settings::Settings;
+use super::system::Reloadable;
+
+/// Kept when nothing is configured: 15 days.
+const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3_600_000;
+/// No block is longer: 31 days.
+const MAX_BLOCK_MS: i64 = 31 * 24 * 3_600_000;
+
+/// The options the flags and the configuration ask for.
+pub fn options(settings: &Settings, config: &Config) -> Options {
+    let args = &settings.args;
+    let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let retention = retention(settings, config);
+    let max_block_duration_ms = match ms(args.max_block_duration.value) {
+        // A tenth of the retention, so that dropping a block never drops much too much.
+        0 if retention.duration_ms > 0 => (retention.duration_ms / 10).min(MAX_BLOCK_MS),
+        0 => MAX_BLOCK_MS,
+        given => given,
+    };
+    let tsdb = &config.file.storage.tsdb;
+    let exemplars = if settings.features.exemplar_storage { config.file.storage.max_exemplars() } else { 0 };
+    Options {
+        retention,
+        min_block_duration_ms: ms(args.min_block_duration.value),
+        max_block_duration_ms,
+        no_lockfile: args.no_lockfile,
+        wal_compression: settings.wal_compression(),
+        wal_segment_bytes: args.wal_segment_size.value,
+        out_of_order_window_ms: tsdb.out_of_order_time_window.as_ms(),
+        max_exemplars: usize::try_from(exemplars).unwrap_or(0),
+        series_limit: args.max_series,
+        metadata_records: settings.features.metadata_wal_records,
+        start_timestamps: settings.features.st_storage,
+        snapshot_on_shutdown: settings.features.memory_snapshot_on_shutdown,
+        ..Options::default()
+    }
+}
+
+/// What to keep: the configuration file wins over the flags, and 15 days is the default without either.
+pub fn retention(settings: &Settings, config: &Config) -> Retention {
+    let (flags, file) = (&settings.args, &config.file.storage.tsdb.retention);
+    let flag_ms = i64::try_from(flags.retention_time.value.as_millis()).unwrap_or(i64::MAX);
+    let in_file = file.time.as_ms() > 0 || file.size.bytes() > 0 || file.percentage > 0.0;
+    let mut kept = if in_file {
+        Retention { duration_ms: file.time.as_ms(), max_bytes: file.size.bytes(), max_percent: file.percentage }
+    } else {
+        Retention { duration_ms: flag_ms, max_bytes: flags.retention_size.value, max_percent: 0.0 }
+    };
+    if kept == Retention::default() {
+        kept.duration_ms = DEFAULT_RETENTION_MS;
+    }
+    kept
+}
+
+/// Opens the data directory: locks it and replays the log, which may take long.
+pub fn open(path: &Path, options: Options, clock: SharedClock, registry: &Registry) -> Result<Db, TsdbError> {
+    let started = clock.monotonic();
+    let db = Db::open(path, options, clock.clone(), registry)?;
+    let took_ms = u64::try_from(clock.monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
+    let (series, blocks) = (db.head().series_count(), db.blocks().len());
+    tracing::info!(path = %path.display(), series, blocks, took_ms, "storage is open");
+    Ok(db)
+}
+
+/// The database, as soon as it is open. Until then reads and writes fail with a text that says so.
+#[derive(Clone, Default)]
+pub struct Opened(Arc<OnceLock<Db>>);
+
+const NOT_READY: &str = "TSDB not ready";
+
+impl Opened {
+    /// Makes the database known to everybody; only the first call counts.
+    pub fn set(&self, db: Db) {
+        let _ = self.0.set(db);
+    }
+
+    /// The database, if it is open.
+    pub fn get(&self) -> Option<&Db> {
+        self.0.get()
+    }
+
+    fn for_reading(&self) -> Result<&Db, SourceError> {
+        self.get().ok_or_else(|| SourceError::Storage(NOT_READY.to_owned()))
+    }
+
+    fn for_admin(&self) -> Result<&Db, String> {
+        self.get().ok_or_else(|| NOT_READY.to_owned())
+    }
+
+    /// Makes everything durable.
+    pub fn close(&self) -> Result<(), TsdbError> {
+        self.get().map_or(Ok(()), Db::close)
+    }
+}
+
+impl SeriesSource for Opened {
+    fn select(&self, request: &SelectRequest, ctx: &QueryContext) -> Result<Box<dyn SeriesSet>, SourceError> {
+        self.for_reading()?.select(request, ctx)
+    }
+
+    fn label_names(&self, request: &LabelRequest, ctx: &QueryContext) -> Result<Vec<String>, SourceError> {
+        self.for_reading()?.label_names(request, ctx)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        request: &LabelRequest,
+        ctx: &QueryContext,
+    ) -> Result<Vec<String>, SourceError> {
+        self.for_reading()?.label_values(name, request, ctx)
+    }
+
+    fn exemplars(
+        &self,
+        range: TimeRange,
+        matcher_sets: &[Vec<Matcher>],
+        ctx: &QueryContext,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SourceError> {
+        self.for_reading()?.exemplars(range, matcher_sets, ctx)
+    }
+}
+
+impl Appendable for Opened {
+    fn appender(&self, tenant: &TenantId) -> Box<dyn Appender> {
+        let db = self.get().expect("scraping starts after the storage is open");
+        db.appender(tenant)
+    }
+}
+
+impl Reloadable for Opened {
+    fn reload(&self, settings: &Settings, config: &Config) -> Result<(), String> {
+        let Some(db) = self.get() else { return Ok(()) };
+        db.set_retention(retention(settings, config));
+        let window_ms = config.file.storage.tsdb.out_of_order_time_window.as_ms();
+        db.head().set_out_of_order_window_ms(window_ms).map_err(|error| error.to_string())?;
+        if settings.features.exemplar_storage {
+            db.head().set_max_exemplars(usize::try_from(config.file.storage.max_exemplars()).unwrap_or(0));
+        }
+        Ok(())
+    }
+}
+
+impl api::state::Storage for Opened {
+    fn head_status(&self, limit: usize) -> Result<HeadStatus, String> {
+        let stats = self.for_admin()?.head().stats(model::METRIC_NAME, limit);
+        let counts = |list: Vec<tsdb::head::LabelCount>| {
+            list.into_iter().map(|count| Count { name: count.name, value: count.value }).collect()
+        };
+        Ok(HeadStatus {
+            series: stats.series,
+            label_pairs: stats.label_pairs,
+            chunks: u64::try_from(stats.chunks).unwrap_or(0),
+            min_time_ms: stats.min_ms,
+            max_time_ms: stats.max_ms,
+            series_by_metric: counts(stats.series_by_metric),
+            values_by_label: counts(stats.values_by_name),
+            memory_by_label: counts(stats.bytes_by_name),
+            series_by_pair: counts(stats.series_by_pair),
+        })
+    }
+
+    fn blocks(&self) -> Result<Vec<serde_json::Value>, String> {
+        let blocks = self.for_admin()?.blocks();
+        blocks.iter().map(|meta| serde_json::to_value(meta).map_err(|error| error.to_string())).collect()
+    }
+
+    fn wal_replay(&self) -> (u64, u64, u64) {
+        // Segments are not counted one by one while they are replayed: it is done or not.
+        match self.get() {
+            Some(_) => (0, 1, 1),
+            None => (0, 1, 0),
+        }
+    }
+
+    fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<(), String> {
+        self.for_admin()?.delete(range, matchers).map_err(|error| error.to_string())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), String> {
+        self.for_admin()?.clean_tombstones().map_err(|error| error.to_string())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, String> {
+        use base::Clock;
+        let db = self.for_admin()?;
+        let now = jiff::Timestamp::from_millisecond(base::SystemClock::new().now_ms()).map_err(|e| e.to_string())?;
+        let mut random = [0_u8; 8];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(|e| e.to_string())?;
+        let name = format!("{}-{:016x}", now.strftime("%Y%m%dT%H%M%SZ"), u64::from_le_bytes(random) >> 1);
+        let dir = db.dir().join("snapshots").join(&name);
+        db.snapshot(&dir, !skip_head).map_err(|error| format!("create snapshot: {error}"))?;
+        Ok(name)
+    }
+}
+
+/// What is kept, as the status page shows it: `15d or 512MB`.
+pub fn retention_text(settings: &Settings, config: &Config) -> String {
+    let kept = retention(settings, config);
+    let mut parts = Vec::new();
+    if kept.duration_ms > 0 {
+        parts.push(model::duration::format_duration_ms(kept.duration_ms));
+    }
+    if kept.max_percent > 0.0 {
+        parts.push(format!("{}%", kept.max_percent));
+    } else if kept.max_bytes > 0 {
+        parts.push(config::ByteSize(i64::try_from(kept.max_bytes).unwrap_or(i64::MAX)).to_string());
+    }
+    parts.join(" or ")
+}

@@ -1,0 +1,205 @@
+//! The listener: API, self-metrics and, in the embedded default, this host's metrics.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use api::metrics::QueryMetrics;
+use api::server::{Security, ServerOptions, TlsFiles, User};
+use api::{ApiOptions, ApiState, Server};
+use arc_swap::ArcSwap;
+use base::ByteBudget;
+use base::metrics::Registry;
+use config::{ClientAuth, TlsVersion, WebConfig};
+use promql::engine::{Engine, EngineOptions};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use super::scraping::Scraping;
+use super::settings::{HOST_METRICS_PATH, Settings};
+use super::storage::Opened;
+use super::system::System;
+
+/// The running listener.
+pub struct Web {
+    addresses: Vec<SocketAddr>,
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Web {
+    /// Binds the addresses and starts answering.
+    pub async fn bind(
+        settings: &Settings,
+        system: &Arc<System>,
+        opened: &Opened,
+        scraping: &Scraping,
+        registry: &Registry,
+    ) -> anyhow::Result<Self> {
+        let args = &settings.args;
+        let web_config = match args.web_config_file.as_str() {
+            "" => None,
+            path => Some((Path::new(path), WebConfig::load(Path::new(path))?)),
+        };
+        let tls = web_config.as_ref().and_then(|(path, config)| Some(tls_files(path, config)?)).transpose()?;
+        let security = web_config.as_ref().map(|(_, config)| security(config)).transpose()?.unwrap_or_default();
+        let security = Arc::new(ArcSwap::from_pointee(security));
+        if let Some((path, _)) = &web_config {
+            system.on_reload(WebReload { path: path.to_path_buf(), security: security.clone() });
+        }
+        let options = ServerOptions {
+            listen_addresses: args.listen_address.clone(),
+            max_connections: args.max_connections,
+            read_timeout: args.read_timeout.value,
+            tls,
+        };
+        let server = Server::bind(options, security).await?;
+        let addresses = server.addresses();
+        let state = Arc::new(state(settings, system, opened, scraping, registry));
+        let mut router = api::router(state);
+        if settings.host_metrics {
+            router = router.merge(host_metrics(settings)?);
+        }
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(server.run(router, async {
+            // Dropped without a word means the same.
+            let _ = ended.await;
+        }));
+        Ok(Self { addresses, end, task })
+    }
+
+    /// The addresses in use.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Ends the listener after the requests in flight.
+    pub async fn stop(self) {
+        // The server may have ended already.
+        let _ = self.end.send(());
+        let _ = self.task.await;
+    }
+}
+
+fn state(
+    settings: &Settings,
+    system: &Arc<System>,
+    opened: &Opened,
+    scraping: &Scraping,
+    registry: &Registry,
+) -> ApiState {
+    let (args, features) = (&settings.args, &settings.features);
+    let engine = Engine::new(EngineOptions {
+        lookback: args.lookback_delta.value,
+        max_samples: args.query_max_samples,
+        timeout: args.query_timeout.value,
+        parse: features.parse_options(),
+        delayed_name_removal: features.delayed_name_removal,
+        type_and_unit_labels: features.type_and_unit_labels,
+        start_timestamps: features.use_start_timestamps,
+        per_step_stats: features.per_step_stats,
+        ..EngineOptions::default()
+    });
+    let slots = args.query_max_concurrency.max(1);
+    ApiState {
+        options: ApiOptions {
+            enable_admin_api: args.enable_admin_api,
+            enable_lifecycle: args.enable_lifecycle,
+            enable_search: features.search_api,
+            search_max_limit: args.search_max_limit,
+            cors_origin: args.cors_origin.clone(),
+            route_prefix: settings.route_prefix.clone(),
+            external_url: settings.external_url.clone(),
+            listen_address: args.listen_address.first().cloned().unwrap_or_default(),
+            query_max_concurrency: slots,
+            query_timeout: args.query_timeout.value,
+            lookback_delta: args.lookback_delta.value,
+            page_title: args.page_title.clone(),
+        },
+        clock: scraping.clock(),
+        source: Arc::new(opened.clone()),
+        engine: Arc::new(engine),
+        query_metrics: QueryMetrics::new(registry, slots),
+        query_budget: ByteBudget::new(
+            "query.max-memory",
+            usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX),
+        ),
+        query_slots: Arc::new(Semaphore::new(slots)),
+        targets: Arc::new(scraping.clone()),
+        storage: Arc::new(opened.clone()),
+        system: system.clone(),
+        registry: registry.clone(),
+    }
+}
+
+/// The route of this host's metrics.
+fn host_metrics(settings: &Settings) -> anyhow::Result<axum::Router> {
+    let clock = Arc::new(base::SystemClock::new());
+    let host = exporters::HostMetrics::new(exporters::HostOptions::default(), clock)?;
+    let registry = Registry::new();
+    host.publish(&registry);
+    let path = format!("{}{HOST_METRICS_PATH}", settings.route_prefix);
+    Ok(api::handlers::system::metrics_route(&path, registry))
+}
+
+/// Users and headers follow the web configuration file.
+struct WebReload {
+    path: std::path::PathBuf,
+    security: Arc<ArcSwap<Security>>,
+}
+
+impl super::system::Reloadable for WebReload {
+    fn reload(&self, _: &Settings, _: &config::Config) -> Result<(), String> {
+        let config = WebConfig::load(&self.path).map_err(|error| error.to_string())?;
+        let security = security(&config).map_err(|error| error.to_string())?;
+        self.security.store(Arc::new(security));
+        Ok(())
+    }
+}
+
+fn security(config: &WebConfig) -> anyhow::Result<Security> {
+    let user = |(name, hash): (&String, &config::Secret)| User {
+        name: name.clone(),
+        password_hash: hash.expose().to_owned(),
+    };
+    let header = |(name, value): (&String, &String)| -> anyhow::Result<_> {
+        Ok((name.parse().with_context(|| format!("header {name:?}"))?, value.parse()?))
+    };
+    Ok(Security {
+        users: config.basic_auth_users.iter().map(user).collect(),
+        headers: config.http_server_config.headers.iter().map(header).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The certificate files, if TLS is on; what rustls does not offer is refused by name.
+fn tls_files(path: &Path, config: &WebConfig) -> Option<anyhow::Result<TlsFiles>> {
+    let tls = config.tls_server_config.as_ref()?;
+    let seen = |file: &Path| config::root::path_seen_from(path, &file.to_string_lossy());
+    let checked = || {
+        let inline = !tls.cert.is_empty() || !tls.key.expose().is_empty() || !tls.client_ca.is_empty();
+        anyhow::ensure!(!inline, "tls_server_config: give certificates as cert_file, key_file and client_ca_file");
+        anyhow::ensure!(
+            tls.client_allowed_sans.is_empty(),
+            "tls_server_config: client_allowed_sans is not supported yet; remove it"
+        );
+        let (ask, require) = match tls.client_auth_type {
+            None | Some(ClientAuth::NoClientCert) => (false, false),
+            Some(ClientAuth::VerifyClientCertIfGiven) => (true, false),
+            Some(ClientAuth::RequireAndVerifyClientCert) => (true, true),
+            Some(other) => anyhow::bail!(
+                "tls_server_config: client_auth_type {other:?} accepts certificates nobody vouches for; \
+                 use VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+            ),
+        };
+        Ok(TlsFiles {
+            cert_file: seen(&tls.cert_file),
+            key_file: seen(&tls.key_file),
+            client_ca_file: ask.then(|| seen(&tls.client_ca_file)),
+            require_client_cert: require,
+            only_tls13: tls.min_version == Some(TlsVersion::Tls13),
+            http2: config.http_server_config.http2,
+        })
+    };
+    Some(checked().with_context(|| path.display().to_string()))
+}
