@@ -135,3 +135,68 @@ proptest! {
         let _ = read_xor2(&bytes);
     }
 }
+
+/// Chunks of every encoding as another program wrote them: they must be understood, and written again
+/// to the same bytes.
+#[test]
+fn golden_chunks_read_and_write_back() {
+    let golden = include_str!("../../testdata/chunks-prometheus-3.14.txt");
+    let mut seen = std::collections::BTreeMap::new();
+    for line in golden.lines().filter(|line| !line.starts_with('#')) {
+        let (number, hex) = line.split_once(' ').unwrap();
+        let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        let encoding = Encoding::from_byte(number.parse().unwrap()).unwrap();
+        let rewritten = rewrite(&bytes, encoding);
+        // Whether the chunk continued another one is not in its samples.
+        let mut expected = bytes.clone();
+        match encoding {
+            Encoding::Xor | Encoding::Xor2 => {}
+            Encoding::Histogram | Encoding::FloatHistogram => expected[2] = rewritten[2],
+            _ => expected[0] = (expected[0] & 0x3f) | (rewritten[0] & 0xc0),
+        }
+        assert_eq!(rewritten, expected, "{line}");
+        *seen.entry(encoding.as_byte()).or_insert(0) += 1;
+    }
+    assert_eq!(seen.len(), 6);
+}
+
+fn rewrite(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
+    let mut xor = crate::XorAppender::new();
+    let mut xor2 = Xor2Appender::new();
+    let start_times = matches!(encoding, Encoding::HistogramSt | Encoding::FloatHistogramSt);
+    let mut integers = crate::HistogramAppender::new(start_times);
+    let mut floats = crate::FloatHistogramAppender::new(start_times);
+    let gauge = crate::counter_reset_hint(bytes, encoding).unwrap() == model::CounterResetHint::Gauge;
+    for_each(bytes, encoding, |sample| {
+        let RawSample { start_ms, t_ms, value } = sample;
+        match value {
+            RawValue::Float(v) if encoding == Encoding::Xor => xor.append(t_ms, v)?,
+            RawValue::Float(v) => xor2.append(start_ms, t_ms, v)?,
+            RawValue::Histogram(mut h) => {
+                // A stale marker does not tell that it is a gauge.
+                if gauge {
+                    h.0.counter_reset_hint = model::CounterResetHint::Gauge;
+                }
+                assert!(matches!(
+                    integers.append(None, start_ms, t_ms, &h.0)?,
+                    crate::AppendOutcome::Appended
+                ));
+            }
+            RawValue::FloatHistogram(mut h) => {
+                if gauge {
+                    h.counter_reset_hint = model::CounterResetHint::Gauge;
+                }
+                assert!(matches!(floats.append(None, start_ms, t_ms, &h)?, crate::AppendOutcome::Appended));
+            }
+        }
+        Ok::<_, ChunkError>(())
+    })
+    .unwrap();
+    match encoding {
+        Encoding::Xor => xor.into_bytes(),
+        Encoding::Xor2 => xor2.into_bytes(),
+        Encoding::Histogram | Encoding::HistogramSt => integers.into_bytes(),
+        Encoding::FloatHistogram | Encoding::FloatHistogramSt => floats.into_bytes(),
+    }
+}
