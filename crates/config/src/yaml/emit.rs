@@ -230,7 +230,29 @@ pub(super) fn plain_tag(text: &str) -> &'static str {
     {
         return "!!float";
     }
-    if is_timestamp(text) { "!!timestamp" } else { "!!str" }
+    match text {
+        text if is_timestamp(text) => "!!timestamp",
+        // Readers of YAML 1.1 may take it for a number to the base of 60.
+        text if is_sexagesimal(text) => "!!float",
+        _ => "!!str",
+    }
+}
+
+/// `12:30`, `1:02:03.5`: digits, then groups below 60.
+fn is_sexagesimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let mut parts = text.strip_prefix(['-', '+']).unwrap_or(text).split(':');
+    let leads =
+        parts.next().is_some_and(|first| digits(first) && first.starts_with(|c: char| c.is_ascii_digit()));
+    let mut groups = 0;
+    let all = parts.all(|part| {
+        groups += 1;
+        let (whole, fraction) = part.split_once('.').unwrap_or((part, "0"));
+        whole.len() <= 2
+            && whole.parse::<u8>().is_ok_and(|n| n < 60)
+            && (fraction.is_empty() || digits(fraction))
+    });
+    leads && all && groups > 0
 }
 
 /// Integers as YAML 1.1 writes them: decimal, `0x`, `0b`, `0o` and the old leading zero, with `_`.
@@ -317,6 +339,9 @@ mod tests {
             ("@x", "'@x'"),
             ("tab\there", "\"tab\\there\""),
             ("2024-01-01", "\"2024-01-01\""),
+            ("12:30", "\"12:30\""),
+            ("localhost:9090", "localhost:9090"),
+            ("12:99", "12:99"),
             ("<secret>", "<secret>"),
         ];
         for (string, expected) in cases {
