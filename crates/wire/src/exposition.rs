@@ -6,6 +6,7 @@
 
 mod created;
 mod error;
+pub mod hostile;
 mod nhcb;
 mod openmetrics;
 pub mod protobuf;

@@ -5,5 +5,5 @@ mod open_metrics;
 #[cfg(test)]
 mod tests;
 
-pub use advice::{Problem, lint_text};
+pub use advice::{Problem, lint_text, samples_by_family};
 pub use open_metrics::{LintError, validate_open_metrics};

@@ -317,10 +317,7 @@ mod tests {
             let lookup =
                 if known == name.len() { cache.recognised() } else { cache.look_up(name.as_bytes()) };
             let slot = match lookup {
-                Lookup::New => {
-                    let number = name.bytes().fold(0, |n, b| n * 31 + u64::from(b));
-                    cache.add(name.as_bytes(), SeriesRef(number))
-                }
+                Lookup::New => cache.add(name.as_bytes(), SeriesRef(number(name))),
                 Lookup::Known { slot, .. } => slot,
                 Lookup::Dropped => continue,
             };
@@ -334,7 +331,7 @@ mod tests {
     }
 
     fn number(name: &str) -> u64 {
-        name.bytes().fold(0, |n, b| n * 31 + u64::from(b))
+        xxhash_rust::xxh3::xxh3_64(name.as_bytes())
     }
 
     #[test]

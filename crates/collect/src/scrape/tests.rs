@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use super::*;
 
-/// Time that follows tokio's, which tests pause.
+/// Time that follows tokio's and starts at a known moment.
 struct TokioClock(tokio::time::Instant);
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -209,7 +209,7 @@ async fn answer(State(server): State<Server>, headers: HeaderMap) -> impl IntoRe
     (page.status, headers, page.body)
 }
 
-/// A manager with one job that scrapes one server every 10 s.
+/// A manager with one job that scrapes one server.
 struct Bench {
     memory: Memory,
     manager: Arc<Manager>,
@@ -250,8 +250,6 @@ impl Bench {
     async fn scrape(&self) {
         let up = self.series("up", &[]);
         let before = self.memory.values(&up).len();
-        // Paused time leaps from timer to timer while real I/O goes on, so that counting is exact where
-        // waiting for a moment is not.
         while self.memory.values(&up).len() == before {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -500,10 +498,6 @@ async fn a_removed_target_ends_its_series_and_a_reload_does_not() {
     let bench = Bench::start(Page::text("a 1\n"), FAST, ScrapeOptions::default()).await;
     bench.scrape().await;
     // Only what does not concern series changed: the task goes on with what it knows.
-    let faster = "  scrape_interval: 40ms\n  scrape_timeout: 40ms\n";
-    let labels = "  relabel_configs:\n  - {target_label: __scrape_interval__, replacement: 50ms}\n\
-                  \x20 - {target_label: __scrape_timeout__, replacement: 50ms}\n";
-    let _ = (faster, labels);
     bench.manager.apply(&jobs(&format!("{FAST}  sample_limit: 9\n")).jobs, &Labels::empty()).await.unwrap();
     bench.scrape().await;
     bench.scrape().await;
