@@ -6,7 +6,7 @@
 //! [`section`] (one definition gives struct, defaults, reader, writer and reference page), [`scalar`]
 //! (durations, sizes, secrets), `sections` (the sections themselves), [`root`] (the whole file, loaded
 //! and completed), [`unsupported`] (what is valid but cannot run yet), [`reference`](mod@reference)
-//! (the generated documentation), [`check`](mod@check) (all problems of a file at once), [`glob`].
+//! (the generated documentation), [`glob`].
 //!
 //! ```no_run
 //! let config = config::Config::load("prometheus.yml".as_ref(), &config::LoadOptions::default())?;
@@ -16,7 +16,6 @@
 //! # Ok::<(), config::ConfigError>(())
 //! ```
 
-pub mod check;
 pub mod decode;
 pub mod error;
 pub mod glob;
