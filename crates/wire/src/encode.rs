@@ -1,7 +1,7 @@
 //! Writing the exposition formats: our own metrics, and samples for federation.
 
 mod open_metrics;
-mod protobuf;
+pub(crate) mod protobuf;
 #[cfg(test)]
 mod tests;
 mod text;

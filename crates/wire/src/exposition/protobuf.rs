@@ -5,6 +5,8 @@
 mod message;
 mod metric;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
