@@ -2,9 +2,9 @@
 //! series, and the time a restart takes.
 //!
 //! `head_load [SERIES] [SCRAPES] [DIRECTORY]`; 1 000 series a target, ten labels a series, about 220 bytes.
+//! The restart happens in a process of its own: `head_load restart SERIES DIRECTORY`.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::metrics::Registry;
@@ -23,7 +23,11 @@ const INTERVAL_MS: i64 = 15_000;
 const START_MS: i64 = 1_700_000_000_000;
 
 fn main() {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if(|arg| arg == "restart").is_some() {
+        let series = args.next().and_then(|s| s.parse().ok()).expect("SERIES is a number");
+        return restart(series, &PathBuf::from(args.next().expect("DIRECTORY is given")));
+    }
     let series: usize = args.next().map_or(1_000_000, |s| s.parse().expect("SERIES is a number"));
     let scrapes: i64 = args.next().map_or(40, |s| s.parse().expect("SCRAPES is a number"));
     let dir = args.next().map_or_else(|| std::env::temp_dir().join("head_load"), PathBuf::from);
@@ -60,16 +64,22 @@ fn main() {
     println!("memory: {:.0} bytes per series", rss_bytes() as f64 / series as f64);
     query(&head, &clock);
     println!("on disk: {} MB", head.size_bytes() >> 20);
-    drop((refs, values));
     drop(head);
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut restart = std::process::Command::new(program);
+    restart.arg("restart").arg(series.to_string()).arg(&dir);
+    assert!(restart.status().expect("this program runs again").success());
+}
 
+fn restart(series: usize, dir: &Path) {
+    let clock = SystemClock::shared();
     let before = (cpu_seconds(), clock.monotonic());
-    let head = open().expect("the head opens again");
+    let head = Head::open(dir, HeadOptions::default(), i64::MIN, clock.clone(), &Registry::new());
+    let head = head.expect("the head opens again");
     report("restart", before, &clock, series);
     println!("{:?}", head.replay_report());
     println!("memory after restart: {:.0} bytes per series", rss_bytes() as f64 / series as f64);
     println!("peak memory: {:.0} bytes per series", peak_bytes() as f64 / series as f64);
-    std::io::stdout().flush().expect("standard output takes it");
 }
 
 fn create(head: &Head, targets: usize) -> Vec<Vec<SeriesRef>> {

@@ -337,38 +337,75 @@ fn visit_chunks(
     file: &ChunkFile,
     visit: &mut impl FnMut(ChunkRef, &ChunkRecord<'_>),
 ) -> Result<(), ChunkDamage> {
-    let bytes = &file.map[..file.written_bytes.load(Ordering::Relaxed) as usize];
-    let end = walk_chunks(&file.path, bytes, |at, chunk| visit(ChunkRef::new(number, at), chunk))?;
+    let len = file.written_bytes.load(Ordering::Relaxed);
+    let each = |at, chunk: &ChunkRecord<'_>| visit(ChunkRef::new(number, at), chunk);
+    let end = walk_chunks(&file.path, &file.file, len, each)?;
     file.written_bytes.store(end, Ordering::Relaxed);
     Ok(())
 }
 
-/// Calls `visit` with the offset of every chunk of a file and the chunk, up to the first damage. Returns
-/// where the chunks end.
+/// Calls `visit` with the offset of every chunk of a file of `len` bytes and the chunk, up to the first
+/// damage. Returns where the chunks end.
 fn walk_chunks(
     path: &Path,
-    bytes: &[u8],
+    file: &File,
+    len: u64,
     mut visit: impl FnMut(u64, &ChunkRecord<'_>),
 ) -> Result<u64, ChunkDamage> {
-    let mut at = FILE_HEADER_BYTES as usize;
-    while at < bytes.len() {
-        // Space behind the last chunk may have been reserved and never used.
-        if bytes.len() - at < CHUNK_HEADER_BYTES + 1 + CHECKSUM_BYTES && bytes[at..].iter().all(|&b| b == 0)
-            || bytes[at..].iter().take(64).all(|&b| b == 0) && bytes[at..].iter().all(|&b| b == 0)
-        {
-            break;
-        }
-        let damage = |reason| ChunkDamage { path: path.to_owned(), offset: at as u64, reason };
-        let (chunk, len) = parse(&bytes[at..]).map_err(damage)?;
-        let (covered, checksum) = bytes[at..at + len].split_at(len - CHECKSUM_BYTES);
+    let mut at = FILE_HEADER_BYTES;
+    let mut window = Window::default();
+    while at < len {
+        let damage = |reason| ChunkDamage { path: path.to_owned(), offset: at, reason };
+        let mut wanted = CHUNK_GUESS_BYTES;
+        let chunk_len = loop {
+            let bytes = window.get(file, at, len, wanted).map_err(|error| damage(error.to_string()))?;
+            let rest = bytes.len() as u64 == len - at;
+            if rest && bytes.iter().all(|&byte| byte == 0) {
+                // Space behind the last chunk may have been reserved and never used.
+                return Ok(at);
+            }
+            match parse(bytes) {
+                Ok((_, chunk_len)) => break chunk_len,
+                Err(_) if !rest => wanted *= 2,
+                Err(reason) => return Err(damage(reason)),
+            }
+        };
+        let bytes = window.get(file, at, len, chunk_len).map_err(|error| damage(error.to_string()))?;
+        let (covered, checksum) = bytes[..chunk_len].split_at(chunk_len - CHECKSUM_BYTES);
         let actual = crc32c::crc32c(covered);
         if actual.to_be_bytes() != checksum {
             return Err(damage(format!("checksum mismatch: expected {checksum:02x?}, actual {actual:08x}")));
         }
-        visit(at as u64, &chunk);
-        at += len;
+        let (chunk, _) = parse(bytes).map_err(damage)?;
+        visit(at, &chunk);
+        at += chunk_len as u64;
     }
-    Ok(at as u64)
+    Ok(at)
+}
+
+/// Most chunks are smaller than this.
+const CHUNK_GUESS_BYTES: usize = 4 << 10;
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// A stretch of a file in memory.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// At least `wanted` bytes from `at` on, or all up to `end`.
+    fn get(&mut self, file: &File, at: u64, end: u64, wanted: usize) -> std::io::Result<&[u8]> {
+        let wanted = (wanted as u64).min(end - at);
+        let have = self.start + self.bytes.len() as u64;
+        if at < self.start || at + wanted > have {
+            self.bytes.resize((end - at).min(wanted.max(WINDOW_BYTES)) as usize, 0);
+            file.read_exact_at(&mut self.bytes, at)?;
+            self.start = at;
+        }
+        Ok(&self.bytes[(at - self.start) as usize..])
+    }
 }
 
 /// The chunk files in `dir`, oldest first; none when the directory does not exist.
@@ -381,11 +418,18 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>, WalError> {
 pub fn read_file(path: &Path, visit: impl FnMut(u64, &ChunkRecord<'_>)) -> Result<(), ChunkDamage> {
     let damage = |reason: String| ChunkDamage { path: path.to_owned(), offset: 0, reason };
     // Files are limited in size, and one that a server still writes to must not be mapped beyond its end.
-    let bytes = std::fs::read(path).map_err(|error| damage(error.to_string()))?;
-    if !check_header(&bytes).map_err(damage)? {
+    let open = || -> std::io::Result<_> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        let mut header = vec![0; len.min(FILE_HEADER_BYTES) as usize];
+        file.read_exact_at(&mut header, 0)?;
+        Ok((file, len, header))
+    };
+    let (file, len, header) = open().map_err(|error| damage(error.to_string()))?;
+    if !check_header(&header).map_err(damage)? {
         return Ok(());
     }
-    walk_chunks(path, &bytes, visit).map(|_| ())
+    walk_chunks(path, &file, len, visit).map(|_| ())
 }
 
 /// Whether a file was begun: false when its header was never written.

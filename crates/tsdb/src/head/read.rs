@@ -267,6 +267,24 @@ impl SeriesSet for HeadSeriesSet {
         }
     }
 
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        let state = self.inner.index.read();
+        let (number, at) = locate(self.slots[i]);
+        let Some(page) = self.inner.table.page(number) else { return };
+        let series = page.series.read();
+        let Some(cold) = &series[at].cold else { return };
+        for (name, value) in state.index.pairs(&cold.labels) {
+            let is_projected = match &self.projection {
+                Projection::All => true,
+                Projection::Only(names) => names.iter().any(|k| k == name),
+                Projection::Without(names) => !names.iter().any(|k| k == name),
+            };
+            if is_projected {
+                visit(name, value);
+            }
+        }
+    }
+
     fn read(
         &self,
         i: usize,
