@@ -99,7 +99,6 @@ impl Report {
             }
         }
         for job in &config.jobs {
-            self.tls_pair(&job.http);
             let groups = static_groups(&job.discovery);
             self.targets(&groups, job);
         }
@@ -130,22 +129,6 @@ impl Report {
                     self.rule_files += found.len();
                 }
             }
-        }
-    }
-
-    /// A certificate without its key, or the other way round.
-    fn tls_pair(&mut self, http: &HttpClientConfig) {
-        let is_set = |path: &Path| !path.as_os_str().is_empty();
-        let (cert, key) = (&http.tls_config.cert_file, &http.tls_config.key_file);
-        let has_key = is_set(key) || !http.tls_config.key.expose().is_empty();
-        let has_cert = is_set(cert) || !http.tls_config.cert.is_empty();
-        if is_set(cert) && !has_key {
-            self.failures
-                .push(format!("client cert file {:?} specified without client key file", cert.display()));
-        }
-        if is_set(key) && !has_cert {
-            self.failures
-                .push(format!("client key file {:?} specified without client cert file", key.display()));
         }
     }
 

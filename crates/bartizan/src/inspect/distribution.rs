@@ -43,13 +43,13 @@ mod tests {
     #[test]
     fn bars_show_shares_of_the_total() {
         let mut out = Vec::new();
-        print(&mut out, "samples", vec![120, 5, 120, 118], 8).unwrap();
+        print(&mut out, "samples", vec![120, 21, 120, 118], 8).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "samples (min/avg/max): 5/90/120");
-        assert_eq!(lines[1], "[  1,  10]: 1 ############");
-        assert_eq!(lines[12], "[111, 120]: 1 ############");
-        assert_eq!(lines[13], "[121, 130]: 2 #########################");
+        assert_eq!(lines[0], "samples (min/avg/max): 21/94/120");
+        assert_eq!(lines[1], "[ 21,  30]: 1 ############");
+        assert_eq!(lines[10], "[111, 120]: 1 ############");
+        assert_eq!(lines[11], "[121, 130]: 2 #########################");
         let mut out = Vec::new();
         print(&mut out, "samples", Vec::new(), 0).unwrap();
         assert_eq!(out, b"samples: N/A\n\n");

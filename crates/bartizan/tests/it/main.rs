@@ -1,0 +1,7 @@
+//! Tests of the program as users run it.
+
+mod check;
+mod inspect;
+mod script;
+mod support;
+
