@@ -410,6 +410,10 @@ impl<T: Setting> Setting for Option<T> {
     }
 
     fn decode(node: &Node, cx: &Cx<'_>) -> Result<Self, Fault> {
+        // An empty word chooses nothing.
+        if node.text() == Some("") && matches!(T::shape(), Shape::OneOf(_)) {
+            return Ok(None);
+        }
         T::decode(node, cx).map(Some)
     }
 

@@ -139,6 +139,7 @@ fn escaping_follows_the_validation_a_job_chooses() {
     let cases = [
         ("", "", NameValidation::Utf8, EscapingScheme::AllowUtf8),
         ("metric_name_validation_scheme: legacy", "", NameValidation::Legacy, EscapingScheme::Underscores),
+        ("metric_name_validation_scheme: ''", "", NameValidation::Utf8, EscapingScheme::AllowUtf8),
         ("metric_name_escaping_scheme: dots", "", NameValidation::Utf8, EscapingScheme::Dots),
         ("", "metric_name_validation_scheme: legacy", NameValidation::Legacy, EscapingScheme::Underscores),
         (
