@@ -1,5 +1,9 @@
 //! What queries and requests cost, under Prometheus's names.
 
+mod http;
+
+pub use http::{HttpMetrics, measure};
+
 use std::time::Duration;
 
 use base::metrics::{Counter, Histogram, Registry, Summary};

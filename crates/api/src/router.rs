@@ -15,6 +15,7 @@ use crate::error::{ApiError, ErrorType};
 use crate::handlers::{
     Shared, admin, exemplars, expression, federate, query, search, series, status, system, targets,
 };
+use crate::metrics::{HttpMetrics, measure};
 use crate::state::ApiState;
 
 fn get_post<H, T>(handler: H) -> MethodRouter<Shared>
@@ -48,7 +49,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
         .route("/", get(system::landing))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(HttpMetrics::new(&state), measure));
     let routed = if prefix.is_empty() {
         routes
     } else {

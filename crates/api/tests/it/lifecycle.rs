@@ -67,6 +67,25 @@ async fn self_metrics_and_federation() {
     server.append("up{job=\"old\"}", &[(NOW_MS - 3_000_000, 1.0)]);
     let metrics = server.get("/metrics").await;
     assert!(metrics.text().contains("prometheus_engine_queries_concurrent_max 4"), "{}", metrics.text());
+    assert_eq!(server.get("/api/v1/label/job/values").await.status, 200);
+    assert_eq!(server.get("/api/v1/query?query=(").await.status, 400);
+    // A request counts when its answer has been sent, which may be just after the client has read it.
+    let counted = async {
+        loop {
+            let text = server.get("/metrics").await.text().to_owned();
+            let wanted = [
+                "prometheus_http_requests_total{code=\"200\",handler=\"/api/v1/label/:name/values\"} 1",
+                "prometheus_http_requests_total{code=\"400\",handler=\"/api/v1/query\"} 1",
+                "prometheus_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 1",
+                "prometheus_http_response_size_bytes_bucket{handler=\"/api/v1/label/:name/values\",le=\"100\"} 1",
+            ];
+            if wanted.iter().all(|line| text.contains(line)) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), counted).await.unwrap();
     let federated = server.get("/federate?match[]=up").await;
     let expected =
         format!("# TYPE up untyped\nup{{job=\"a\",instance=\"\",region=\"eu\"}} 1 {}\n", NOW_MS - 1000);
