@@ -13,6 +13,8 @@ pub struct BitWriter {
     /// The window of the value the owner writes most. It is the owner's field; it lives here because
     /// the bytes would otherwise be padding.
     pub(crate) window: Window,
+    /// Number of samples, also the owner's: asking the chunk's header would be a cache miss.
+    pub(crate) samples: u16,
 }
 
 impl BitWriter {
@@ -32,7 +34,7 @@ impl BitWriter {
         if let (Some(last), spare @ 1..) = (buf.last_mut(), used * 8 - bit_len as usize) {
             *last &= 0xff << spare;
         }
-        Ok(Self { buf, bit_len, window: Window::default() })
+        Ok(Self { buf, bit_len, window: Window::default(), samples: 0 })
     }
 
     /// The bytes written, the last one padded with zero bits.
@@ -48,6 +50,17 @@ impl BitWriter {
 
     pub(crate) fn byte_len(&self) -> usize {
         (self.bit_len as usize).div_ceil(8)
+    }
+
+    /// Starts loading the place the next bits go to.
+    #[inline]
+    pub(crate) fn prefetch_end(&self) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(end) = self.buf.get((self.bit_len >> 3) as usize) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch has no effect but on the cache, and the address is that of a byte in `buf`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(end).cast()) };
+        }
     }
 
     /// Bytes allocated.

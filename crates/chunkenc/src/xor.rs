@@ -44,6 +44,7 @@ impl XorAppender {
         }
         let mut writer = BitWriter::resume(bytes, end.bit_len)?;
         writer.window = end.window;
+        writer.samples = end.samples as u16;
         Ok(Self { writer, t_ms: end.t_ms, value: f64::from_bits(end.bits), delta_ms: end.delta_ms })
     }
 
@@ -76,6 +77,7 @@ impl XorAppender {
         }
         self.t_ms = t_ms;
         self.value = value;
+        self.writer.samples = samples + 1;
         self.writer.bytes_mut()[..2].copy_from_slice(&(samples + 1).to_be_bytes());
         Ok(())
     }
@@ -92,8 +94,13 @@ impl XorAppender {
     /// Number of samples.
     #[inline]
     pub fn samples(&self) -> u16 {
-        let bytes = self.writer.bytes();
-        u16::from_be_bytes([bytes[0], bytes[1]])
+        self.writer.samples
+    }
+
+    /// Starts loading the memory that the next [`Self::append`] writes to.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.writer.prefetch_end();
     }
 
     /// The timestamp of the last sample; meaningless while there is none.

@@ -16,6 +16,9 @@ use crate::wal::histogram::{AnyHistogram, HISTOGRAM_KINDS, HistogramSample, put_
 use crate::wal::record::{self, ExemplarEntry, FloatSample, FloatWriter, Kind, MetadataEntry, MmapMarker};
 use crate::wal::{RecordBatch, WalError};
 
+/// How many samples ahead chunks are loaded: their memory is all over the heap.
+pub(super) const PREFETCH_AHEAD: usize = 6;
+
 /// How many samples of a commit went where.
 #[derive(Debug, Default)]
 struct Counts {
@@ -176,7 +179,10 @@ impl Inner {
             rest = after;
             let Some(page) = self.table.page(number) else { continue };
             let mut all = page.series.write();
-            for float in now {
+            for (i, float) in now.iter().enumerate() {
+                if let Some(ahead) = now.get(i + PREFETCH_AHEAD) {
+                    all[locate(ahead.slot).1].prefetch();
+                }
                 let at = locate(float.slot).1;
                 let series = &mut all[at];
                 let last_t_ms = page.last_t_ms(at);

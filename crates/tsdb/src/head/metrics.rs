@@ -255,7 +255,6 @@ fn publish_levels(registry: &Registry, levels: Arc<Levels>) {
         let (min_ms, max_ms) = (level(&levels.min_ms), level(&levels.max_ms));
         gauge("head_min_time", "Minimum time bound of the head block.", min_ms);
         gauge("head_max_time", "Maximum timestamp of the head block.", max_ms);
-        gauge("lowest_timestamp", "Lowest timestamp value stored in the database.", min_ms);
         gauge("head_min_time_seconds", "Minimum time bound of the head block.", (min_ms / 1000.0).floor());
         gauge("head_max_time_seconds", "Maximum timestamp of the head block.", (max_ms / 1000.0).floor());
         gauge(

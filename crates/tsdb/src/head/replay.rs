@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::apply::{Applier, ChunkOptions, Place};
 use super::chunk_store::{ChunkRecord, ChunkRef, ChunkStore};
-use super::commit::replay_float;
+use super::commit::{PREFETCH_AHEAD, replay_float};
 use super::exemplars::Exemplars;
 use super::index::Index;
 use super::isolation::Activity;
@@ -761,7 +761,10 @@ fn apply_floats(inner: &Inner, applier: &mut Applier<'_>, floats: &[(Slot, Float
         rest = after;
         let Some(page) = inner.table.page(number) else { continue };
         let mut all = page.series.write();
-        for &(slot, ref sample) in now {
+        for (i, &(slot, ref sample)) in now.iter().enumerate() {
+            if let Some(&(ahead, _)) = now.get(i + PREFETCH_AHEAD) {
+                all[locate(ahead).1].prefetch();
+            }
             let at = locate(slot).1;
             if sample.t_ms > page.last_t_ms(at) {
                 replay_float(applier, &page, at, &mut all[at], inner.series_ref(slot), sample);

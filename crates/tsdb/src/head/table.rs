@@ -221,6 +221,14 @@ impl Series {
         (open.kind.samples() > 0).then_some((encoding, bytes, open.min_ms))
     }
 
+    /// Starts loading what appending a float will touch.
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Some(xor) = &self.xor {
+            xor.prefetch();
+        }
+    }
+
     /// What few series have, if this one does.
     pub fn extra(&self) -> Option<&Extra> {
         self.cold.as_ref()?.extra.as_deref()
