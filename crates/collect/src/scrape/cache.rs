@@ -99,11 +99,13 @@ impl SeriesCache {
     }
 
     /// Slots in use.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Heap bytes in use.
+    #[cfg(test)]
     pub fn memory_bytes(&self) -> usize {
         let index =
             self.index.as_ref().map_or(0, |index| index.capacity() * 8 / 7 * (size_of::<SlotId>() + 1));

@@ -96,9 +96,9 @@ pub struct LastScrape {
 #[derive(Debug)]
 pub struct Target {
     /// All labels, those that begin with `__` included.
-    labels: Labels,
+    all_labels: Labels,
     /// The labels its series get.
-    public_labels: Labels,
+    labels: Labels,
     url: String,
     hash: u64,
     /// How often it is scraped.
@@ -143,8 +143,8 @@ impl Target {
         key.extend_from_slice(url.as_bytes());
         let hash = xxhash_rust::xxh3::xxh3_64(&key);
         Ok(Populated::Target(Self {
-            labels,
-            public_labels,
+            all_labels: labels,
+            labels: public_labels,
             url,
             hash,
             interval,
@@ -165,7 +165,7 @@ impl Target {
 
     /// The labels its series get.
     pub fn labels(&self) -> &Labels {
-        &self.public_labels
+        &self.labels
     }
 
     /// Its labels before relabelling.
@@ -190,12 +190,12 @@ impl Target {
 
     /// The interval as its label has it.
     pub fn interval_text(&self) -> &str {
-        self.labels.get_or_empty(SCRAPE_INTERVAL)
+        self.all_labels.get_or_empty(SCRAPE_INTERVAL)
     }
 
     /// The timeout as its label has it.
     pub fn timeout_text(&self) -> &str {
-        self.labels.get_or_empty(SCRAPE_TIMEOUT)
+        self.all_labels.get_or_empty(SCRAPE_TIMEOUT)
     }
 
     /// How the last scrape went.
@@ -209,17 +209,17 @@ impl Target {
 
     /// Whether native histograms are scraped.
     pub(super) fn native_histograms(&self) -> bool {
-        self.labels.get(NATIVE).and_then(parse_bool).unwrap_or(false)
+        self.all_labels.get(NATIVE).and_then(parse_bool).unwrap_or(false)
     }
 
     /// Whether classic histograms are kept beside native ones.
     pub(super) fn always_classic(&self) -> bool {
-        self.labels.get(ALWAYS_CLASSIC).and_then(parse_bool).unwrap_or(false)
+        self.all_labels.get(ALWAYS_CLASSIC).and_then(parse_bool).unwrap_or(false)
     }
 
     /// Whether classic histograms become native ones.
     pub(super) fn convert_classic(&self) -> bool {
-        self.labels.get(CONVERT_CLASSIC).and_then(parse_bool).unwrap_or(false)
+        self.all_labels.get(CONVERT_CLASSIC).and_then(parse_bool).unwrap_or(false)
     }
 
     /// The time until its next scrape. Scrapes of all targets are spread over the interval by hash, and stay
