@@ -132,6 +132,24 @@ impl SeriesSet for MergedSet {
         }
     }
 
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        let (part, index) = self.members_of(i)[0];
+        let visit_projected: &mut dyn FnMut(&str, &str) = match &self.projection {
+            Projection::All => visit,
+            Projection::Only(names) => &mut |name, value| {
+                if names.iter().any(|k| k == name) {
+                    visit(name, value);
+                }
+            },
+            Projection::Without(names) => &mut |name, value| {
+                if !names.iter().any(|k| k == name) {
+                    visit(name, value);
+                }
+            },
+        };
+        self.parts[part as usize].set.visit_labels(index as usize, visit_projected);
+    }
+
     fn read(
         &self,
         i: usize,

@@ -123,7 +123,6 @@ impl Block {
         let mut samples = 0;
         for id in index.all_postings()?.into_vec() {
             let labels = self.labels(id)?;
-            let deleted = self.tombstones();
             for meta in self.chunk_metas(id)? {
                 let (encoding, bytes) = self.0.chunks.chunk(meta.reference)?;
                 let problem = |e: &dyn std::fmt::Display| {
@@ -135,7 +134,6 @@ impl Block {
                 }
                 samples += u64::from(chunkenc::num_samples(bytes, encoding).map_err(|e| problem(&e))?);
             }
-            drop(deleted);
         }
         let names: Vec<_> = index.label_names().collect();
         for name in names {
@@ -182,11 +180,36 @@ impl Block {
 
 impl Inner {
     /// The labels of a series whose name symbols satisfy `keep`.
-    pub(super) fn labels_where(
+    pub(super) fn labels_where(&self, id: u32, keep: impl FnMut(u32) -> bool) -> Result<Labels, TsdbError> {
+        let pairs = self.pairs_where(id, keep)?;
+        if is_label_set(&pairs) {
+            Ok(Labels::from_sorted(pairs.into_iter()))
+        } else {
+            Ok(Labels::from_pairs(pairs))
+        }
+    }
+
+    /// Calls `visit` with the labels of a series whose name symbols satisfy `keep`.
+    pub(super) fn visit_labels_where(
+        &self,
+        id: u32,
+        keep: impl FnMut(u32) -> bool,
+        visit: &mut dyn FnMut(&str, &str),
+    ) -> Result<(), TsdbError> {
+        let pairs = self.pairs_where(id, keep)?;
+        if is_label_set(&pairs) {
+            pairs.into_iter().for_each(|(name, value)| visit(name, value));
+        } else {
+            Labels::from_pairs(pairs).iter().for_each(|(name, value)| visit(name, value));
+        }
+        Ok(())
+    }
+
+    fn pairs_where(
         &self,
         id: u32,
         mut keep: impl FnMut(u32) -> bool,
-    ) -> Result<Labels, TsdbError> {
+    ) -> Result<Vec<(&str, &str)>, TsdbError> {
         let mut symbols = Vec::with_capacity(16);
         let entry = self.index.series(id)?;
         let read = entry.labels(|name, value| {
@@ -195,15 +218,8 @@ impl Inner {
             }
         });
         read.map_err(|error| self.index.bad_series(id, error))?;
-        let mut pairs = Vec::with_capacity(symbols.len());
-        for (name, value) in symbols {
-            pairs.push((self.index.symbol(name)?, self.index.symbol(value)?));
-        }
-        if pairs.windows(2).any(|w| w[0].0 >= w[1].0) || pairs.iter().any(|(_, value)| value.is_empty()) {
-            // Some early writers left labels unsorted; the set is what counts.
-            return Ok(Labels::from_pairs(pairs));
-        }
-        Ok(Labels::from_sorted(pairs.into_iter()))
+        let text = |(name, value)| Ok((self.index.symbol(name)?, self.index.symbol(value)?));
+        symbols.into_iter().map(text).collect()
     }
 
     /// The parts of `range` of series `id` that are not deleted.
@@ -214,6 +230,11 @@ impl Inner {
     ) -> impl Iterator<Item = TimeRange> + 'a {
         subtract(range, tombstones.get(u64::from(id)))
     }
+}
+
+/// Whether pairs ascend and have values. Some early writers left labels unsorted; the set is what counts.
+fn is_label_set(pairs: &[(&str, &str)]) -> bool {
+    pairs.windows(2).all(|w| w[0].0 < w[1].0) && pairs.iter().all(|(_, value)| !value.is_empty())
 }
 
 /// Walks over all series of a block.

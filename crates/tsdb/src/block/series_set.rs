@@ -69,6 +69,16 @@ enum Names {
     Without(Vec<u32>),
 }
 
+impl Names {
+    fn keeps(&self, name: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&name),
+            Self::Without(names) => !names.contains(&name),
+        }
+    }
+}
+
 impl BlockSeriesSet {
     fn select(block: &Block, request: &SelectRequest, ctx: &QueryContext) -> Result<Self, TsdbError> {
         ctx.check(STAGE)?;
@@ -142,14 +152,15 @@ impl SeriesSet for BlockSeriesSet {
     }
 
     fn labels(&self, i: usize) -> Labels {
-        let labels = match &self.projection {
-            Names::All => self.block.labels_where(self.ids[i], |_| true),
-            Names::Only(names) => self.block.labels_where(self.ids[i], |name| names.contains(&name)),
-            Names::Without(names) => self.block.labels_where(self.ids[i], |name| !names.contains(&name)),
-        };
+        let labels = self.block.labels_where(self.ids[i], |name| self.projection.keeps(name));
         // The series and the symbol table were verified when the set was made, so this cannot fail
         // unless the file changed under us; reading the samples then fails, and says so.
         labels.unwrap_or_default()
+    }
+
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        // As above.
+        let _ = self.block.visit_labels_where(self.ids[i], |name| self.projection.keeps(name), visit);
     }
 
     fn read(
