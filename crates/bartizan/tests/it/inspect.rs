@@ -223,3 +223,21 @@ fn blocks_of_other_programs_are_sound() {
         assert!(done.out.contains("no damage found"), "{part}: {done:?}");
     }
 }
+
+#[test]
+fn a_log_that_ends_in_the_middle_of_a_record_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    add_head(dir.path());
+    let path = dir.path().join("wal/00000000");
+    let bytes = std::fs::read(&path).unwrap();
+    // Behind the last record the page is filled with zeros.
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() - 100;
+    std::fs::write(&path, &bytes[..end]).unwrap();
+    let done = bartizan(["tsdb", "verify", dir.path().to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.out.starts_with("note: ") && done.out.contains("is cut off"), "{done:?}");
+    let dump = bartizan(["tsdb", "dump", dir.path().to_str().unwrap()]);
+    assert!(dump.code == 0 && dump.err.contains("wal/00000000 at offset "), "{}", dump.err);
+    assert!(!dump.err.contains("bartizan-head-"), "{}", dump.err);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes[..end]);
+}

@@ -21,6 +21,17 @@ pub struct Damage {
     pub reason: String,
 }
 
+/// What the reasons of records end with that the end of the file cuts.
+const CUT_OFF: &str = "is cut off";
+
+impl Damage {
+    /// Whether the file simply ends in the middle of the record, as it does while a process writes it and
+    /// after one was killed. Bytes that are there and wrong are not that.
+    pub fn is_cut_off(&self) -> bool {
+        self.torn_end && self.reason.ends_with(CUT_OFF)
+    }
+}
+
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at offset {}: {}", self.path.display(), self.offset, self.reason)
@@ -124,7 +135,7 @@ impl SegmentReader {
                     Err(reason) => return Ok(ReadEvent::Damage(self.damage(reason, false))),
                 },
                 Step::End if started => {
-                    let damage = self.damage("last record is torn".to_owned(), true);
+                    let damage = self.damage(format!("last record {CUT_OFF}"), true);
                     return Ok(ReadEvent::Damage(damage));
                 }
                 Step::End => return Ok(ReadEvent::End),
@@ -163,13 +174,13 @@ impl SegmentReader {
             return Ok(Step::Continue);
         }
         let Some((header, rest)) = here.split_first_chunk::<HEADER_BYTES>() else {
-            return Ok(Step::Bad("fragment header is cut off".to_owned()));
+            return Ok(Step::Bad(format!("fragment header {CUT_OFF}")));
         };
         let Some(header) = read_header(header) else {
             return Ok(Step::Bad("invalid fragment header".to_owned()));
         };
         let Some(data) = rest.get(..header.len) else {
-            return Ok(Step::Bad(format!("fragment of {} bytes is cut off", header.len)));
+            return Ok(Step::Bad(format!("fragment of {} bytes {CUT_OFF}", header.len)));
         };
         let actual = crc32c::crc32c(data);
         if actual != header.checksum {

@@ -89,7 +89,7 @@ impl LogCheck<'_, '_> {
             // Records borrow from the reader: what is to be said of one is kept until it is done.
             let outcome = match reader.next()? {
                 ReadEvent::End => return Ok(()),
-                ReadEvent::Damage(damage) if is_last && damage.torn_end => {
+                ReadEvent::Damage(damage) if is_last && damage.is_cut_off() => {
                     let text = format!("{damage}: a server was writing it, or ended in the middle of that");
                     self.findings.note(text)?;
                     continue;
