@@ -1,5 +1,6 @@
 //! Label sets: sorted, deduplicated names and values in one shared allocation.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,6 +17,13 @@ pub const METRIC_NAME: &str = "__name__";
 pub struct Labels(Arc<[u8]>);
 
 static EMPTY: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
+
+/// A larger buffer is not kept for the next label set.
+const MAX_SPARE_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static ENCODING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 impl Labels {
     /// The empty label set.
@@ -34,8 +42,9 @@ impl Labels {
 
     /// A label set of pairs already sorted by name, without duplicates or empty values. The fast path
     /// for decoders, which have checked that.
-    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
-        let mut encoded = Vec::with_capacity(pairs.clone().map(|(n, v)| n.len() + v.len() + 2).sum());
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        // Series are labelled by the million: encoding into a spare buffer leaves one allocation each.
+        let mut encoded = ENCODING.take();
         let mut previous: Option<&str> = None;
         for (name, value) in pairs {
             debug_assert!(previous.is_none_or(|p| p < name), "labels not sorted: {previous:?} {name:?}");
@@ -44,7 +53,12 @@ impl Labels {
             push_str(&mut encoded, name);
             push_str(&mut encoded, value);
         }
-        Self(encoded.into())
+        let labels = if encoded.is_empty() { Self::empty() } else { Self(Arc::from(&encoded[..])) };
+        if encoded.capacity() <= MAX_SPARE_BYTES {
+            encoded.clear();
+            ENCODING.set(encoded);
+        }
+        labels
     }
 
     /// The pairs in name order.

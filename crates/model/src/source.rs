@@ -105,6 +105,12 @@ pub trait SeriesSet: Send + Sync {
     /// The labels of series `i`, perhaps projected as the request allowed.
     fn labels(&self, i: usize) -> Labels;
 
+    /// Calls `visit` with each label of series `i`, in the order of names: as [`SeriesSet::labels`],
+    /// without making a label set.
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.labels(i).iter().for_each(|(name, value)| visit(name, value));
+    }
+
     /// Appends the samples of series `i` within `range` to `out`, in ascending time without
     /// duplicate timestamps. Staleness markers are included. `out` is not cleared.
     fn read(

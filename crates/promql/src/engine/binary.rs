@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::{FloatHistogram, Labels};
+use rayon::prelude::*;
 
 use super::env::{Env, Scratch};
 use super::error::EvalResult;
@@ -153,7 +154,9 @@ struct Join {
     swapped: bool,
     /// The series of either side.
     pairs: Vec<(u32, u32)>,
-    labels: Vec<Labels>,
+    labels: ResultLabels,
+    /// The labels of the "one" side, where results take some over.
+    one_labels: Vec<Labels>,
     steps: usize,
 }
 
@@ -175,20 +178,20 @@ impl Join {
         one: SharedOperator,
         swapped: bool,
         pairs: Vec<(u32, u32)>,
-        labels: ResultLabels<'_>,
+        labels: ResultLabels,
         steps: usize,
     ) -> EvalResult<Option<Self>> {
-        let one_labels = all_labels(&*one);
-        let of_pair = |&(m, o): &(u32, u32)| labels.of(&many.labels(m as usize), &one_labels[o as usize]);
-        let labels: Vec<Labels> = if pairs.len() < 4096 {
-            pairs.iter().map(of_pair).collect()
-        } else {
-            use rayon::prelude::*;
-            pairs.par_iter().map(of_pair).collect()
-        };
-        let mut seen = HashSet::with_capacity(labels.len());
-        if !labels.iter().all(|labels| seen.insert(labels)) {
-            return Ok(None);
+        let one_labels = if labels.includes() { all_labels(&*one) } else { Vec::new() };
+        if !labels.are_unique(env, &*many) {
+            let of_pair = |&(m, o): &(u32, u32)| {
+                let one = one_labels.get(o as usize).cloned().unwrap_or_default();
+                labels.of(&many.labels(m as usize), &one)
+            };
+            let all: Vec<Labels> = pairs.par_iter().with_min_len(1024).map(of_pair).collect();
+            let mut seen = HashSet::with_capacity(all.len());
+            if !all.iter().all(|labels| seen.insert(labels)) {
+                return Ok(None);
+            }
         }
         let matched_once = pairs.len() <= one.len() && {
             let mut is_matched = vec![false; one.len()];
@@ -196,7 +199,7 @@ impl Join {
         };
         let one =
             if matched_once { OneSide::Streamed(one) } else { OneSide::Held(hold_rows(&*one, env, steps)?) };
-        Ok(Some(Self { operation, many, one, swapped, pairs, labels, steps }))
+        Ok(Some(Self { operation, many, one, swapped, pairs, labels, one_labels, steps }))
     }
 
     fn combine(&self, many: &mut StepVector, one: &StepVector, annotations: &mut Annotations) {
@@ -278,7 +281,21 @@ impl Operator for Join {
     }
 
     fn labels(&self, i: usize) -> Labels {
-        self.labels[i].clone()
+        let (many, one) = self.pairs[i];
+        let one = self.one_labels.get(one as usize).cloned().unwrap_or_default();
+        self.labels.of(&self.many.labels(many as usize), &one)
+    }
+
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        if self.labels.includes() {
+            return self.labels(i).iter().for_each(|(name, value)| visit(name, value));
+        }
+        let mut at = 0;
+        self.many.visit_labels(self.pairs[i].0 as usize, &mut |name, value| {
+            if self.labels.passes_on(&mut at, name) {
+                visit(name, value);
+            }
+        });
     }
 
     fn drop_name(&self, _i: usize) -> bool {

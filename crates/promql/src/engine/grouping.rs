@@ -19,49 +19,33 @@ pub(crate) struct Groups {
     pub first_series: Vec<usize>,
 }
 
-/// Writes the part of a label set by which series are grouped.
+/// The part of a label set by which series are grouped.
 pub(crate) trait GroupKey: Sync {
-    /// Appends a key: equal for series of one group, different for different groups.
-    fn append(&self, labels: &Labels, key: &mut Vec<u8>);
+    /// Whether the label `name` belongs to the key. Asked for a series' labels in the order of names;
+    /// `at` begins at 0 for each series and is the key's to use.
+    fn takes(&self, at: &mut usize, name: &str) -> bool;
 }
 
 impl GroupKey for Grouping {
-    fn append(&self, labels: &Labels, key: &mut Vec<u8>) {
+    fn takes(&self, at: &mut usize, name: &str) -> bool {
         if self.without {
-            append_without(labels, &self.labels, true, key);
+            name != METRIC_NAME && !is_among(&self.labels, at, name)
         } else {
-            append_with(labels, &self.labels, key);
+            is_among(&self.labels, at, name)
         }
     }
 }
 
-/// Appends the labels with a name in `names`, which are sorted.
-pub(crate) fn append_with(labels: &Labels, names: &[String], key: &mut Vec<u8>) {
-    let mut wanted = names.iter().peekable();
-    for (name, value) in labels {
-        while wanted.next_if(|w| w.as_str() < name).is_some() {}
-        match wanted.peek() {
-            None => break,
-            Some(w) if w.as_str() == name => append_pair(name, value, key),
-            Some(_) => {}
-        }
+/// Whether `name` is among `names`, which are sorted; `at` moves along them from one name to the next.
+pub(crate) fn is_among(names: &[String], at: &mut usize, name: &str) -> bool {
+    while names.get(*at).is_some_and(|n| n.as_str() < name) {
+        *at += 1;
     }
+    names.get(*at).is_some_and(|n| n == name)
 }
 
-/// Appends the labels with a name that is not in `names`, which are sorted; nor the metric name if
-/// `drop_name`.
-pub(crate) fn append_without(labels: &Labels, names: &[String], drop_name: bool, key: &mut Vec<u8>) {
-    let mut unwanted = names.iter().peekable();
-    for (name, value) in labels {
-        while unwanted.next_if(|u| u.as_str() < name).is_some() {}
-        let is_unwanted = unwanted.peek().is_some_and(|u| u.as_str() == name);
-        if !is_unwanted && !(drop_name && name == METRIC_NAME) {
-            append_pair(name, value, key);
-        }
-    }
-}
-
-fn append_pair(name: &str, value: &str, key: &mut Vec<u8>) {
+/// Appends what tells one label from every other.
+pub(crate) fn append_pair(name: &str, value: &str, key: &mut Vec<u8>) {
     for text in [name, value] {
         key.extend_from_slice(&(text.len() as u32).to_le_bytes());
         key.extend_from_slice(text.as_bytes());
@@ -112,7 +96,7 @@ pub(crate) fn group_both(
 
 /// The hash of a group's key. 128 bits under a seed of the query's own: two keys of one query never have
 /// the same, and nobody can choose labels so that they do.
-type KeyHash = u128;
+pub(crate) type KeyHash = u128;
 
 /// Numbers groups in the order of their first series.
 struct Numbering {
@@ -174,7 +158,12 @@ impl LocalGroups {
         let mut last: Option<(KeyHash, u32)> = None;
         for i in range {
             buffer.clear();
-            key.append(&operator.labels(i), &mut buffer);
+            let mut at = 0;
+            operator.visit_labels(i, &mut |name, value| {
+                if key.takes(&mut at, name) {
+                    append_pair(name, value, &mut buffer);
+                }
+            });
             let hash = xxh3_128_with_seed(&buffer, seed);
             let group = match last {
                 Some((of_last, group)) if of_last == hash => group,

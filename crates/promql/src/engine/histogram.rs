@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::env::{Env, Scratch};
 use super::error::{EvalResult, QueryError};
-use super::grouping::{GroupKey, append_without, group_series};
+use super::grouping::{GroupKey, group_series};
 use super::names::LabelEffect;
 use super::operator::{Collision, Operator, SharedOperator, effective, resolve_collisions};
 use super::value::{StepGrid, StepValue, StepVector};
@@ -75,13 +75,11 @@ pub(crate) struct HistogramReading {
     is_unique: bool,
 }
 
-struct FamilyKey {
-    bound: [String; 1],
-}
+struct FamilyKey;
 
 impl GroupKey for FamilyKey {
-    fn append(&self, labels: &Labels, key: &mut Vec<u8>) {
-        append_without(labels, &self.bound, false, key);
+    fn takes(&self, _at: &mut usize, name: &str) -> bool {
+        name != BUCKET_LABEL
     }
 }
 
@@ -211,7 +209,7 @@ impl HistogramReading {
 }
 
 fn families_of(input: &dyn Operator) -> Vec<Family> {
-    let groups = group_series(input, &FamilyKey { bound: [BUCKET_LABEL.to_owned()] });
+    let groups = group_series(input, &FamilyKey);
     let bound_of =
         |series: usize| model::number::parse_float(input.labels(series).get_or_empty(BUCKET_LABEL)).ok();
     let bounds: Vec<Option<f64>> =

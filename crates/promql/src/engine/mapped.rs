@@ -88,6 +88,10 @@ impl Operator for Mapped {
         effective(&self.env, self.effect).apply(self.input.labels(i))
     }
 
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        effective(&self.env, self.effect).visit(visit, |visit| self.input.visit_labels(i, visit));
+    }
+
     fn drop_name(&self, i: usize) -> bool {
         self.effect != LabelEffect::Keep || self.input.drop_name(i)
     }
@@ -246,6 +250,10 @@ impl Operator for Broadcast {
 
     fn labels(&self, i: usize) -> Labels {
         self.input.labels(i)
+    }
+
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.input.visit_labels(i, visit);
     }
 
     fn drop_name(&self, i: usize) -> bool {

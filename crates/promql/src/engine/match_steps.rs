@@ -56,7 +56,7 @@ type Pair = (Option<usize>, Option<usize>);
 struct StepMatcher<'a> {
     operation: &'a Operation,
     matching: &'a Matching,
-    labels: ResultLabels<'a>,
+    labels: ResultLabels,
     many: &'a [Grouped],
     one: &'a [Grouped],
     /// The element of the "one" side of each group at this step.

@@ -1,19 +1,20 @@
 //! How elements of two vectors find each other.
 
-use model::{Labels, LabelsBuilder};
+use model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use super::env::Env;
-use super::grouping::{GroupKey, append_with, append_without};
-use super::names::drop_metadata;
+use super::grouping::{GroupKey, is_among};
+use super::names::is_metadata_label;
+use super::operator::Operator;
 use super::plan::Matching;
 use crate::ast::{BinaryOp, Cardinality};
 
 impl GroupKey for Matching {
-    fn append(&self, labels: &Labels, key: &mut Vec<u8>) {
+    fn takes(&self, at: &mut usize, name: &str) -> bool {
         if self.on {
-            append_with(labels, &self.labels, key);
+            is_among(&self.labels, at, name)
         } else {
-            append_without(labels, &self.labels, true, key);
+            name != METRIC_NAME && !is_among(&self.labels, at, name)
         }
     }
 }
@@ -37,31 +38,55 @@ pub(crate) fn changes_metric(op: BinaryOp) -> bool {
 }
 
 /// Computes the labels of results.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ResultLabels<'a> {
-    pub matching: &'a Matching,
-    pub drops_metadata: bool,
+#[derive(Debug, Clone)]
+pub(crate) struct ResultLabels {
+    matching: Matching,
+    drops_metadata: bool,
 }
 
-impl<'a> ResultLabels<'a> {
-    pub fn new(env: &Env, op: BinaryOp, return_bool: bool, matching: &'a Matching) -> Self {
+impl ResultLabels {
+    pub fn new(env: &Env, op: BinaryOp, return_bool: bool, matching: &Matching) -> Self {
         let drops_metadata = changes_metric(op) || (return_bool && !env.settings.delayed_name_removal);
-        Self { matching, drops_metadata }
+        Self { matching: matching.clone(), drops_metadata }
     }
 
-    /// The labels of the result of an element of the "many" side (the left one of one-to-one) and its
-    /// partner.
-    pub fn of(&self, many: &Labels, one: &Labels) -> Labels {
-        let matching = self.matching;
-        let mut labels = if self.drops_metadata { drop_metadata(many.clone()) } else { many.clone() };
-        if matching.cardinality == Cardinality::OneToOne {
-            labels = if matching.on { labels.keep(&matching.labels) } else { labels.drop(&matching.labels) };
+    /// Whether labels are copied from the "one" side.
+    pub fn includes(&self) -> bool {
+        !self.matching.include.is_empty()
+    }
+
+    /// Whether results are known to differ in their labels. `many` are the series of the "many" side,
+    /// of which one-to-one matching uses at most one in each group.
+    pub fn are_unique(&self, env: &Env, many: &dyn Operator) -> bool {
+        if self.includes() {
+            return false;
         }
-        if matching.include.is_empty() {
+        if self.matching.cardinality == Cardinality::OneToOne {
+            // Groups differ in their labels; what is dropped beyond those of the group is the metadata.
+            return self.matching.on || !self.drops_metadata || !env.settings.type_and_unit_labels;
+        }
+        !self.drops_metadata || many.is_unique_without_metadata()
+    }
+
+    /// Whether an element of the "many" side (the left one of one-to-one) passes this label on. Asked
+    /// for in the order of names, with `at` at 0 first.
+    pub fn passes_on(&self, at: &mut usize, name: &str) -> bool {
+        let is_matched = is_among(&self.matching.labels, at, name);
+        !(self.drops_metadata && is_metadata_label(name))
+            && (self.matching.cardinality != Cardinality::OneToOne || is_matched == self.matching.on)
+    }
+
+    /// The labels of the result of an element of the "many" side and its partner.
+    pub fn of(&self, many: &Labels, one: &Labels) -> Labels {
+        let mut at = 0;
+        let passed_on: Vec<(&str, &str)> =
+            many.iter().filter(|(name, _)| self.passes_on(&mut at, name)).collect();
+        let labels = Labels::from_sorted(passed_on.into_iter());
+        if !self.includes() {
             return labels;
         }
         let mut builder = LabelsBuilder::from_labels(&labels);
-        for name in &matching.include {
+        for name in &self.matching.include {
             builder.set(name, one.get_or_empty(name));
         }
         builder.build()

@@ -29,6 +29,33 @@ impl LabelEffect {
     }
 }
 
+impl LabelEffect {
+    /// Whether a label of this name is left.
+    pub fn keeps(self, name: &str) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::DropMetadata => !is_metadata_label(name),
+            Self::DropName => name != METRIC_NAME,
+        }
+    }
+
+    /// Calls `visit_all` with what passes on to `visit` the labels that are left.
+    pub fn visit(
+        self,
+        visit: &mut dyn FnMut(&str, &str),
+        visit_all: impl FnOnce(&mut dyn FnMut(&str, &str)),
+    ) {
+        if self == Self::Keep {
+            return visit_all(visit);
+        }
+        visit_all(&mut |name, value| {
+            if self.keeps(name) {
+                visit(name, value);
+            }
+        });
+    }
+}
+
 /// Whether a label is part of the metric's metadata rather than of the series' identity within it.
 pub(crate) fn is_metadata_label(name: &str) -> bool {
     name == METRIC_NAME || name == TYPE_LABEL || name == UNIT_LABEL

@@ -25,6 +25,12 @@ pub(crate) trait Operator: Send + Sync {
     /// The labels of series `i`. May allocate: consumers ask once per query.
     fn labels(&self, i: usize) -> Labels;
 
+    /// Calls `visit` with each label of series `i`, in the order of names: as [`Operator::labels`],
+    /// without making a label set.
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.labels(i).iter().for_each(|(name, value)| visit(name, value));
+    }
+
     /// Whether the metric name of series `i` is to be removed from the query's result. Only used with
     /// delayed name removal.
     fn drop_name(&self, _i: usize) -> bool {
@@ -178,6 +184,10 @@ impl Operator for Materialized {
 
     fn labels(&self, i: usize) -> Labels {
         self.series[i].labels.clone()
+    }
+
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.series[i].labels.iter().for_each(|(name, value)| visit(name, value));
     }
 
     fn drop_name(&self, i: usize) -> bool {

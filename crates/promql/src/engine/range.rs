@@ -40,6 +40,13 @@ impl RangeSource {
         }
     }
 
+    pub fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        match self {
+            Self::Stored(series) => series.set.visit_labels(i, visit),
+            Self::Subquery { inner, .. } => inner.visit_labels(i, visit),
+        }
+    }
+
     pub fn drop_name(&self, i: usize) -> bool {
         match self {
             Self::Stored(_) => false,
@@ -256,6 +263,11 @@ impl Operator for RangeCall {
 
     fn labels(&self, i: usize) -> Labels {
         super::operator::effective(&self.env, self.effect).apply(self.source.labels(i))
+    }
+
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        let effect = super::operator::effective(&self.env, self.effect);
+        effect.visit(visit, |visit| self.source.visit_labels(i, visit));
     }
 
     fn drop_name(&self, i: usize) -> bool {

@@ -173,6 +173,10 @@ impl Operator for VectorSelector {
         self.series.set.labels(i)
     }
 
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.series.set.visit_labels(i, visit);
+    }
+
     fn is_unique_without_metadata(&self) -> bool {
         self.series.name.is_some() && !self.env.settings.type_and_unit_labels
     }

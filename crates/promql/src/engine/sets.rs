@@ -93,6 +93,10 @@ impl Operator for Filtered {
         self.input.labels(self.kept[i].0)
     }
 
+    fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
+        self.input.visit_labels(self.kept[i].0, visit);
+    }
+
     fn drop_name(&self, i: usize) -> bool {
         self.input.drop_name(self.kept[i].0)
     }
