@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base::metrics::Registry;
-use model::{Appendable, Labels, SampleValue, TenantId};
+use model::{Appendable, Histogram, Labels, SampleValue, Span, TenantId};
 use tempfile::TempDir;
 use tsdb::db::{Db, Options};
 
@@ -124,6 +124,18 @@ fn add_head(dir: &Path) {
             appender.append(series, 0, t_ms, SampleValue::Float(minute as f64 / 3.0)).unwrap();
         }
     }
+    let histogram = Histogram {
+        zero_threshold: 0.001,
+        zero_count: 2,
+        count: 3_000_012,
+        sum: 18.5,
+        positive_spans: vec![Span { offset: 0, length: 2 }, Span { offset: 1, length: 1 }],
+        positive_buckets: vec![1_000_003, 0, 999_998],
+        ..Histogram::default()
+    };
+    let series = appender.resolve(&Labels::from_pairs([("__name__", "h"), ("job", "c")])).unwrap();
+    let t_ms = (START_S + 700 * 60) * 1000;
+    appender.append(series, 0, t_ms, SampleValue::Histogram(&histogram)).unwrap();
     appender.commit().unwrap();
     db.close().unwrap();
 }

@@ -1,5 +1,7 @@
 //! Tests of the program as users run it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod check;
 mod inspect;
 mod script;
