@@ -3,8 +3,8 @@
 //! In reading order: [`table`] (where series live), [`symbols`], [`postings`], [`index`] and [`matching`]
 //! (how they are found), [`chunk_store`] (complete chunks), [`apply`] (samples into chunks), [`ooo`]
 //! (out-of-order samples), [`exemplars`], [`isolation`], [`append`] and [`commit`] (the write path),
-//! [`read`], [`replay`] and [`snapshot`] (starting), [`truncate`] (forgetting), [`source`] (becoming a
-//! block), [`stats`].
+//! [`read`] and [`labels`], [`load`], [`replay`] and [`snapshot`] (starting), [`truncate`] (forgetting),
+//! [`source`] (becoming a block), [`stats`].
 //!
 //! The order of locks: commit, index, pinned series, page, chunk store.
 
@@ -15,6 +15,8 @@ pub mod commit;
 pub mod exemplars;
 pub mod index;
 pub mod isolation;
+pub mod labels;
+pub mod load;
 pub mod matching;
 pub mod metrics;
 pub mod ooo;
@@ -51,7 +53,7 @@ use isolation::Activity;
 use metrics::HeadMetrics;
 use table::{SeriesTable, Slot};
 
-pub use replay::ReplayReport;
+pub use load::ReplayReport;
 pub use stats::{HeadStats, LabelCount};
 
 /// How a head works.
@@ -186,7 +188,7 @@ impl Head {
         registry: &Registry,
     ) -> Result<Self, WalError> {
         let metrics = HeadMetrics::new(registry, options.wal_compression);
-        replay::open(dir, options, min_valid_ms, clock, metrics)
+        load::open(dir, options, min_valid_ms, clock, metrics)
     }
 
     /// What was found at start.

@@ -184,7 +184,7 @@ impl Inner {
             return Err(self.refuse(limit, labels));
         }
         let slot = state.next_slot;
-        if slot >= super::replay::FOREIGN_SLOTS {
+        if slot >= super::load::FOREIGN_SLOTS {
             return Err(AppendError::Storage("series numbers are used up: restart the server".to_owned()));
         }
         state.next_slot += 1;
@@ -231,7 +231,7 @@ impl HeadAppender {
     fn find(&mut self, series: SeriesRef) -> Result<(Slot, usize, i64), AppendError> {
         let Ok(slot) = Slot::try_from(series.0) else { return Err(self.unknown()) };
         let (number, at) = locate(slot);
-        if !self.page.as_ref().is_some_and(|(n, _)| *n == number) {
+        if self.page.as_ref().is_none_or(|(n, _)| *n != number) {
             self.page = self.inner.table.page(number).map(|page| (number, page));
         }
         let last_t_ms = match &self.page {

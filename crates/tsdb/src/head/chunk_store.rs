@@ -497,7 +497,9 @@ mod tests {
         }
     }
 
-    fn reopen(dir: &Path) -> (ChunkStore, Vec<(ChunkRef, u64, Vec<u8>)>, Vec<ChunkDamage>) {
+    type Seen = Vec<(ChunkRef, u64, Vec<u8>)>;
+
+    fn reopen(dir: &Path) -> (ChunkStore, Seen, Vec<ChunkDamage>) {
         let mut seen = Vec::new();
         let (store, damages) =
             ChunkStore::open(&dir.join("chunks_head"), &dir.join("quarantine"), |at, chunk| {

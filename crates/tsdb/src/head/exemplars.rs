@@ -60,6 +60,11 @@ impl Exemplars {
         self.ring.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// Series with exemplars.
     pub fn series(&self) -> usize {
         self.by_series.len()

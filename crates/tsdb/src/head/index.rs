@@ -191,6 +191,11 @@ impl Index {
         list.map_or(&[], Postings::as_slice)
     }
 
+    /// Whether there is no series.
+    pub fn is_empty(&self) -> bool {
+        self.by_labels.is_empty()
+    }
+
     /// Number of series.
     pub fn len(&self) -> usize {
         self.by_labels.len()

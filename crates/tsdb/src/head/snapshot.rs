@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chunkenc::{Encoding, FloatHistogramAppender, HistogramAppender, RawValue, Xor2Appender, XorAppender};
-use model::{Exemplar, Labels, is_stale_nan};
+use model::{Exemplar, Labels, TimeRange, is_stale_nan};
 
 use super::Inner;
 use super::apply::range_end;
+use super::load::{Loader, ReplayReport};
 use super::metrics::HeadMetrics;
 use super::read::kind_of;
-use super::replay::{Loader, ReplayReport};
 use super::table::{NO_SAMPLE, NO_SERIES, OpenChunk, OpenKind, Slot, locate};
-use crate::block::tombstones::Tombstones;
 use crate::wal::checkpoint::Output;
-use crate::wal::codec::{Decoder, put_bytes, put_f64, put_i64, put_u64, put_uvarint};
+use crate::wal::codec::{Decoder, put_bytes, put_f64, put_i64, put_u64, put_uvarint, put_varint};
 use crate::wal::frame::PAGE_BYTES;
 use crate::wal::histogram::{AnyHistogram, put_histogram};
 use crate::wal::reader::{ReadEvent, SegmentReader};
@@ -29,6 +28,7 @@ const PREFIX: &str = "chunk_snapshot.";
 const SERIES: u8 = 1;
 const TOMBSTONES: u8 = 2;
 const EXEMPLARS: u8 = 3;
+const TOMBSTONES_VERSION: u8 = 1;
 /// Older versions kept the last samples beside a float chunk; only the value of the last one is used.
 const UNUSED_SAMPLES: usize = 3;
 const FLUSH_BYTES: usize = 4 << 20;
@@ -90,26 +90,42 @@ fn write_records(inner: &Inner, dir: &Path) -> Result<(), WalError> {
             batch.clear();
         }
     }
-    let tombstones = inner.tombstones_by_ref();
     batch.push(|record| {
         record.push(TOMBSTONES);
-        put_bytes(record, &tombstones.encode());
+        put_bytes(record, &encode_tombstones(inner));
     })?;
     push_exemplars(inner, &mut batch)?;
     out.append(&batch)?;
     out.finish()
 }
 
-impl Inner {
-    fn tombstones_by_ref(&self) -> Tombstones {
-        let mut by_ref = Tombstones::default();
-        for (slot, intervals) in self.tombstones.read().iter() {
-            for &interval in intervals {
-                by_ref.add(self.series_ref(slot as Slot), interval);
-            }
+/// A tombstones file without what frames it.
+fn encode_tombstones(inner: &Inner) -> Vec<u8> {
+    let mut bytes = vec![TOMBSTONES_VERSION];
+    for (slot, intervals) in inner.tombstones.read().iter() {
+        for interval in intervals {
+            put_uvarint(&mut bytes, inner.series_ref(slot as Slot));
+            put_varint(&mut bytes, interval.start_ms);
+            put_varint(&mut bytes, interval.end_ms);
         }
-        by_ref
     }
+    bytes
+}
+
+fn load_tombstones(bytes: &[u8], loader: &mut Loader) -> Result<(), RecordError> {
+    let mut decoder = Decoder::new(bytes);
+    match decoder.u8()? {
+        TOMBSTONES_VERSION => {}
+        other => return Err(RecordError::Kind(other)),
+    }
+    while !decoder.is_empty() {
+        let (series, start_ms, end_ms) = (decoder.uvarint()?, decoder.varint()?, decoder.varint()?);
+        let slot = loader.slots.slot(series);
+        if start_ms <= end_ms {
+            loader.tombstones.add(u64::from(slot), TimeRange::new(start_ms, end_ms));
+        }
+    }
+    Ok(())
 }
 
 fn put_open_chunk(record: &mut Vec<u8>, encoding: Encoding, data: &[u8], min_ms: i64, max_ms: i64) {
@@ -225,12 +241,8 @@ fn load_record(record: &[u8], loader: &mut Loader) -> Result<(), String> {
     match kind {
         SERIES => load_series(&mut decoder, loader),
         TOMBSTONES => {
-            let tombstones = Tombstones::decode(decoder.bytes().map_err(text)?)?;
-            for (series, intervals) in tombstones.iter() {
-                let slot = loader.slots.slot(series);
-                intervals.iter().for_each(|&interval| loader.tombstones.add(u64::from(slot), interval));
-            }
-            Ok(())
+            let bytes = decoder.bytes().map_err(text)?;
+            load_tombstones(bytes, loader).map_err(text)
         }
         EXEMPLARS => read_exemplar_entries(&mut decoder, |entry| {
             let slot = loader.slots.slot(entry.series);

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chunkenc::Encoding;
 use hashbrown::HashSet;
 use model::TimeRange;
 
 use super::chunk_store::ChunkRef;
-use super::read::label_order;
+use super::labels::label_order;
 use super::table::{Slot, locate};
 use super::{Head, Inner};
 use crate::chunk_source::{ChunkSource, SourceChunk, SourceSeries};
@@ -114,7 +113,8 @@ impl HeadSource {
         Self { inner, range, part, slots, next: 0 }
     }
 
-    fn refs(&self, slot: Slot) -> (Vec<ChunkRef>, Option<(Encoding, Vec<u8>, i64, i64)>) {
+    /// The complete chunks of a series that may overlap the range, and its open one.
+    fn chunks(&self, slot: Slot) -> (Vec<ChunkRef>, Option<SourceChunk>) {
         let (number, at) = locate(slot);
         let Some(page) = self.inner.table.page(number) else { return (Vec::new(), None) };
         let all = page.series.read();
@@ -128,7 +128,12 @@ impl HeadSource {
                 let open = series
                     .open_chunk()
                     .filter(|&(_, _, min_ms)| min_ms <= range.end_ms && last_t_ms >= range.start_ms);
-                let open = open.map(|(encoding, data, min_ms)| (encoding, data.to_vec(), min_ms, last_t_ms));
+                let open = open.map(|(encoding, data, min_ms)| SourceChunk {
+                    encoding,
+                    min_ms,
+                    max_ms: last_t_ms,
+                    bytes: data.to_vec(),
+                });
                 (stored.collect(), open)
             }
             Part::Late(end) => {
@@ -167,7 +172,7 @@ impl ChunkSource for HeadSource {
         while let Some(&slot) = self.slots.get(self.next) {
             self.next += 1;
             let Some(labels) = self.inner.labels_of(slot) else { continue };
-            let (stored, open) = self.refs(slot);
+            let (stored, open) = self.chunks(slot);
             let mut chunks = Vec::with_capacity(stored.len() + 1);
             for at in stored {
                 let read = self.inner.store.with_chunk(at, |chunk| {
@@ -183,9 +188,7 @@ impl ChunkSource for HeadSource {
                     Err(damage) => return Err(TsdbError::corrupt(&damage.path, &damage)),
                 }
             }
-            if let Some((encoding, bytes, min_ms, max_ms)) = open {
-                chunks.push(SourceChunk { encoding, min_ms, max_ms, bytes });
-            }
+            chunks.extend(open);
             if chunks.is_empty() {
                 continue;
             }

@@ -82,10 +82,7 @@ pub fn append_framed(
     let (mut rest, mut fragments) = (record, 0);
     loop {
         let left = PAGE_BYTES - (offset % PAGE_BYTES as u64) as usize;
-        debug_assert!(
-            left > HEADER_BYTES || left == HEADER_BYTES,
-            "a page too full for a header was not ended"
-        );
+        debug_assert!(left >= HEADER_BYTES, "a page too full for a header was not ended");
         let (part, after) = rest.split_at(rest.len().min(left - HEADER_BYTES));
         let position: u8 = match (fragments == 0, after.is_empty()) {
             (true, true) => 1,

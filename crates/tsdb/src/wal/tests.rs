@@ -314,7 +314,7 @@ fn a_checkpoint_keeps_what_is_needed_and_supersedes_the_last_one() {
         wal.append(&[&batch]).unwrap();
         wal.next_segment().unwrap();
     }
-    let keep = |series: u64| series % 2 == 0;
+    let keep = |series: u64| series.is_multiple_of(2);
     let stats = write_checkpoint(&wal, 1, 100, &keep).unwrap();
     assert_eq!((stats.series.read, stats.series.kept), (8, 4));
     assert_eq!((stats.samples.read, stats.samples.kept), (8, 4));

@@ -225,7 +225,7 @@ impl Wal {
         let previous = state.file.clone().ok_or(WalError::Closed)?;
         let next = create_segment(&self.dir, state.segment + 1)?;
         let page = PAGE_BYTES as u64;
-        if !state.tail_is_dirty && state.offset % page != 0 {
+        if !state.tail_is_dirty && !state.offset.is_multiple_of(page) {
             // Readers of other programs expect whole pages; the file's end reads as zeros. It is no loss
             // when this fails: a partial last page is valid too.
             let _ = previous.set_len(state.offset.next_multiple_of(page));
@@ -293,7 +293,7 @@ impl Wal {
         let mut state = self.state.lock();
         let Some(file) = state.file.take() else { return Ok(()) };
         let page = PAGE_BYTES as u64;
-        if !state.tail_is_dirty && state.offset % page != 0 {
+        if !state.tail_is_dirty && !state.offset.is_multiple_of(page) {
             let _ = file.set_len(state.offset.next_multiple_of(page));
         }
         file.sync_all().map_err(WalError::io("sync", segment_path(&self.dir, state.segment)))

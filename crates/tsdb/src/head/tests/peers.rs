@@ -24,7 +24,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(dir: &Path, scrape: bool) -> Option<Self> {
+    fn start(dir: &Path, scrape: bool, features: &str) -> Option<Self> {
         let prometheus = program("prometheus", "peers")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = dir.join("prometheus.yml");
@@ -41,6 +41,7 @@ impl Peer {
             .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--storage.tsdb.retention.time=100y")
+            .arg(format!("--enable-feature={features}"))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -70,6 +71,15 @@ impl Peer {
             assert!((clock.monotonic() - start).as_secs() < 60, "no {text:?} in {answer:?}");
             std::thread::yield_now();
         }
+    }
+}
+
+impl Peer {
+    /// Ends it as a service manager does.
+    fn stop(mut self) {
+        let done = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(done.unwrap().success());
+        self.process.wait().unwrap();
     }
 }
 
@@ -103,7 +113,7 @@ fn prometheus_carries_on_with_our_log_and_chunks() {
     head.close().unwrap();
     let expected = dump(&head);
     drop(head);
-    let Some(peer) = Peer::start(dir.path(), false) else { return };
+    let Some(peer) = Peer::start(dir.path(), false, "") else { return };
     let query = |text: &str| peer.get(&format!("/api/v1/query?query={}", encode(text)));
     let counted = query("sum(count_over_time(ours[2h]))");
     assert!(counted.contains(&format!("\"{}\"]", samples * 50)), "{counted}");
@@ -124,7 +134,7 @@ fn prometheus_carries_on_with_our_log_and_chunks() {
 #[test]
 fn the_log_of_a_running_prometheus_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(peer) = Peer::start(dir.path(), true) else { return };
+    let Some(peer) = Peer::start(dir.path(), true, "") else { return };
     let query = format!("/api/v1/query?query={}", encode("count_over_time(up[5m])>3"));
     peer.wait_for(&query, "\"metric\"");
     let copy = dir.path().join("copy");
@@ -140,4 +150,46 @@ fn the_log_of_a_running_prometheus_is_read() {
     assert!(up[0].1.values.contains(&1.0));
     assert!(head.series_count() > 100);
     assert!(head.replay_report().damages.iter().all(|damage| damage.contains("torn")));
+}
+
+#[test]
+fn snapshots_are_taken_over_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = SystemClock::shared();
+    let now = clock.now_ms();
+    let options = HeadOptions { snapshot_on_shutdown: true, ..HeadOptions::default() };
+    let open =
+        || Head::open(&dir.path().join("data"), options.clone(), i64::MIN, clock.clone(), &Registry::new());
+    let head = open().unwrap();
+    for t in 0..100 {
+        let mut appender = Box::new(head.head_appender());
+        for i in 0..20 {
+            let r = appender.resolve(&series("ours", i)).unwrap();
+            append(&mut *appender, r, now - (100 - t) * 5_000, (t * i as i64) as f64).unwrap();
+        }
+        let h = appender.resolve(&series("histogram", 0)).unwrap();
+        appender
+            .append(h, 0, now - (100 - t) * 5_000, SampleValue::Histogram(&integer_histogram(t as u64)))
+            .unwrap();
+        appender.commit().unwrap();
+    }
+    let deleted = TimeRange::new(now - 60_000, now - 50_001);
+    head.delete(deleted, &[Matcher::equal("i", "3")]).unwrap();
+    head.close().unwrap();
+    let expected = dump(&head);
+    drop(head);
+    let Some(peer) = Peer::start(dir.path(), false, "memory-snapshot-on-shutdown,native-histograms") else {
+        return;
+    };
+    let metrics = peer.get("/metrics");
+    assert!(metrics.contains("prometheus_tsdb_snapshot_replay_error_total 0\n"));
+    let query = |text: &str| peer.get(&format!("/api/v1/query?query={}", encode(text)));
+    assert!(query("sum(count_over_time(ours[2h]))").contains("\"1998\"]"));
+    assert!(query("histogram_count(histogram)").contains("\"500\"]"));
+    peer.stop();
+    let head = open().unwrap();
+    let report = head.replay_report();
+    assert!(report.from_snapshot, "{report:?}");
+    assert_eq!(report.damages, Vec::<String>::new());
+    assert_eq!(dump(&head), expected);
 }
