@@ -6,4 +6,3 @@ mod check;
 mod inspect;
 mod script;
 mod support;
-
