@@ -34,7 +34,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
 }
 
 /// Our own crates, whose messages follow the level that was asked for.
-const OURS: [&str; 8] = ["api", "bartizan", "collect", "config", "discovery", "httpclient", "tsdb", "exporters"];
+const OURS: [&str; 8] =
+    ["api", "bartizan", "collect", "config", "discovery", "httpclient", "tsdb", "exporters"];
 
 struct Lines {
     clock: base::SystemClock,
@@ -46,7 +47,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let metadata = event.metadata();
         let time = jiff::Timestamp::from_millisecond(self.clock.now_ms()).map_err(|_| fmt::Error)?;
         let mut fields = Fields::default();
@@ -129,7 +135,9 @@ mod tests {
 
     #[test]
     fn values_are_quoted_where_they_must_be() {
-        for (value, expected) in [("plain", "plain"), ("a b", "\"a b\""), ("a\"b\n", "\"a\\\"b\\n\""), ("", "\"\"")] {
+        for (value, expected) in
+            [("plain", "plain"), ("a b", "\"a b\""), ("a\"b\n", "\"a\\\"b\\n\""), ("", "\"\"")]
+        {
             assert_eq!(Logfmt(value).to_string(), expected);
         }
     }

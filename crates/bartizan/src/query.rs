@@ -132,7 +132,8 @@ fn request(command: &QueryCommand) -> anyhow::Result<(&Common, String, Parameter
                 Ok(back_ms) => end_s - back_ms as f64 / 1e3,
                 Err(_) => seconds(start)?,
             };
-            let step = step.clone().unwrap_or_else(|| format!("{:.3}", ((end_s - start_s) / 250.0).max(0.001)));
+            let step =
+                step.clone().unwrap_or_else(|| format!("{:.3}", ((end_s - start_s) / 250.0).max(0.001)));
             parameters.push(("query", expression.clone()));
             parameters.push(("start", format!("{start_s:.3}")));
             parameters.push(("end", format!("{end_s:.3}")));
@@ -167,8 +168,9 @@ fn seconds(text: &str) -> anyhow::Result<f64> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Ok(seconds);
     }
-    let time: jiff::Timestamp =
-        text.parse().with_context(|| format!("{text:?} is neither seconds since the Unix epoch nor RFC 3339"))?;
+    let time: jiff::Timestamp = text
+        .parse()
+        .with_context(|| format!("{text:?} is neither seconds since the Unix epoch nor RFC 3339"))?;
     Ok(time.as_millisecond() as f64 / 1e3)
 }
 

@@ -38,7 +38,13 @@ pub fn run(options: &History) -> Result<(), BenchError> {
     report::publish("history", &setting, &all, options.common.out.as_deref())
 }
 
-fn run_one(kind: Kind, options: &History, start_s: u64, end_s: u64, blocks: &Path) -> Result<Figures, BenchError> {
+fn run_one(
+    kind: Kind,
+    options: &History,
+    start_s: u64,
+    end_s: u64,
+    blocks: &Path,
+) -> Result<Figures, BenchError> {
     let dir = fresh_dir(&options.common, kind)?;
     let data = dir.join("data");
     if kind != Kind::VictoriaMetrics {
@@ -61,7 +67,13 @@ fn run_one(kind: Kind, options: &History, start_s: u64, end_s: u64, blocks: &Pat
     Ok(figures)
 }
 
-fn make_blocks(options: &History, start_s: u64, end_s: u64, text: &Path, blocks: &Path) -> Result<(), BenchError> {
+fn make_blocks(
+    options: &History,
+    start_s: u64,
+    end_s: u64,
+    text: &Path,
+    blocks: &Path,
+) -> Result<(), BenchError> {
     eprintln!("bench: making blocks ...");
     let mut out = BufWriter::new(File::create(text)?);
     let all = all_blocks(options);

@@ -18,10 +18,8 @@ pub fn get(port: u16, path: &str) -> Result<Vec<u8>, BenchError> {
 
 /// `POST`s `body` to `path`.
 pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, BenchError> {
-    let head = format!(
-        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n\r\n", body.len());
     request(port, &head, body)
 }
 

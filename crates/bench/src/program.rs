@@ -102,7 +102,11 @@ impl Running {
     }
 
     /// Waits until `condition` holds; the time that took since the call.
-    pub fn wait_for(&mut self, limit: Duration, condition: impl Fn(u16) -> bool) -> Result<Duration, BenchError> {
+    pub fn wait_for(
+        &mut self,
+        limit: Duration,
+        condition: impl Fn(u16) -> bool,
+    ) -> Result<Duration, BenchError> {
         let start = Instant::now();
         while !condition(self.port) {
             if let Some(status) = self.child.try_wait()? {

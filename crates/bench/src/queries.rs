@@ -30,11 +30,7 @@ pub const LIVE: [Query; 9] = [
         text: "histogram_quantile(0.99, sum by (le, handler) (rate(http_request_duration_seconds_bucket[1m])))",
         range: Some((180, 15)),
     },
-    Query {
-        name: "topk",
-        text: "topk(10, rate(container_network_receive_bytes_total[1m]))",
-        range: None,
-    },
+    Query { name: "topk", text: "topk(10, rate(container_network_receive_bytes_total[1m]))", range: None },
     Query {
         name: "join",
         text: "sum by (namespace) (container_memory_working_set_bytes / on (namespace, pod, container, instance) container_spec_memory_limit_bytes)",
@@ -51,7 +47,11 @@ pub const LIVE: [Query; 9] = [
         text: "sum by (handler) (rate({__name__=~\"http_requests_.+\", handler=~\"/api/v1/.*\", code=~\"5..\"}[1m]))",
         range: Some((180, 15)),
     },
-    Query { name: "one target", text: "container_memory_working_set_bytes{instance=\"10.0.0.7:8080\"}", range: Some((180, 15)) },
+    Query {
+        name: "one target",
+        text: "container_memory_working_set_bytes{instance=\"10.0.0.7:8080\"}",
+        range: Some((180, 15)),
+    },
     Query { name: "alert rule", text: "rate(http_requests_total{code=~\"5..\"}[1m]) > 4", range: None },
 ];
 
@@ -110,7 +110,8 @@ fn time(kind: Kind, port: u16, query: &Query, end_s: u64, repeat: usize) -> Timi
         ),
     };
     let path = path + kind.uncached();
-    let mut timing = Timing { name: query.name, all_ms: Vec::new(), median_ms: f64::NAN, series: 0, error: None };
+    let mut timing =
+        Timing { name: query.name, all_ms: Vec::new(), median_ms: f64::NAN, series: 0, error: None };
     match repeat_query(port, &path, repeat) {
         Ok((series, mut all_ms)) => {
             timing.series = series;

@@ -118,7 +118,12 @@ pub fn start(options: &Common) -> Result<(), BenchError> {
         std::fs::remove_dir_all(&dir)?;
         all.push(figures);
     }
-    report::publish("start", "no targets, empty data directory; memory after 5 s", &all, options.out.as_deref())
+    report::publish(
+        "start",
+        "no targets, empty data directory; memory after 5 s",
+        &all,
+        options.out.as_deref(),
+    )
 }
 
 /// Serves the targets until the duration is over, for looking at a program by hand.

@@ -126,15 +126,23 @@ impl Maker {
                     if version * HANDLERS.len() * 28 > wanted || self.made >= wanted {
                         break 'all;
                     }
-                    let labels = format!("handler=\"{handler}\",method=\"{method}\",pod=\"{pod}\",version=\"v{version}\"");
+                    let labels = format!(
+                        "handler=\"{handler}\",method=\"{method}\",pod=\"{pod}\",version=\"v{version}\""
+                    );
                     for (i, le) in BOUNDS.iter().enumerate() {
                         let head = format!("http_request_duration_seconds_bucket{{{labels},le=\"{le}\"}} ");
                         self.add(head, Motion::Constant { value: 0.0 });
                         let seed = (self.target * 131 + version) as u64;
                         self.make_bucket(seed, i);
                     }
-                    self.add(format!("http_request_duration_seconds_sum{{{labels}}} "), Motion::Seconds { per_second: 0.9 });
-                    self.add(format!("http_request_duration_seconds_count{{{labels}}} "), Motion::Counter { per_second: 13.0 });
+                    self.add(
+                        format!("http_request_duration_seconds_sum{{{labels}}} "),
+                        Motion::Seconds { per_second: 0.9 },
+                    );
+                    self.add(
+                        format!("http_request_duration_seconds_count{{{labels}}} "),
+                        Motion::Counter { per_second: 13.0 },
+                    );
                 }
             }
         }
@@ -160,7 +168,10 @@ impl Maker {
                         break 'all;
                     }
                     let mut head = String::from("http_requests_total{");
-                    let _ = write!(head, "handler=\"{handler}\",code=\"{code}\",pod=\"{pod}\",shard=\"{instance}\"}} ");
+                    let _ = write!(
+                        head,
+                        "handler=\"{handler}\",code=\"{code}\",pod=\"{pod}\",shard=\"{instance}\"}} "
+                    );
                     self.add(head, Motion::Counter { per_second: 7.0 });
                 }
             }

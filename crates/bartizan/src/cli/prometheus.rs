@@ -204,7 +204,8 @@ pub struct DurationArg {
 }
 
 fn duration(text: &str) -> Result<DurationArg, String> {
-    let ms = if text == "0" { 0 } else { model::duration::parse_duration_ms(text).map_err(|e| e.to_string())? };
+    let ms =
+        if text == "0" { 0 } else { model::duration::parse_duration_ms(text).map_err(|e| e.to_string())? };
     Ok(DurationArg { text: text.to_owned(), value: Duration::from_millis(ms.unsigned_abs()) })
 }
 
@@ -289,7 +290,8 @@ pub fn flag_values(matches: &clap::ArgMatches) -> BTreeMap<String, String> {
             ArgAction::SetTrue => matches.get_flag(id).to_string(),
             _ => {
                 let given = matches.try_get_raw(id).ok().flatten();
-                let texts = given.map(|raw| raw.map(|v| v.to_string_lossy().into_owned()).collect::<Vec<_>>());
+                let texts =
+                    given.map(|raw| raw.map(|v| v.to_string_lossy().into_owned()).collect::<Vec<_>>());
                 texts.unwrap_or_default().join(",")
             }
         };

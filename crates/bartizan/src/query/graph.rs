@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_rising_line_goes_from_the_lower_left_to_the_upper_right() {
-        let data = json!({ "result": [{ "metric": { "__name__": "up" }, "values": [[0, "0"], [10, "10"]] }] });
+        let data =
+            json!({ "result": [{ "metric": { "__name__": "up" }, "values": [[0, "0"], [10, "10"]] }] });
         let text = render(&data, (32, 12));
         let rows: Vec<&str> = text.lines().collect();
         let first_row = rows[0].replace("\x1b[32m", "").replace("\x1b[0m", "");

@@ -62,7 +62,11 @@ pub fn name(metric: &Value) -> String {
         .filter(|(name, _)| *name != model::METRIC_NAME)
         .map(|(name, value)| format!("{name}={}", model::labels::Quoted(&text(value))))
         .collect();
-    if rest.is_empty() && !metric_name.is_empty() { metric_name } else { format!("{metric_name}{{{}}}", rest.join(", ")) }
+    if rest.is_empty() && !metric_name.is_empty() {
+        metric_name
+    } else {
+        format!("{metric_name}{{{}}}", rest.join(", "))
+    }
 }
 
 fn value(value: &Value) -> String {

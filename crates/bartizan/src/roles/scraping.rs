@@ -119,11 +119,11 @@ impl api::state::Targets for Scraping {
             };
             families.sort_by(|a, b| a.0.cmp(&b.0));
             let target = scraped.target.labels();
-            all.extend(
-                families
-                    .into_iter()
-                    .map(|(family, metadata)| TargetMetadata { target: target.clone(), family, metadata }),
-            );
+            all.extend(families.into_iter().map(|(family, metadata)| TargetMetadata {
+                target: target.clone(),
+                family,
+                metadata,
+            }));
         }
         all
     }

@@ -61,7 +61,8 @@ impl Settings {
         }
         Ok(Self {
             config: ConfigSource::File(args.config_file.clone()),
-            auto_reload: (args.auto_reload || features.auto_reload).then_some(args.auto_reload_interval.value),
+            auto_reload: (args.auto_reload || features.auto_reload)
+                .then_some(args.auto_reload_interval.value),
             storage_path: args.storage_path.clone(),
             host_metrics: false,
             flags,
@@ -121,7 +122,8 @@ fn external_url(args: &PrometheusArgs) -> anyhow::Result<url::Url> {
         let host = host.nodename().to_string_lossy().into_owned();
         let guess = format!("http://{host}:{port}/");
         // A host name that is no URL host is replaced by the loopback one.
-        return url::Url::parse(&guess).or_else(|_| Ok(url::Url::parse(&format!("http://localhost:{port}/"))?));
+        return url::Url::parse(&guess)
+            .or_else(|_| Ok(url::Url::parse(&format!("http://localhost:{port}/"))?));
     }
     let full = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
     url::Url::parse(&full).with_context(|| format!("--web.external-url={given}: not a URL"))
@@ -130,10 +132,8 @@ fn external_url(args: &PrometheusArgs) -> anyhow::Result<url::Url> {
 impl ConfigSource {
     /// Reads and validates the configuration.
     pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Config> {
-        let defaults = Defaults {
-            extra_scrape_metrics: settings.features.extra_scrape_metrics,
-            ..Defaults::default()
-        };
+        let defaults =
+            Defaults { extra_scrape_metrics: settings.features.extra_scrape_metrics, ..Defaults::default() };
         let options = LoadOptions { defaults, ..LoadOptions::default() };
         let loaded = match self {
             Self::File(path) => Config::load(path, &options),

@@ -8,8 +8,8 @@ use base::clock::SharedClock;
 use base::metrics::Registry;
 use config::Config;
 use model::{
-    Appendable, Appender, Exemplar, LabelRequest, Labels, Matcher, QueryContext, SelectRequest, SeriesSet, SeriesSource,
-    SourceError, TenantId, TimeRange,
+    Appendable, Appender, Exemplar, LabelRequest, Labels, Matcher, QueryContext, SelectRequest, SeriesSet,
+    SeriesSource, SourceError, TenantId, TimeRange,
 };
 use tsdb::compact::retention::Retention;
 use tsdb::{Db, Options, TsdbError};
@@ -58,7 +58,11 @@ pub fn retention(settings: &Settings, config: &Config) -> Retention {
     let flag_ms = i64::try_from(flags.retention_time.value.as_millis()).unwrap_or(i64::MAX);
     let in_file = file.time.as_ms() > 0 || file.size.bytes() > 0 || file.percentage > 0.0;
     let mut kept = if in_file {
-        Retention { duration_ms: file.time.as_ms(), max_bytes: file.size.bytes(), max_percent: file.percentage }
+        Retention {
+            duration_ms: file.time.as_ms(),
+            max_bytes: file.size.bytes(),
+            max_percent: file.percentage,
+        }
     } else {
         Retention { duration_ms: flag_ms, max_bytes: flags.retention_size.value, max_percent: 0.0 }
     };
@@ -200,9 +204,11 @@ impl api::state::Storage for Opened {
     fn snapshot(&self, skip_head: bool) -> Result<String, String> {
         use base::Clock;
         let db = self.for_admin()?;
-        let now = jiff::Timestamp::from_millisecond(base::SystemClock::new().now_ms()).map_err(|e| e.to_string())?;
+        let now = jiff::Timestamp::from_millisecond(base::SystemClock::new().now_ms())
+            .map_err(|e| e.to_string())?;
         let mut random = [0_u8; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(|e| e.to_string())?;
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+            .map_err(|e| e.to_string())?;
         let name = format!("{}-{:016x}", now.strftime("%Y%m%dT%H%M%SZ"), u64::from_le_bytes(random) >> 1);
         let dir = db.dir().join("snapshots").join(&name);
         db.snapshot(&dir, !skip_head).map_err(|error| format!("create snapshot: {error}"))?;

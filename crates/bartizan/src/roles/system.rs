@@ -202,11 +202,14 @@ impl api::state::System for System {
 
     fn notifications(&self) -> Vec<Notification> {
         let failed = !self.reload_succeeded.load(Ordering::Acquire);
-        let date = jiff::Timestamp::from_millisecond(self.clock.now_ms()).map(|t| t.to_string()).unwrap_or_default();
+        let date =
+            jiff::Timestamp::from_millisecond(self.clock.now_ms()).map(|t| t.to_string()).unwrap_or_default();
         let note = |text: &str| Notification { text: text.to_owned(), date: date.clone(), active: true };
         let starting = !self.ready.load(Ordering::Acquire);
-        let texts = [(starting, "Prometheus is starting and replaying the write-ahead log (WAL)."),
-            (failed, "Configuration reload has failed.")];
+        let texts = [
+            (starting, "Prometheus is starting and replaying the write-ahead log (WAL)."),
+            (failed, "Configuration reload has failed."),
+        ];
         texts.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| note(text)).collect()
     }
 }

@@ -42,8 +42,10 @@ impl Web {
             "" => None,
             path => Some((Path::new(path), WebConfig::load(Path::new(path))?)),
         };
-        let tls = web_config.as_ref().and_then(|(path, config)| Some(tls_files(path, config)?)).transpose()?;
-        let security = web_config.as_ref().map(|(_, config)| security(config)).transpose()?.unwrap_or_default();
+        let tls =
+            web_config.as_ref().and_then(|(path, config)| Some(tls_files(path, config)?)).transpose()?;
+        let security =
+            web_config.as_ref().map(|(_, config)| security(config)).transpose()?.unwrap_or_default();
         let security = Arc::new(ArcSwap::from_pointee(security));
         if let Some((path, _)) = &web_config {
             system.on_reload(WebReload { path: path.to_path_buf(), security: security.clone() });
@@ -178,7 +180,10 @@ fn tls_files(path: &Path, config: &WebConfig) -> Option<anyhow::Result<TlsFiles>
     let seen = |file: &Path| config::root::path_seen_from(path, &file.to_string_lossy());
     let checked = || {
         let inline = !tls.cert.is_empty() || !tls.key.expose().is_empty() || !tls.client_ca.is_empty();
-        anyhow::ensure!(!inline, "tls_server_config: give certificates as cert_file, key_file and client_ca_file");
+        anyhow::ensure!(
+            !inline,
+            "tls_server_config: give certificates as cert_file, key_file and client_ca_file"
+        );
         anyhow::ensure!(
             tls.client_allowed_sans.is_empty(),
             "tls_server_config: client_allowed_sans is not supported yet; remove it"
