@@ -116,40 +116,40 @@ impl ChunkStore {
         quarantine: &Path,
         mut visit: impl FnMut(ChunkRef, &ChunkRecord<'_>),
     ) -> Result<(Self, Vec<ChunkDamage>), WalError> {
-        std::fs::create_dir_all(dir).map_err(WalError::io("create", dir))?;
+        if let Err(error) = std::fs::create_dir_all(dir) {
+            tracing::warn!(%error, dir = %dir.display(), "directory cannot be made for now");
+        }
         let mut files = BTreeMap::new();
         let mut damages = Vec::new();
         let numbers = list_files(dir)?;
         for (i, &number) in numbers.iter().enumerate() {
             let path = file_path(dir, number);
-            match open_file(&path) {
-                Ok(None) => {
-                    // The header was never written: the process ended right after creating the file.
-                    std::fs::remove_file(&path).map_err(WalError::io("delete", &path))?;
-                    continue;
-                }
+            let damage = match open_file(&path) {
+                // The header was never written: the process ended right after creating the file.
+                Ok(None) => continue,
                 Ok(Some(file)) => {
                     let read = visit_chunks(number, &file, &mut visit);
+                    if let Err(damage) = &read {
+                        file.written_bytes.store(damage.offset, Ordering::Relaxed);
+                    }
                     files.insert(number, Arc::new(file));
                     let Err(damage) = read else { continue };
-                    set_aside(&path, quarantine, Some(damage.offset))?;
-                    files.remove(&number);
-                    if let Ok(Some(file)) = open_file(&path) {
-                        files.insert(number, Arc::new(file));
-                    }
-                    damages.push(damage);
+                    damage
                 }
-                Err(reason) => {
-                    set_aside(&path, quarantine, None)?;
-                    damages.push(ChunkDamage { path, offset: 0, reason });
+                Err(reason) => ChunkDamage { path: path.clone(), offset: 0, reason },
+            };
+            let good_bytes = files.contains_key(&number).then_some(damage.offset);
+            damages.push(damage);
+            let later = numbers[i + 1..].iter().map(|&later| (file_path(dir, later), None));
+            for (path, good_bytes) in std::iter::once((path, good_bytes)).chain(later) {
+                if let Err(error) = set_aside(&path, quarantine, good_bytes) {
+                    // What is damaged is not used all the same, now and at the next start.
+                    tracing::error!(%error, "damaged head chunk file could not be set aside");
                 }
-            }
-            for &later in &numbers[i + 1..] {
-                set_aside(&file_path(dir, later), quarantine, None)?;
             }
             break;
         }
-        let last_file = files.last_key_value().map_or(0, |(&number, _)| number);
+        let last_file = numbers.last().copied().unwrap_or(0);
         let writer = Mutex::new(Writer { current: None, last_file, pending: Vec::new() });
         Ok((Self { dir: dir.to_owned(), files: RwLock::new(files), writer }, damages))
     }
@@ -187,6 +187,7 @@ impl ChunkStore {
         let number = writer.last_file + 1;
         let path = file_path(&self.dir, number);
         let create = || -> std::io::Result<ChunkFile> {
+            std::fs::create_dir_all(&self.dir)?;
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
             let mut header = [0; FILE_HEADER_BYTES as usize];
             header[..4].copy_from_slice(&MAGIC);
@@ -315,7 +316,7 @@ fn list_files(dir: &Path) -> Result<Vec<u32>, WalError> {
 
 fn open_file(path: &Path) -> Result<Option<ChunkFile>, String> {
     let open = || -> std::io::Result<_> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = File::open(path)?;
         let len = file.metadata()?.len();
         let map = map_file(&file)?;
         Ok((file, len, map))

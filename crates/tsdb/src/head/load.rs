@@ -286,7 +286,9 @@ fn replay_logs(
     start: Duration,
 ) -> Result<Head, WalError> {
     let wal_dir = opening.inner.dir.join("wal");
-    delete_unfinished_checkpoints(&wal_dir)?;
+    if let Err(error) = delete_unfinished_checkpoints(&wal_dir) {
+        tracing::warn!(%error, "unfinished checkpoint could not be deleted");
+    }
     let mut sources = Vec::new();
     let mut from = 0;
     if let Some((covered, path)) = last_checkpoint(&wal_dir)? {

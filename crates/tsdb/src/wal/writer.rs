@@ -122,6 +122,20 @@ struct State {
     framed: Vec<u8>,
     /// Bytes after `offset` could not be removed when a write failed: the segment must not be added to.
     tail_is_dirty: bool,
+    closed: bool,
+}
+
+impl State {
+    /// The file of the current segment, made if that failed before.
+    fn file(&mut self, dir: &Path) -> Result<Arc<File>, WalError> {
+        if self.closed {
+            return Err(WalError::Closed);
+        }
+        if self.file.is_none() {
+            self.file = Some(Arc::new(create_segment(dir, self.segment)?));
+        }
+        self.file.clone().ok_or(WalError::Closed)
+    }
 }
 
 impl std::fmt::Debug for Wal {
@@ -139,20 +153,24 @@ impl Wal {
         metrics: WalMetrics,
     ) -> Result<Self, WalError> {
         let dir = dir.into();
-        std::fs::create_dir_all(&dir).map_err(WalError::io("create", &dir))?;
         let segment = match list_segments(&dir)?.last() {
             Some(last) => last + 1,
             None => 0,
         };
-        let file = create_segment(&dir, segment)?;
+        // A disk that is full or read-only must not keep what there is from being served: the segment is
+        // made when the first batch comes.
+        let file = create_segment(&dir, segment)
+            .inspect_err(|error| tracing::warn!(%error, "log segment cannot be made for now"))
+            .ok();
         metrics.segment_current.set(f64::from(segment));
         metrics.size_bytes.store(directory_bytes(&dir), Ordering::Relaxed);
         let state = State {
-            file: Some(Arc::new(file)),
+            file: file.map(Arc::new),
             segment,
             offset: 0,
             framed: Vec::new(),
             tail_is_dirty: false,
+            closed: false,
         };
         Ok(Self { dir, options, clock, metrics, state: Mutex::new(state) })
     }
@@ -186,7 +204,7 @@ impl Wal {
         if state.tail_is_dirty || (state.offset > 0 && state.offset + bound > self.options.segment_bytes) {
             self.next_segment_locked(state)?;
         }
-        let file = state.file.clone().ok_or(WalError::Closed)?;
+        let file = state.file(&self.dir)?;
         let mut framed = std::mem::take(&mut state.framed);
         framed.clear();
         let (mut end, mut parts) = (state.offset, 0);
@@ -222,7 +240,7 @@ impl Wal {
     }
 
     fn next_segment_locked(&self, state: &mut State) -> Result<(), WalError> {
-        let previous = state.file.clone().ok_or(WalError::Closed)?;
+        let previous = state.file(&self.dir)?;
         let next = create_segment(&self.dir, state.segment + 1)?;
         let page = PAGE_BYTES as u64;
         if !state.tail_is_dirty && !state.offset.is_multiple_of(page) {
@@ -262,8 +280,8 @@ impl Wal {
     /// Makes everything appended durable against power loss.
     pub fn sync(&self) -> Result<(), WalError> {
         let (file, segment) = {
-            let state = self.state.lock();
-            (state.file.clone().ok_or(WalError::Closed)?, state.segment)
+            let mut state = self.state.lock();
+            (state.file(&self.dir)?, state.segment)
         };
         let start = self.clock.monotonic();
         file.sync_data().map_err(WalError::io("sync", segment_path(&self.dir, segment)))?;
@@ -291,6 +309,7 @@ impl Wal {
     /// Makes everything durable and refuses further appends. Closing twice does nothing.
     pub fn close(&self) -> Result<(), WalError> {
         let mut state = self.state.lock();
+        state.closed = true;
         let Some(file) = state.file.take() else { return Ok(()) };
         let page = PAGE_BYTES as u64;
         if !state.tail_is_dirty && !state.offset.is_multiple_of(page) {
@@ -301,6 +320,7 @@ impl Wal {
 }
 
 fn create_segment(dir: &Path, index: u32) -> Result<File, WalError> {
+    std::fs::create_dir_all(dir).map_err(WalError::io("create", dir))?;
     let path = segment_path(dir, index);
     let created = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
     match created {

@@ -180,3 +180,77 @@ proptest! {
         prop_assert_eq!(dump(fixture.open()), with_new, "a second start sees the same");
     }
 }
+
+/// Needs a file system of a few megabytes: its directory is named by the environment.
+#[test]
+fn on_a_full_disk_commits_fail_whole_and_ingestion_resumes_when_there_is_space() {
+    let Some(small) = std::env::var_os("BARTIZAN_SMALL_DISK") else {
+        println!("skipped: on_a_full_disk_commits_fail_whole: BARTIZAN_SMALL_DISK names no directory");
+        return;
+    };
+    let mut fixture = Fixture::new(options());
+    fixture.head = None;
+    fixture.dir = tempfile::tempdir_in(small).unwrap();
+    let head = fixture.open().clone();
+    let ballast = fixture.path().join("ballast");
+    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let mut expected = 0;
+    let mut failed = false;
+    let mut t = 0;
+    let mut step = |head: &Head| {
+        let mut appender = Box::new(head.head_appender());
+        for i in 0..500 {
+            let r = appender.resolve(&series("m", i)).unwrap();
+            append(&mut *appender, r, t * 1_000, (t * i as i64) as f64 * 1.37).unwrap();
+        }
+        // Series that are new when there is no space must be known after a restart too.
+        let new = appender.resolve(&series("new", t as usize)).unwrap();
+        append(&mut *appender, new, t * 1_000, 1.0).unwrap();
+        t += 1;
+        appender.commit()
+    };
+    for _ in 0..20_000 {
+        match step(&head) {
+            Ok(()) => expected += 1,
+            Err(AppendError::Storage(_)) => {
+                failed = true;
+                break;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(failed, "the file system is too large for this test");
+    assert!(step(&head).is_err());
+    let count = |head: &Head| {
+        read(head, vec![Matcher::equal("i", "0"), Matcher::equal("__name__", "m")], TimeRange::ALL)[0].1.len()
+    };
+    assert_eq!(count(&head), expected);
+    fs::remove_file(&ballast).unwrap();
+    for _ in 0..5 {
+        step(&head).unwrap();
+    }
+    assert_eq!(count(&head), expected + 5);
+    let before = dump(&head);
+    drop(head);
+    assert_eq!(dump(fixture.open()), before);
+    assert_eq!(fixture.head().replay_report().damages, Vec::<String>::new());
+}
+
+#[test]
+fn a_head_whose_log_cannot_be_written_at_start_opens_and_takes_samples_when_it_can() {
+    let mut fixture = Fixture::new(options());
+    fixture.head = None;
+    let wal = fixture.path().join("wal");
+    fs::remove_dir_all(&wal).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &wal).unwrap();
+    let head = fixture.open();
+    let mut appender = Box::new(head.head_appender());
+    let m = appender.resolve(&series("m", 0)).unwrap();
+    append(&mut *appender, m, 1, 1.0).unwrap();
+    assert!(matches!(appender.commit(), Err(AppendError::Storage(_))));
+    assert_eq!(dump(head), "");
+    fs::remove_file(&wal).unwrap();
+    assert_eq!(commit(head, &[(series("m", 0), 2, 2.0)]), [Ok(())]);
+    let before = dump(head);
+    assert_eq!(dump(fixture.open()), before);
+}
