@@ -5,7 +5,7 @@ BIN := target/release/bartizan
 TOOLS := target/tools
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 
-.PHONY: run build test lint bench fuzz docs setup tools clean
+.PHONY: run build test lint licenses bench fuzz docs setup tools clean
 
 ## Build and start Bartizan with its embedded default on http://127.0.0.1:9090
 run: build
@@ -19,13 +19,18 @@ test: setup
 	$(CARGO) build --bin bartizan --bin bench
 	$(CARGO) test --workspace --no-fail-fast
 
-## Formatting, lints, licences, unused dependencies, spelling
+## Formatting, lints, licences as declared, unused dependencies, spelling
 lint: setup tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	cargo-deny check bans licenses sources
-	cargo machete
+	scripts/check-licenses
+	cargo-machete
 	typos
+
+## The texts of all licences as well (builds cargo-deny, which takes a while)
+licenses: setup
+	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --root $(TOOLS)
+	cargo-deny check bans licenses sources
 
 ## Compare with the real prometheus and victoria-metrics; results under bench/runs
 bench: build
