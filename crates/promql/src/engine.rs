@@ -242,6 +242,7 @@ impl Engine {
         stopwatch.prepared();
         let mut opener = Opener::new(env.clone(), &plan, request.query, source);
         let scope = Scope { grid, tally: Tally::AtStep };
+        let _steps = opener.hold_steps(&grid)?;
         let (value, held) = result::evaluate_root(&mut opener, scope, request.is_instant, &mut stopwatch)?;
         let stats = stopwatch.finish(&env, &grid);
         Ok(QueryResult::new(request.query, value, env.take_annotations(), stats, held))

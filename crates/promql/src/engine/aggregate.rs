@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME};
 
-use super::env::Env;
+use super::env::{Env, HeldBytes};
 use super::error::{EvalResult, QueryError};
 use super::grouping::{Groups, group_series};
 use super::names::{is_metadata_label, is_valid_label_name};
 use super::open::{Opener, Scope};
-use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive};
+use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive, held_bytes};
 use super::plan::{Grouping, Node, NodeId};
 use super::value::{StepValue, StepVector};
 use crate::annotations::{Annotation, Annotations};
 use crate::ast::AggregateOp;
 use crate::functions::aggregate::{Accumulator, Aggregation};
 use crate::functions::math;
-use crate::functions::select::{KeepEnd, TopK, ratio_offset};
+use crate::functions::select::{KeepEnd, Selected, TopK, ratio_offset};
 
 /// One aggregation while it runs.
 struct Run<'a> {
@@ -143,8 +143,8 @@ impl Run<'_> {
         accumulators.resize_with(groups.first_series.len(), || None);
         let mut drop_name = vec![false; groups.first_series.len()];
         let mut annotations = Annotations::default();
-        let mut reserved = self.env.ctx.reserve(0)?;
-        let mut held_bytes = 0;
+        let mut reserved = HeldBytes::new(self.env)?;
+        let mut bytes = 0;
         let input = &*self.input;
         let delayed = self.env.settings.delayed_name_removal;
         drive(input, self.env, self.steps, |first, rows| {
@@ -157,20 +157,17 @@ impl Run<'_> {
                 drop_name[group] |= delayed && input.drop_name(i);
                 let accumulator = accumulators[group].get_or_insert_with(|| {
                     let accumulator = Accumulator::new(aggregation, self.steps);
-                    held_bytes += accumulator.memory_bytes();
+                    bytes += accumulator.memory_bytes();
                     accumulator
                 });
                 if aggregation == Aggregation::Quantile {
-                    held_bytes += self.steps * 8;
+                    bytes += self.steps * 8;
                 }
                 let labels = std::cell::OnceCell::new();
                 let name = || labels.get_or_init(|| input.labels(i)).metric_name();
                 accumulator.add(row, name, self.input_start, &mut annotations);
             }
-            if held_bytes > reserved.bytes() {
-                reserved.grow(held_bytes - reserved.bytes())?;
-            }
-            Ok(())
+            reserved.raise_to(bytes)
         })?;
         let mut series = Vec::with_capacity(accumulators.len());
         for (group, accumulator) in accumulators.into_iter().enumerate() {
@@ -221,20 +218,20 @@ impl Run<'_> {
         let mut tops: Vec<TopK> =
             groups.first_series.iter().map(|_| TopK::new(keep, limits.clone())).collect();
         let mut annotations = Annotations::default();
-        let mut reserved = self.env.ctx.reserve(0)?;
+        // A heap for each group and step, and as much in them as has come in or as they keep.
+        let heaps = groups.first_series.len() * self.steps;
+        let largest = limits.iter().copied().max().unwrap_or(0);
+        let mut reserved = HeldBytes::new(self.env)?;
+        reserved.add(heaps * size_of::<Vec<Selected>>())?;
         drive(&*self.input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter().enumerate() {
                 let i = first + offset;
                 let group = groups.of_series.get(i).map_or(0, |&group| group as usize);
                 tops[group].add(i as u32, row, start, &mut annotations);
             }
-            if tops.len() < rows.len() {
-                let bytes: usize = tops.iter().map(TopK::memory_bytes).sum();
-                if bytes > reserved.bytes() {
-                    reserved.grow(bytes - reserved.bytes())?;
-                }
-            }
-            Ok(())
+            let come_in = (first + rows.len()).saturating_mul(self.steps);
+            let kept = come_in.min(heaps.saturating_mul(largest));
+            reserved.raise_to(heaps * size_of::<Vec<Selected>>() + kept * size_of::<Selected>())
         })?;
         self.env.annotate(|all| all.merge(annotations));
         let mut kept = Kept::new(&*self.input, self.steps);
@@ -252,6 +249,8 @@ impl Run<'_> {
     fn limit(&self, params: &[f64]) -> EvalResult<Vec<HeldSeries>> {
         let Some(limits) = self.limits(params)? else { return Ok(Vec::new()) };
         let groups = self.groups();
+        let mut bytes = HeldBytes::new(self.env)?;
+        bytes.add(groups.first_series.len() * self.steps * size_of::<usize>())?;
         let mut taken = vec![0_usize; groups.first_series.len() * self.steps];
         let mut by_group: Vec<(u32, HeldSeries)> = Vec::new();
         let input = &*self.input;
@@ -271,7 +270,9 @@ impl Run<'_> {
                     }
                 }
                 if !row.is_all_absent() {
-                    by_group.push((group, take_row(input, i, row)));
+                    let series = take_row(input, i, row);
+                    bytes.add(held_bytes(std::slice::from_ref(&series)))?;
+                    by_group.push((group, series));
                 }
             }
             Ok(())
@@ -298,6 +299,7 @@ impl Run<'_> {
             }
         });
         let mut by_group: Vec<(u32, HeldSeries)> = Vec::new();
+        let mut bytes = HeldBytes::new(self.env)?;
         let groups = self.groups();
         let input = &*self.input;
         drive(input, self.env, self.steps, |first, rows| {
@@ -313,7 +315,9 @@ impl Run<'_> {
                 }
                 if !row.is_all_absent() {
                     let group = groups.of_series.get(i).copied().unwrap_or(0);
-                    by_group.push((group, take_row(input, i, row)));
+                    let series = take_row(input, i, row);
+                    bytes.add(held_bytes(std::slice::from_ref(&series)))?;
+                    by_group.push((group, series));
                 }
             }
             Ok(())
@@ -337,6 +341,7 @@ impl Run<'_> {
         let mut counted: HashMap<(u32, CountedValue), usize> = HashMap::new();
         let mut series: Vec<HeldSeries> = Vec::new();
         let input = &*self.input;
+        let mut bytes = HeldBytes::new(self.env)?;
         drive(input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter().enumerate() {
                 let group = groups.of_series[first + offset];
@@ -354,7 +359,7 @@ impl Run<'_> {
                     count.set_float(step, so_far + 1.0);
                 }
             }
-            Ok(())
+            bytes.raise_to(series.len() * (self.steps * 8 + size_of::<HeldSeries>()))
         })?;
         // Values that are written alike count together.
         let series = add_up_equal_labels(series)?;

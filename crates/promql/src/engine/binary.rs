@@ -11,12 +11,14 @@ use std::sync::Arc;
 use model::{FloatHistogram, Labels};
 use rayon::prelude::*;
 
-use super::env::{Env, Scratch};
+use super::env::{Env, HeldBytes, Scratch};
 use super::error::EvalResult;
 use super::grouping::group_both;
 use super::match_steps::match_steps;
 use super::matching::{ResultLabels, changes_metric};
-use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, all_labels, count_samples};
+use super::operator::{
+    HeldSeries, Materialized, Operator, SharedOperator, all_labels, count_samples, held_bytes,
+};
 use super::plan::Matching;
 use super::value::{ABSENT, StepValue, StepVector, is_absent};
 use crate::annotations::Annotations;
@@ -83,8 +85,9 @@ pub(crate) fn open_binary(
         }
     }
     let before = env.samples.current();
-    let many = hold_with_groups(env, &*many, &of_many, steps)?;
-    let one = hold_with_groups(env, &*one, &of_one, steps)?;
+    let mut bytes = HeldBytes::new(env)?;
+    let many = hold_with_groups(env, &*many, &of_many, steps, &mut bytes)?;
+    let one = hold_with_groups(env, &*one, &of_one, steps, &mut bytes)?;
     let result = match_steps(env, &operation, matching, many, one, groups, steps)?;
     env.samples.settle(before, count_samples(&result))?;
     Ok(Materialized::new(env, result)?.shared())
@@ -101,6 +104,7 @@ fn hold_with_groups(
     operator: &dyn Operator,
     groups: &[u32],
     steps: usize,
+    bytes: &mut HeldBytes,
 ) -> EvalResult<Vec<Grouped>> {
     let mut held = Vec::new();
     super::operator::drive(operator, env, steps, |first, rows| {
@@ -108,6 +112,7 @@ fn hold_with_groups(
             if !row.is_all_absent() {
                 let i = first + offset;
                 let series = HeldSeries::new(operator.labels(i), std::mem::take(row));
+                bytes.add(held_bytes(std::slice::from_ref(&series)))?;
                 held.push(Grouped { series, group: groups[i] as usize });
             }
         }
@@ -165,7 +170,7 @@ enum OneSide {
     /// Each has one: evaluate it with its partner.
     Streamed(SharedOperator),
     /// Held, so that it is evaluated once and not for each partner.
-    Held(Vec<StepVector>),
+    Held(Vec<StepVector>, #[allow(dead_code, reason = "held until it is dropped")] HeldBytes),
 }
 
 impl Join {
@@ -197,8 +202,7 @@ impl Join {
             let mut is_matched = vec![false; one.len()];
             pairs.iter().all(|&(_, o)| !std::mem::replace(&mut is_matched[o as usize], true))
         };
-        let one =
-            if matched_once { OneSide::Streamed(one) } else { OneSide::Held(hold_rows(&*one, env, steps)?) };
+        let one = if matched_once { OneSide::Streamed(one) } else { hold_rows(&*one, env, steps)? };
         Ok(Some(Self { operation, many, one, swapped, pairs, labels, one_labels, steps }))
     }
 
@@ -266,13 +270,15 @@ impl Join {
     }
 }
 
-fn hold_rows(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<Vec<StepVector>> {
+fn hold_rows(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<OneSide> {
     let mut held = Vec::with_capacity(operator.len());
+    let mut bytes = HeldBytes::new(env)?;
     super::operator::drive(operator, env, steps, |_, rows| {
+        bytes.add(rows.iter().map(|row| row.memory_bytes() + size_of::<StepVector>()).sum())?;
         held.extend(rows.iter_mut().map(std::mem::take));
         Ok(())
     })?;
-    Ok(held)
+    Ok(OneSide::Held(held, bytes))
 }
 
 impl Operator for Join {
@@ -311,7 +317,7 @@ impl Operator for Join {
         let (many, one) = self.pairs[i];
         self.many.evaluate(many as usize, scratch, out)?;
         match &self.one {
-            OneSide::Held(rows) => self.combine(out, &rows[one as usize], &mut scratch.annotations),
+            OneSide::Held(rows, _) => self.combine(out, &rows[one as usize], &mut scratch.annotations),
             OneSide::Streamed(operator) => {
                 let mut partner = scratch.vector(self.steps);
                 operator.evaluate(one as usize, scratch, &mut partner)?;

@@ -89,6 +89,26 @@ impl Env {
     }
 }
 
+/// Bytes held by a part of evaluation that grows as it goes, against the query's budget.
+#[derive(Debug)]
+pub(crate) struct HeldBytes(Reservation);
+
+impl HeldBytes {
+    pub fn new(env: &Env) -> EvalResult<Self> {
+        Ok(Self(env.ctx.reserve(0)?))
+    }
+
+    /// Holds `bytes` more.
+    pub fn add(&mut self, bytes: usize) -> EvalResult<()> {
+        Ok(self.0.grow(bytes)?)
+    }
+
+    /// Holds at least `bytes` in all.
+    pub fn raise_to(&mut self, bytes: usize) -> EvalResult<()> {
+        self.add(bytes.saturating_sub(self.0.bytes()))
+    }
+}
+
 /// A panic while holding one of these locks leaves plain data behind: go on with it.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

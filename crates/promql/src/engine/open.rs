@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{METRIC_NAME, MatchOp, Projection, SelectRequest, SeriesSource, TimeRange};
 
-use super::env::{Env, Tally};
+use super::env::{Env, HeldBytes, Tally};
 use super::error::{EvalResult, QueryError};
 use super::mapped::{Broadcast, Mapped, Transform, WithScalar};
 use super::matching::changes_metric;
@@ -175,6 +175,7 @@ impl<'a> Opener<'a> {
                     Windowing { grid, shift: *shift, range_ms: *range_ms, extension, lookback_ms };
                 let step_ms = step_ms.unwrap_or(self.env.settings.default_subquery_step_ms);
                 let inner_grid = subquery_grid(&windowing, step_ms);
+                let held = self.hold_steps(&inner_grid)?;
                 let scope = Scope { grid: inner_grid, tally: Tally::ReadOnly };
                 let inner = if self.plan.node(*inner).value_type == ValueType::Scalar {
                     let values = self.scalar(*inner, scope)?;
@@ -182,10 +183,21 @@ impl<'a> Opener<'a> {
                 } else {
                     self.vector(*inner, scope)?
                 };
-                Ok((RangeSource::Subquery { inner, grid: inner_grid }, windowing))
+                Ok((RangeSource::Subquery { inner, grid: inner_grid, _held: held }, windowing))
             }
             _ => Err(QueryError::Execution("expected a range vector".to_owned())),
         }
+    }
+
+    /// Makes sure that one series at all steps of a grid is within the limits, for every thread.
+    pub fn hold_steps(&self, grid: &StepGrid) -> EvalResult<HeldBytes> {
+        if grid.len as u64 > self.env.settings.max_samples.cast_unsigned() {
+            return Err(QueryError::TooManySamples);
+        }
+        let mut held = HeldBytes::new(&self.env)?;
+        // The values of a series as steps and as samples.
+        held.add(grid.len.saturating_mul(24 * rayon::current_num_threads()))?;
+        Ok(held)
     }
 
     /// One series without labels.
@@ -340,7 +352,7 @@ fn subquery_grid(windowing: &Windowing, step_ms: i64) -> StepGrid {
     let TimeRange { start_ms, end_ms } = windowing.total_range();
     // `total_range` begins after the exclusive start; division truncates towards zero, so that the
     // multiple may lie before the start.
-    let mut first_ms = step_ms * ((start_ms - 1) / step_ms);
+    let mut first_ms = step_ms * (start_ms.saturating_sub(1) / step_ms);
     if first_ms < start_ms {
         first_ms += step_ms;
     }

@@ -12,7 +12,7 @@ use base::Reservation;
 use model::Labels;
 use rayon::prelude::*;
 
-use super::env::{Env, Scratch, histogram_weight};
+use super::env::{Env, HeldBytes, Scratch, histogram_weight};
 use super::error::{EvalResult, QueryError};
 use super::names::LabelEffect;
 use super::value::StepVector;
@@ -159,7 +159,7 @@ pub(crate) struct Materialized {
 impl Materialized {
     /// Holds `series` against the query's byte budget. All of them must have a value at some step.
     pub fn new(env: &Env, series: Vec<HeldSeries>) -> EvalResult<Self> {
-        let bytes: usize = series.iter().map(|s| s.values.memory_bytes() + size_of::<HeldSeries>()).sum();
+        let bytes = held_bytes(&series);
         let reserved = if bytes > 0 { Some(env.ctx.reserve(bytes)?) } else { None };
         Ok(Self { series, is_unique_without_metadata: false, _reserved: reserved })
     }
@@ -209,7 +209,9 @@ impl Operator for Materialized {
 /// Evaluates everything and keeps the series that have a value at some step.
 pub(crate) fn hold_all(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<Vec<HeldSeries>> {
     let mut held = Vec::new();
+    let mut bytes = HeldBytes::new(env)?;
     drive(operator, env, steps, |first, rows| {
+        let before = held.len();
         for (offset, row) in rows.iter_mut().enumerate() {
             if !row.is_all_absent() {
                 let i = first + offset;
@@ -221,9 +223,14 @@ pub(crate) fn hold_all(operator: &dyn Operator, env: &Env, steps: usize) -> Eval
                 });
             }
         }
-        Ok(())
+        bytes.add(held_bytes(&held[before..]))
     })?;
     Ok(held)
+}
+
+/// Bytes of held series, without their labels.
+pub(crate) fn held_bytes(series: &[HeldSeries]) -> usize {
+    series.iter().map(|s| s.values.memory_bytes() + size_of::<HeldSeries>()).sum()
 }
 
 /// Number of samples in `series`, with histograms by weight.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{CounterResetHint, Labels, SampleColumns, is_stale_nan};
 
-use super::env::{Env, Scratch, Tally, histogram_weight};
+use super::env::{Env, HeldBytes, Scratch, Tally, histogram_weight};
 use super::error::{EvalResult, QueryError};
 use super::names::{LabelEffect, TYPE_LABEL};
 use super::operator::{Operator, SharedOperator};
@@ -22,6 +22,7 @@ pub(crate) enum RangeSource {
         inner: SharedOperator,
         /// When it is evaluated.
         grid: StepGrid,
+        _held: HeldBytes,
     },
 }
 
@@ -83,7 +84,7 @@ impl RangeSource {
                 remove_stale(columns);
                 scratch.counts.read += samples_in(columns, 0..columns.len());
             }
-            Self::Subquery { inner, grid } => {
+            Self::Subquery { inner, grid, .. } => {
                 let mut values = scratch.vector(grid.len);
                 inner.evaluate(i, scratch, &mut values)?;
                 append_steps(&values, grid, columns);
@@ -182,17 +183,16 @@ impl Windowing {
 
     /// Appends the window of every step to `windows`.
     pub fn bounds(&self, times: &[i64], windows: &mut Vec<WindowBounds>) {
+        let (mut start_ms, mut end_ms) = self.window_ms(self.grid.start_ms);
+        let step_ms = if self.shift.at_ms.is_some() { 0 } else { self.grid.step_ms };
         let (mut lo, mut hi) = (0, 0);
-        for step in 0..self.grid.len {
-            let (start_ms, end_ms) = self.window_ms(self.grid.time_ms(step));
-            while hi < times.len() && times[hi] <= end_ms {
-                hi += 1;
-            }
-            while lo < hi && times[lo] <= start_ms {
-                lo += 1;
-            }
-            windows.push(WindowBounds { lo: lo as u32, hi: hi as u32 });
-        }
+        windows.extend((0..self.grid.len).map(|_| {
+            hi += times[hi..].iter().take_while(|&&t| t <= end_ms).count();
+            lo += times[lo..hi].iter().take_while(|&&t| t <= start_ms).count();
+            start_ms = start_ms.saturating_add(step_ms);
+            end_ms = end_ms.saturating_add(step_ms);
+            WindowBounds { lo: lo as u32, hi: hi as u32 }
+        }));
     }
 }
 
@@ -214,6 +214,32 @@ pub(crate) struct RangeCall {
 }
 
 impl RangeCall {
+    /// Counts the samples of all windows.
+    fn count(
+        &self,
+        columns: &SampleColumns,
+        windows: &[WindowBounds],
+        scratch: &mut Scratch,
+    ) -> EvalResult<()> {
+        let per_step = self.env.settings.per_step_stats;
+        let mut largest = 0;
+        if per_step || !columns.histograms.is_empty() {
+            largest = windows.iter().map(|w| samples_in(columns, w.range())).max().unwrap_or(0);
+            scratch
+                .counts
+                .add(self.tally, per_step, windows.len(), |step| samples_in(columns, windows[step].range()));
+        } else {
+            let mut total = 0;
+            for window in windows {
+                let samples = window.len() as u64;
+                total += samples;
+                largest = largest.max(samples);
+            }
+            scratch.counts.add(self.tally, false, 1, |_| total);
+        }
+        self.env.samples.check_more(largest.cast_signed())
+    }
+
     fn call(
         &self,
         i: usize,
@@ -292,12 +318,7 @@ impl Operator for RangeCall {
             out.reset(self.windowing.grid.len);
         } else {
             self.windowing.bounds(&columns.timestamps_ms, &mut windows);
-            let largest = windows.iter().map(|w| w.len()).max().unwrap_or(0);
-            self.env.samples.check_more(largest as i64)?;
-            let per_step = self.env.settings.per_step_stats;
-            scratch
-                .counts
-                .add(self.tally, per_step, windows.len(), |step| samples_in(&columns, windows[step].range()));
+            self.count(&columns, &windows, scratch)?;
             self.call(i, &columns, &windows, scratch, out)?;
             scratch.held += out.values.iter().filter(|&&v| !super::value::is_absent(v)).count() as i64;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Labels;
 
-use super::env::{Env, Scratch};
+use super::env::{Env, HeldBytes, Scratch};
 use super::error::EvalResult;
 use super::grouping::group_both;
 use super::operator::{
@@ -57,6 +57,7 @@ struct Filtered {
     kept: Vec<(usize, u32)>,
     presence: Vec<Presence>,
     wants_partner: bool,
+    _held: HeldBytes,
 }
 
 fn open_filter(
@@ -69,11 +70,16 @@ fn open_filter(
 ) -> EvalResult<SharedOperator> {
     let (of_input, of_partners, groups) = group_both(&*input, partners, matching);
     let mut presence = vec![Presence::default(); groups];
+    let mut bytes = HeldBytes::new(env)?;
     let before = env.samples.current();
     drive(partners, env, steps, |first, rows| {
         for (offset, row) in rows.iter().enumerate() {
             if !row.is_all_absent() {
-                presence[of_partners[first + offset] as usize].add(row);
+                let presence = &mut presence[of_partners[first + offset] as usize];
+                if presence.steps.is_empty() {
+                    bytes.add(steps)?;
+                }
+                presence.add(row);
             }
         }
         Ok(())
@@ -81,7 +87,7 @@ fn open_filter(
     env.samples.settle(before, 0)?;
     let may_remain = |group: u32| !wants_partner || !presence[group as usize].steps.is_empty();
     let kept = of_input.into_iter().enumerate().filter(|&(_, group)| may_remain(group)).collect();
-    Ok(Arc::new(Filtered { input, kept, presence, wants_partner }))
+    Ok(Arc::new(Filtered { input, kept, presence, wants_partner, _held: bytes }))
 }
 
 impl Operator for Filtered {

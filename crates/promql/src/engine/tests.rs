@@ -271,3 +271,41 @@ fn many_series_in_parallel_give_the_same_as_one_after_another() {
     let ctx = QueryContext::unbounded();
     assert!(engine().instant(&*shared, "m", 0, QueryOptions::default(), &ctx).is_ok());
 }
+
+#[test]
+fn a_subquery_of_too_many_steps_is_refused_before_memory_is_taken() {
+    let source = requests();
+    let error = instant(&source, "count_over_time(vector(1)[100y:1ms])", 10).unwrap_err();
+    assert!(error.contains("too many samples"), "{error}");
+}
+
+#[test]
+fn what_is_held_counts_against_the_budget() {
+    let mut source = MemorySource::default();
+    for i in 0..2000 {
+        source.add(&[("__name__", "m"), ("id", &i.to_string())], 10, &[f64::from(i); 61]);
+    }
+    let run = |query: &str, limit_bytes: usize| {
+        let budget = base::ByteBudget::new("query.max-memory", limit_bytes);
+        let ctx = QueryContext::new(base::SystemClock::shared(), Duration::from_secs(60), budget.clone());
+        let result = engine().range(&source, query, 0, 600_000, 1_000, QueryOptions::default(), &ctx);
+        let outcome = result.map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(budget.used_bytes(), 0, "{query}");
+        outcome
+    };
+    // 2000 series of 601 steps are 9.6 MB.
+    for query in [
+        "sum(m or m)",
+        "limitk(2000, m)",
+        "count_values(\"v\", m)",
+        "m + ignoring (id) group_left vector(1)",
+        "m",
+    ] {
+        let error = run(query, 4 << 20).unwrap_err();
+        assert!(error.starts_with("query.max-memory"), "{query}: {error}");
+    }
+    for query in ["sum(m)", "sum by (id) (rate(m[1m])) > 5", "topk(3, m)"] {
+        assert_eq!(run(query, 64 << 20), Ok(()), "{query}");
+    }
+    assert_eq!(run("sum(m)", 4 << 20), Ok(()));
+}
