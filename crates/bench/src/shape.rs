@@ -114,7 +114,7 @@ impl Maker {
 
     fn pod(&self, i: usize) -> String {
         let id = mix((self.target as u64) << 20 ^ self.generation << 40 ^ i as u64);
-        format!("{}-{:08x}-{:05x}", self.namespace(), id as u32 & 0xffff_ffff, (id >> 32) & 0xf_ffff)
+        format!("{}-{:08x}-{:05x}", self.namespace(), id as u32, (id >> 32) & 0xf_ffff)
     }
 
     fn histogram(&mut self, wanted: usize) {

@@ -42,8 +42,7 @@ impl Web {
             "" => None,
             path => Some((Path::new(path), WebConfig::load(Path::new(path))?)),
         };
-        let tls =
-            web_config.as_ref().and_then(|(path, config)| Some(tls_files(path, config)?)).transpose()?;
+        let tls = web_config.as_ref().and_then(|(path, config)| tls_files(path, config)).transpose()?;
         let security =
             web_config.as_ref().map(|(_, config)| security(config)).transpose()?.unwrap_or_default();
         let security = Arc::new(ArcSwap::from_pointee(security));
