@@ -48,7 +48,7 @@ fuzz: setup
 
 ## Regenerate the pages that are derived from code
 docs:
-	$(CARGO) run -p config --example reference > docs/configuration.md
+	$(CARGO) run -p config --example reference
 
 setup:
 	@scripts/setup
