@@ -78,8 +78,7 @@ fn make_blocks(
     let mut out = BufWriter::new(File::create(text)?);
     let all = all_blocks(options);
     for (target, block) in &all {
-        out.write_all(block.meta.lines().nth(1).unwrap_or_default().as_bytes())?;
-        out.write_all(b"\n")?;
+        out.write_all(block.meta.as_bytes())?;
         let times = (start_s..end_s).step_by(options.interval_s as usize);
         for series in &block.series {
             for t in times.clone() {
@@ -115,7 +114,7 @@ fn all_blocks(options: &History) -> Vec<(usize, Block)> {
         }
         // The generator's histograms and counters carry no type rules here: promtool wants untyped text.
         if let Some(name) = block.meta.split(' ').nth(2) {
-            block.meta = format!("\n# TYPE {name} unknown\n");
+            block.meta = format!("# TYPE {name} unknown\n");
         }
     }
     all

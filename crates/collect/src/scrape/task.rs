@@ -18,8 +18,9 @@ use super::metrics::ScrapeMetrics;
 use super::report::{Report, ReportOptions};
 use super::target::{Health, LastScrape, Target};
 
-/// Bodies beyond this are taken in off the reactor.
-const LARGE_BODY_BYTES: usize = 64 << 10;
+/// Bodies beyond this are taken in off the reactor. Smaller ones take less than a millisecond, and moving
+/// them to another thread and back would cost more than that.
+const LARGE_BODY_BYTES: usize = 512 << 10;
 /// Scrape times this close to the grid are put on it, which lets timestamps compress better.
 const ALIGNMENT_TOLERANCE_MS: i64 = 2;
 
@@ -277,7 +278,7 @@ impl Storer {
             let times = (t_ms, clock.now_ms());
             let mut ingest = Ingest::new(&self.settings, state, &mut *appender, &self.shared.metrics, times);
             let result = ingest.run(&fetched.body, &fetched.content_type);
-            (counts, refusals) = (ingest.counts, ingest.refusals);
+            (counts, refusals) = (ingest.counts, std::mem::take(&mut ingest.refusals));
             match result {
                 Ok(()) => succeeded = true,
                 Err(error) => {
@@ -309,13 +310,16 @@ impl Storer {
         self.shared.buffers.give_back(fetched.body);
         let duration = clock.monotonic().saturating_sub(started);
         let report = self.report(&counts, duration, error_text.is_none(), body_bytes);
+        if let Err(error) = self.append_report(state, &report, appender, t_ms) {
+            error_text.get_or_insert(error);
+        }
         self.target.report(LastScrape {
             health: if error_text.is_none() { Health::Up } else { Health::Down },
             began_ms: Some(t_ms),
             duration,
-            error: error_text.unwrap_or_default(),
+            // A target of which a part is not stored is up, but whoever looks must know.
+            error: error_text.or_else(|| refusals.series_limit.explain()).unwrap_or_default(),
         });
-        self.append_report(state, &report, appender, t_ms);
         if self.extra_metrics {
             self.shared
                 .metrics
@@ -338,22 +342,24 @@ impl Storer {
         Report { values }
     }
 
-    /// Appends the report and commits.
+    /// Appends the report and commits. Without a commit nothing of the scrape is stored, and the text says
+    /// why.
     fn append_report(
         &self,
         state: &mut TargetState,
         report: &Report,
         mut appender: Box<dyn Appender>,
         t_ms: i64,
-    ) {
+    ) -> Result<(), String> {
         let rules = &self.settings.rules;
         if let Err(error) = state.report.append(report, rules, self.report_options(), &mut *appender, t_ms) {
             tracing::warn!(target = %self.target.url(), %error, "appending scrape report failed");
-            return;
+            return Err(format!("appending scrape report failed: {error}"));
         }
-        if let Err(error) = appender.commit() {
+        appender.commit().map_err(|error| {
             tracing::error!(target = %self.target.url(), %error, "scrape commit failed");
-        }
+            format!("scrape commit failed: {error}")
+        })
     }
 
     /// Tells once a scrape what was refused, and of how much.
@@ -381,9 +387,10 @@ impl Storer {
             let count = refusals.exemplars_out_of_order;
             tracing::warn!(scrape_pool = %pool, target, num_dropped = count, "error on ingesting out-of-order exemplars");
         }
-        if refusals.series_limit > 0 {
-            let count = refusals.series_limit;
-            tracing::warn!(scrape_pool = %pool, target, num_dropped = count, "series limit reached, new series dropped");
+        if let Some(problem) = refusals.series_limit.explain() {
+            let count = refusals.series_limit.count;
+            tracing::warn!(scrape_pool = %pool, target, num_dropped = count, problem, "new series are not stored");
+            self.shared.metrics.series_refused(pool, target, &refusals.series_limit.by_metric);
         }
     }
 
@@ -395,6 +402,7 @@ impl Storer {
             appender = self.appender();
         }
         state.cache.finish(false);
-        self.append_report(state, &Report::stale(), appender, t_ms);
+        // A failure is logged, and there is no target any more to tell it of.
+        let _ = self.append_report(state, &Report::stale(), appender, t_ms);
     }
 }
