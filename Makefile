@@ -16,7 +16,6 @@ build: setup
 
 ## Every test, against real peers where there are any
 test: setup
-	$(CARGO) build --bin bartizan --bin bench
 	$(CARGO) test --workspace --no-fail-fast
 
 ## Formatting, lints, licences as declared, unused dependencies, spelling
