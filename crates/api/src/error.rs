@@ -98,6 +98,8 @@ impl From<QueryError> for ApiError {
         };
         match error {
             QueryError::Invalid(message) => Self::invalid_parameter("query", message),
+            // The language's own text does not say what to change.
+            QueryError::TooManySamples => Self::new(error_type, format!("{error} (limit query.max-samples)")),
             other => Self::new(error_type, other.to_string()),
         }
     }

@@ -1,6 +1,8 @@
 //! What one query may use, and whether it may go on.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::budget::{BudgetExceeded, Reservation};
@@ -8,6 +10,9 @@ use base::clock::SharedClock;
 use base::{ByteBudget, CancelFlag};
 
 use crate::source::TenantId;
+
+/// How many warnings a query collects.
+const MAX_WARNINGS: usize = 100;
 
 /// Deadline, cancellation, sample limit, byte budget and tenant of one query; passed by reference to
 /// every storage read. Safe to use from many threads.
@@ -22,6 +27,7 @@ pub struct QueryContext {
     clock: SharedClock,
     deadline: Option<Duration>,
     timeout: Duration,
+    warnings: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Why a query may not go on.
@@ -42,7 +48,7 @@ impl QueryContext {
     /// A context of the default tenant that ends `timeout` from now.
     pub fn new(clock: SharedClock, timeout: Duration, budget: ByteBudget) -> Self {
         let deadline = Some(clock.monotonic() + timeout);
-        Self { tenant: TenantId::default(), cancel: CancelFlag::new(), budget, clock, deadline, timeout }
+        Self { budget, deadline, timeout, clock, ..Self::unbounded() }
     }
 
     /// A context without deadline or limits: for tests, and for work bounded elsewhere.
@@ -54,7 +60,22 @@ impl QueryContext {
             clock: base::SystemClock::shared(),
             deadline: None,
             timeout: Duration::MAX,
+            warnings: Arc::default(),
         }
+    }
+
+    /// Tells whoever asked that something is missing from the answer, and why.
+    pub fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() < MAX_WARNINGS {
+            warnings.insert(warning);
+        }
+    }
+
+    /// What is to be told with the answer; the next call has only what came after this one.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *warnings).into_iter().collect()
     }
 
     /// The time the query was given in all.

@@ -3,10 +3,11 @@
 //!
 //! In reading order: [`meta`] (`meta.json`), [`tombstones`], [`chunk_files`] (`chunks/`), [`postings`]
 //! (sets of series), [`index_reader`] and [`index_writer`] (`index`), [`writer`] (a whole block from a
-//! [`crate::chunk_source::ChunkSource`]), [`reader`] (an open block), [`select`] (matchers to series)
-//! and [`series_set`] (reading them).
+//! [`crate::chunk_source::ChunkSource`]), [`reader`] (an open block), [`select`] (matchers to series),
+//! [`damage`] (what cannot be read) and [`series_set`] (reading them).
 
 pub mod chunk_files;
+pub mod damage;
 pub mod index_reader;
 pub mod index_writer;
 pub mod meta;

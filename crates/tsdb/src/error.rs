@@ -27,8 +27,8 @@ pub enum TsdbError {
         /// What is wrong, and where.
         problem: String,
     },
-    /// The data directory is in use by another process.
-    #[error("{}: data directory is in use by another process", .0.display())]
+    /// The data directory is in use by another process, which holds this lock file.
+    #[error("{}: the data directory is locked by another process", .0.display())]
     Locked(PathBuf),
     /// What a source handed to the block writer cannot be stored.
     #[error("{0}")]

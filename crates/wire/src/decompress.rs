@@ -51,7 +51,8 @@ pub struct SizeLimit {
 }
 
 impl SizeLimit {
-    fn exceeded(self) -> DecompressError {
+    /// The error of a body that is larger.
+    pub fn exceeded(self) -> DecompressError {
         DecompressError::LimitExceeded { limit: self.name, limit_bytes: self.bytes }
     }
 }
@@ -68,9 +69,10 @@ pub fn decompress(
         Compression::Zstd => {
             let damaged = |error: io::Error| DecompressError::Damaged(format!("zstd: {error}"));
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
-            // The window is allocated before any output: it must not exceed the limit either.
+            // The window is allocated before any output, so it must not be much beyond the limit. But many
+            // encoders declare eight mebibytes however small the body is.
             let window_log = limit.bytes.max(1 << 10).checked_next_power_of_two().map_or(27, usize::ilog2);
-            decoder.window_log_max(window_log.clamp(10, 27)).map_err(damaged)?;
+            decoder.window_log_max(window_log.clamp(23, 27)).map_err(damaged)?;
             read_capped(decoder, limit, out)
         }
         Compression::SnappyBlock => decompress_snappy(input, limit, out),

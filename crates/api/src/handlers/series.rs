@@ -99,6 +99,7 @@ pub async fn series(
             found.add(&*select(&state, matchers, range, hint, ctx)?);
             ctx.check("series lookup").map_err(model::SourceError::from)?;
         }
+        found.warnings.extend(ctx.take_warnings());
         Ok(found.finish())
     })
     .await?;

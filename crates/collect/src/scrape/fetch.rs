@@ -4,13 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{EscapingScheme, ScrapeConfig, ScrapeProtocol};
-use httpclient::{Client, ClientError, HeaderName, HeaderValue, Request, StatusCode, header};
+use httpclient::{Client, ClientError, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::decompress::{Compression, DecompressError, SizeLimit, decompress};
 use wire::{Escaping, MediaType};
 
-/// What bounds a body where `body_size_limit` does not: no target may fill the memory.
-const MAX_BODY_BYTES: usize = 1 << 30;
+/// What bounds a body where no `body_size_limit` does: no target may fill the memory.
+const MAX_BODY_BYTES: usize = 256 << 20;
+/// Larger bodies wait for each other, so that many targets together do not fill the memory either.
+const LARGE_BODY_BYTES: usize = 32 << 20;
+/// How many of these may be in memory at once.
+const LARGE_BODIES: usize = 4;
+/// Bodies up to this size are decompressed on the reactor.
+const SMALL_BODY_BYTES: usize = 1 << 20;
 
 /// Why a scrape brought no body.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +88,8 @@ pub(super) struct Fetcher {
 pub(super) struct Fetched {
     pub body: Vec<u8>,
     pub content_type: String,
+    /// Held, and never looked at, as long as a large body is in memory.
+    _large: Option<OwnedSemaphorePermit>,
 }
 
 impl Fetcher {
@@ -103,7 +112,7 @@ impl Fetcher {
         // A body of exactly the limit exceeds it already.
         let max_bytes = match config.body_size_limit.bytes() {
             0 => MAX_BODY_BYTES,
-            limit => usize::try_from(limit - 1).unwrap_or(usize::MAX).min(MAX_BODY_BYTES),
+            limit => usize::try_from(limit - 1).unwrap_or(usize::MAX),
         };
         Ok(Self { client, request, max_bytes })
     }
@@ -116,20 +125,78 @@ impl Fetcher {
         }
         let content_type = response.header(header::CONTENT_TYPE).unwrap_or_default().to_owned();
         let encoding = response.header(header::CONTENT_ENCODING).unwrap_or_default().to_owned();
-        let mut sent = buffers.take(expected_bytes);
-        if let Err(error) = response.read_body(&mut sent, self.max_bytes).await {
-            buffers.give_back(sent);
-            return Err(error.into());
-        }
-        let Some(compression) = Compression::of_content_encoding(&encoding) else {
-            return Ok(Fetched { body: sent, content_type });
-        };
+        let mut large = None;
         let mut body = buffers.take(expected_bytes);
-        let limit = SizeLimit { name: "body_size_limit", bytes: self.max_bytes };
-        let result = decompress(compression, &sent, limit, &mut body);
-        buffers.give_back(sent);
+        if let Err(error) = self.read(&mut response, buffers, &mut body, &mut large).await {
+            buffers.give_back(body);
+            return Err(error);
+        }
+        if let Some(compression) = Compression::of_content_encoding(&encoding) {
+            body = self.decompress(compression, body, buffers, expected_bytes, &mut large).await?;
+        }
+        Ok(Fetched { body, content_type, _large: large })
+    }
+
+    /// Reads the body as it was sent.
+    async fn read(
+        &self,
+        response: &mut Response,
+        buffers: &Buffers,
+        out: &mut Vec<u8>,
+        large: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<(), FetchError> {
+        while let Some(chunk) = response.chunk().await? {
+            let len = out.len() + chunk.len();
+            if len > self.max_bytes {
+                return Err(FetchError::BodySizeLimit);
+            }
+            if len > LARGE_BODY_BYTES && large.is_none() {
+                *large = buffers.large_body().await;
+            }
+            if len > out.capacity() {
+                out.reserve_exact((out.len() / 2).max(chunk.len()));
+            }
+            out.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    /// Decompresses a body: a small one at once, anything else off the reactor.
+    async fn decompress(
+        &self,
+        compression: Compression,
+        sent: Vec<u8>,
+        buffers: &Buffers,
+        expected_bytes: usize,
+        large: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let limit = |bytes: usize| SizeLimit { name: "body_size_limit", bytes: bytes.min(self.max_bytes) };
+        let mut body = buffers.take(expected_bytes);
+        let small = limit(SMALL_BODY_BYTES);
+        let mut result = match expected_bytes <= small.bytes {
+            true => decompress(compression, &sent, small, &mut body),
+            false => Err(small.exceeded()),
+        };
+        let (sent, mut tried) = (Arc::new(sent), small.bytes);
+        for tier in [limit(LARGE_BODY_BYTES), limit(usize::MAX)] {
+            // What looks damaged may need a larger window than so small a body may have.
+            if result.is_ok() || tried == self.max_bytes {
+                break;
+            }
+            tried = tier.bytes;
+            if tier.bytes > LARGE_BODY_BYTES && large.is_none() {
+                *large = buffers.large_body().await;
+            }
+            let (input, mut out) = (sent.clone(), std::mem::take(&mut body));
+            let work = move || (decompress(compression, &input, tier, &mut out), out);
+            let done = tokio::task::spawn_blocking(work).await;
+            (result, body) = done.map_err(|error| FetchError::Damaged(error.to_string()))?;
+        }
+        if let Some(sent) = Arc::into_inner(sent) {
+            buffers.give_back(sent);
+        }
         match result {
-            Ok(()) => Ok(Fetched { body, content_type }),
+            Ok(()) => Ok(body),
             Err(error) => {
                 buffers.give_back(body);
                 Err(match error {
@@ -143,8 +210,17 @@ impl Fetcher {
 
 /// Buffers for bodies, shared by all targets, so that memory follows the scrapes in flight and not the
 /// number of targets.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Buffers {
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    large_bodies: Arc<Semaphore>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { free: Arc::default(), large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)) }
+    }
+}
 
 /// Buffers that are kept for the next scrapes, and the largest that is.
 const KEPT_BUFFERS: usize = 16;
@@ -153,7 +229,7 @@ const LARGEST_KEPT_BYTES: usize = 32 << 20;
 impl Buffers {
     /// An empty buffer, if possible one that holds `expected_bytes` already.
     pub fn take(&self, expected_bytes: usize) -> Vec<u8> {
-        let mut free = self.0.lock();
+        let mut free = self.free.lock();
         let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= expected_bytes);
         match fitting.min_by_key(|(_, buffer)| buffer.capacity()).map(|(at, _)| at) {
             Some(at) => free.swap_remove(at),
@@ -161,10 +237,17 @@ impl Buffers {
         }
     }
 
+    /// Waits until there may be one more large body. Those that are there go when they are stored or
+    /// their scrape times out.
+    async fn large_body(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        self.large_bodies.clone().acquire_owned().await.ok()
+    }
+
     /// Gives a buffer back.
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut free = self.0.lock();
+        let mut free = self.free.lock();
         if free.len() < KEPT_BUFFERS && buffer.capacity() <= LARGEST_KEPT_BYTES {
             free.push(buffer);
         }

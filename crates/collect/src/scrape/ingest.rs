@@ -131,13 +131,55 @@ impl TargetState {
 }
 
 /// Samples the storage refused one by one.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Refusals {
     pub out_of_order: usize,
     pub duplicate: usize,
     pub out_of_bounds: usize,
     pub exemplars_out_of_order: usize,
-    pub series_limit: usize,
+    pub series_limit: SeriesRefusals,
+}
+
+/// New series the storage refused because of its limit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SeriesRefusals {
+    limit: usize,
+    pub count: usize,
+    /// The metrics seen first, with how many series each.
+    pub by_metric: Vec<(String, usize)>,
+}
+
+/// How many metrics of a scrape are named when their series are refused.
+const NAMED_METRICS: usize = 10;
+
+impl SeriesRefusals {
+    fn add(&mut self, limit: usize, metric: &str) {
+        self.limit = limit;
+        self.count += 1;
+        let metric = super::rules::cut(metric);
+        let has_room = self.by_metric.len() < NAMED_METRICS;
+        match self.by_metric.iter_mut().find(|(name, _)| *name == metric) {
+            Some((_, count)) => *count += 1,
+            None if has_room => self.by_metric.push((metric, 1)),
+            None => {}
+        }
+    }
+
+    /// What happened, most refused metrics first; `None` if nothing was refused.
+    pub fn explain(&self) -> Option<String> {
+        if self.count == 0 {
+            return None;
+        }
+        let mut metrics: Vec<_> = self.by_metric.iter().collect();
+        metrics.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let metrics: Vec<_> = metrics.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        Some(format!(
+            "storage.tsdb.max-series: limit of {} series reached, {} new series not stored, of metrics: {}",
+            self.limit,
+            self.count,
+            metrics.join(", ")
+        ))
+    }
 }
 
 /// One scrape being taken in.
@@ -426,7 +468,7 @@ impl<'a> Ingest<'a> {
                 self.refusals.out_of_bounds += 1;
                 self.metrics.out_of_bounds.inc();
             }
-            AppendError::SeriesLimit { .. } => self.refusals.series_limit += 1,
+            AppendError::SeriesLimit { limit, metric } => self.refusals.series_limit.add(*limit, metric),
             _ => return false,
         }
         tracing::debug!(series = %String::from_utf8_lossy(parser.series()), %error, "sample refused");

@@ -29,10 +29,17 @@ pub struct ScrapeMetrics {
     pub(super) exemplar_out_of_order: Counter,
     pub(super) scrape_duration: Histogram,
     pools: Arc<Mutex<BTreeMap<String, PoolMetrics>>>,
+    refused: Arc<Mutex<BTreeMap<RefusedKey, u64>>>,
     by_interval: Arc<Mutex<BTreeMap<String, Summary>>>,
     reload_length: Arc<Mutex<BTreeMap<String, Summary>>>,
     sync_length: Arc<Mutex<BTreeMap<String, Summary>>>,
 }
+
+/// Pool, target and metric of series that were refused.
+type RefusedKey = (String, String, String);
+
+/// How many such are told apart. What comes later is counted together, without names.
+const MAX_REFUSED_KEYS: usize = 100;
 
 /// Figures of one pool.
 #[derive(Debug, Clone, Copy, Default)]
@@ -114,13 +121,37 @@ impl ScrapeMetrics {
             ),
             registry: registry.clone(),
             pools: Arc::default(),
+            refused: Arc::default(),
             by_interval: Arc::default(),
             reload_length: Arc::default(),
             sync_length: Arc::default(),
         };
         let pools = metrics.pools.clone();
         registry.collect_with(move |families| collect_pools(&pools.lock(), families));
+        let refused = metrics.refused.clone();
+        registry.collect_with(move |families| {
+            let help =
+                "Number of new series that were not stored because of the series limit, each scrape anew.";
+            let mut family = Family::new("bartizan_scrape_series_refused_total", help, Kind::Counter);
+            for ((pool, target, metric), &count) in &*refused.lock() {
+                let labels = [("metric", &**metric), ("scrape_job", &**pool), ("target", &**target)];
+                family.push(&labels, count as f64);
+            }
+            families.push(family);
+        });
         metrics
+    }
+
+    /// Counts series of a target that were refused, by metric.
+    pub(super) fn series_refused(&self, pool: &str, target: &str, by_metric: &[(String, usize)]) {
+        let mut refused = self.refused.lock();
+        for (metric, count) in by_metric {
+            let mut key = (pool.to_owned(), target.to_owned(), metric.clone());
+            if refused.len() >= MAX_REFUSED_KEYS && !refused.contains_key(&key) {
+                key = RefusedKey::default();
+            }
+            *refused.entry(key).or_default() += *count as u64;
+        }
     }
 
     /// Changes the figures of a pool.

@@ -8,6 +8,8 @@ use wire::RawLabels;
 
 /// What precedes the name of a scraped label that a target label displaces.
 const EXPORTED_PREFIX: &str = "exported_";
+/// What the labels of a series may take when no limit is configured: no target may fill the index.
+const MAX_LABELS_BYTES: usize = 1 << 20;
 
 /// Why the labels of a sample fail the whole scrape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,12 +65,27 @@ pub enum LabelError {
         /// The limit.
         limit: u64,
     },
+    /// All labels together are larger than those of any series may be.
+    #[error(
+        "labels too large (metric: {metric}, size: {len}, limit: {limit}): no label value may be that long"
+    )]
+    TooLarge {
+        /// The metric, cut.
+        metric: String,
+        /// Bytes of names and values.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl LabelError {
-    /// Whether a configured limit was exceeded.
+    /// Whether a limit was exceeded.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::TooMany { .. } | Self::LongName { .. } | Self::LongValue { .. })
+        matches!(
+            self,
+            Self::TooMany { .. } | Self::LongName { .. } | Self::LongValue { .. } | Self::TooLarge { .. }
+        )
     }
 }
 
@@ -100,7 +117,7 @@ impl SampleRules {
     /// The labels under which a sample is stored; `None` if relabelling drops it.
     pub fn apply(&self, raw: &RawLabels) -> Result<Option<Labels>, LabelError> {
         if let Some(name) = raw.duplicate() {
-            return Err(LabelError::Duplicate(name.to_owned()));
+            return Err(LabelError::Duplicate(cut(name)));
         }
         let mut labels = LabelsBuilder::default();
         for (name, value) in raw.iter() {
@@ -116,6 +133,11 @@ impl SampleRules {
         }
         if labels.get(METRIC_NAME).is_none() {
             return Err(LabelError::NoName);
+        }
+        // Before anything else: other errors show the labels.
+        let (len, limit) = (labels.as_bytes().len(), MAX_LABELS_BYTES);
+        if len > limit {
+            return Err(LabelError::TooLarge { metric: cut(labels.metric_name()), len, limit });
         }
         if !self.has_valid_names(&labels) {
             return Err(LabelError::InvalidNames(labels));
@@ -190,7 +212,7 @@ impl SampleRules {
 }
 
 /// At most 50 characters: enough to recognise what is meant.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(50).collect()
 }
 
@@ -252,6 +274,9 @@ mod tests {
         ] {
             assert_eq!(apply(&rules, pairs).unwrap_err(), expected);
         }
+        let huge = "x".repeat(MAX_LABELS_BYTES);
+        let error = apply(&rules, &[("__name__", "m"), ("a", &huge)]).unwrap_err();
+        assert!(error.starts_with("labels too large (metric: m, size: 10"), "{error}");
         rules.validation = NameValidation::Legacy;
         let error = apply(&rules, &[("__name__", "a.b")]).unwrap_err();
         assert_eq!(error, "invalid metric name or label names: {__name__=\"a.b\"}");

@@ -75,6 +75,10 @@ pub(crate) fn evaluate_root(
         _ if is_instant => instant_value(opener, root, scope, &mut held)?,
         _ => matrix_value(opener, root, scope, &mut held, stopwatch)?,
     };
+    let warnings = opener.env.ctx.take_warnings();
+    if !warnings.is_empty() {
+        opener.env.annotate(|all| warnings.iter().for_each(|text| all.add_storage_warning(text)));
+    }
     Ok((value, held))
 }
 

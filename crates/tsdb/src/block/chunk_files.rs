@@ -32,6 +32,7 @@ pub(crate) fn map_file(path: &Path) -> Result<Mmap, TsdbError> {
 /// All segments of a block, mapped.
 #[derive(Debug)]
 pub struct ChunkFiles {
+    dir: PathBuf,
     segments: Vec<(PathBuf, Mmap)>,
 }
 
@@ -59,16 +60,14 @@ impl ChunkFiles {
             }
             segments.push((path, map));
         }
-        Ok(Self { segments })
+        Ok(Self { dir: dir.to_path_buf(), segments })
     }
 
     /// The chunk with this reference (segment index, then offset), its checksum verified.
     pub fn chunk(&self, reference: u64) -> Result<(Encoding, &[u8]), TsdbError> {
         let (segment, offset) = ((reference >> 32) as usize, (reference & 0xffff_ffff) as usize);
         let Some((path, map)) = self.segments.get(segment) else {
-            return Err(TsdbError::Invalid(format!(
-                "reference to chunk segment {segment}, which does not exist"
-            )));
+            return Err(TsdbError::corrupt(&self.dir, format!("segment {} is missing", segment + 1)));
         };
         let found = parse_chunk(map.get(offset..).unwrap_or_default());
         found.map_err(|problem| TsdbError::corrupt(path, format!("chunk at offset {offset}: {problem}")))

@@ -7,6 +7,7 @@ use model::{Labels, TimeRange};
 use parking_lot::RwLock;
 
 use super::chunk_files::{CHUNKS_DIR, ChunkFiles};
+use super::damage::DamageLog;
 use super::index_reader::{ChunkMeta, IndexReader};
 use super::meta::BlockMeta;
 use super::postings::Postings;
@@ -25,6 +26,7 @@ pub(super) struct Inner {
     pub(super) dir: PathBuf,
     pub(super) index: IndexReader,
     pub(super) chunks: ChunkFiles,
+    pub(super) damage: Arc<DamageLog>,
     meta: RwLock<BlockMeta>,
     tombstones: RwLock<Arc<Tombstones>>,
 }
@@ -33,13 +35,18 @@ impl Block {
     /// Opens the block in `dir`, verifying everything but series, postings and chunks, which are
     /// verified as they are read.
     pub fn open(dir: &Path) -> Result<Self, TsdbError> {
+        Self::open_noting(dir, Arc::default())
+    }
+
+    /// Opens the block in `dir`; damage that queries find is noted in `damage`.
+    pub(crate) fn open_noting(dir: &Path, damage: Arc<DamageLog>) -> Result<Self, TsdbError> {
         let mut meta = BlockMeta::read(dir)?;
         let index = IndexReader::open(dir)?;
         let chunks = ChunkFiles::open(&dir.join(CHUNKS_DIR))?;
         let tombstones = Tombstones::read(dir)?;
         meta.stats.num_tombstones = tombstones.len() as u64;
         let (meta, tombstones) = (RwLock::new(meta), RwLock::new(Arc::new(tombstones)));
-        Ok(Self(Arc::new(Inner { dir: dir.to_path_buf(), index, chunks, meta, tombstones })))
+        Ok(Self(Arc::new(Inner { dir: dir.to_path_buf(), index, chunks, damage, meta, tombstones })))
     }
 
     /// The directory.

@@ -24,7 +24,8 @@ impl SeriesSource for Block {
 
     fn label_names(&self, request: &LabelRequest, ctx: &QueryContext) -> Result<Vec<String>, SourceError> {
         ctx.check(STAGE)?;
-        let mut names = label_names(&self.0.index, &request.matchers)?;
+        let names = label_names(&self.0.index, &request.matchers);
+        let mut names = self.0.damage.skip(ctx, names, Vec::new())?;
         if request.limit > 0 {
             names.truncate(request.limit);
         }
@@ -38,7 +39,8 @@ impl SeriesSource for Block {
         ctx: &QueryContext,
     ) -> Result<Vec<String>, SourceError> {
         ctx.check(STAGE)?;
-        Ok(label_values(&self.0.index, name, &request.matchers, request.limit)?)
+        let values = label_values(&self.0.index, name, &request.matchers, request.limit);
+        Ok(self.0.damage.skip(ctx, values, Vec::new())?)
     }
 
     /// Blocks hold no exemplars.
@@ -92,15 +94,15 @@ impl BlockSeriesSet {
             Projection::Only(names) => Names::Only(symbols(names)?),
             Projection::Without(names) => Names::Without(symbols(names)?),
         };
-        let tombstones = block.tombstones();
-        let candidates = select_series(index, &request.matchers)?;
+        let (tombstones, damage) = (block.tombstones(), &block.0.damage);
+        let candidates = damage.skip(ctx, select_series(index, &request.matchers), Vec::new())?;
         let limit = if request.limit == 0 { usize::MAX } else { request.limit };
         let mut ids = Vec::with_capacity(candidates.len().min(limit));
         for (i, id) in candidates.into_iter().enumerate() {
             if i % CHECK_STEP == 0 {
                 ctx.check(STAGE)?;
             }
-            if has_samples(block, &tombstones, id, request.range)? {
+            if damage.skip(ctx, has_samples(block, &tombstones, id, request.range), false)? {
                 ids.push(id);
                 if ids.len() == limit {
                     break;
@@ -122,6 +124,15 @@ impl BlockSeriesSet {
             }
         }
         Ok(())
+    }
+
+    /// A chunk, unless it is damaged.
+    fn chunk(
+        &self,
+        reference: u64,
+        ctx: &QueryContext,
+    ) -> Result<Option<(chunkenc::Encoding, &[u8])>, TsdbError> {
+        self.block.damage.skip(ctx, self.block.chunks.chunk(reference).map(Some), None)
     }
 
     fn decode_error(&self, id: u32, error: chunkenc::ChunkError) -> TsdbError {
@@ -178,7 +189,7 @@ impl SeriesSet for BlockSeriesSet {
                 return Ok(false);
             }
             if span.overlaps(&range) {
-                let (encoding, bytes) = self.block.chunks.chunk(chunk.reference)?;
+                let Some((encoding, bytes)) = self.chunk(chunk.reference, ctx)? else { return Ok(true) };
                 for kept in
                     Inner::kept_ranges(&self.tombstones, id, range).filter(|kept| kept.overlaps(&span))
                 {
@@ -211,7 +222,7 @@ impl SeriesSet for BlockSeriesSet {
         let kept: Vec<TimeRange> = Inner::kept_ranges(&self.tombstones, id, range).collect();
         for chunk in candidates.into_iter().rev() {
             let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
-            let (encoding, bytes) = self.block.chunks.chunk(chunk.reference)?;
+            let Some((encoding, bytes)) = self.chunk(chunk.reference, ctx)? else { continue };
             for &kept in kept.iter().rev().filter(|kept| kept.overlaps(&span)) {
                 let found = chunkenc::decode_last(bytes, encoding, kept, usize::MAX, out);
                 if found.map_err(|error| self.decode_error(id, error))? {

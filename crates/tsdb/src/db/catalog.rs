@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use ulid::Ulid;
 
 use crate::block::Block;
+use crate::block::damage::DamageLog;
 use crate::block::meta::{HINT_OUT_OF_ORDER, PARTIAL_HINTS, sync_dir};
 use crate::block::writer::CREATION_SUFFIX;
 use crate::compact::retention::{Retention, blocks_to_drop};
@@ -23,6 +24,7 @@ const LEGACY_SUFFIX: &str = ".tmp";
 /// The open blocks, by start of their range.
 pub(super) struct Catalog {
     dir: PathBuf,
+    damage: Arc<DamageLog>,
     blocks: Arc<RwLock<Arc<Vec<Block>>>>,
     metrics: CatalogMetrics,
 }
@@ -117,11 +119,15 @@ impl Catalog {
                 .any(|stem| Ulid::from_string(stem).is_ok());
             if leftover {
                 tracing::info!(dir = %path.display(), "remove leftover of an interrupted operation");
-                std::fs::remove_dir_all(&path).map_err(TsdbError::io("remove", &path))?;
+                // What stays is not taken for a block; it only takes space.
+                if let Err(error) = std::fs::remove_dir_all(&path) {
+                    tracing::error!(dir = %path.display(), %error, "leftover cannot be removed");
+                }
             }
         }
         let blocks = Arc::new(RwLock::new(Arc::new(Vec::new())));
-        Ok(Self { dir: dir.to_path_buf(), metrics: CatalogMetrics::new(registry, &blocks), blocks })
+        let damage = Arc::new(DamageLog::new(registry));
+        Ok(Self { dir: dir.to_path_buf(), damage, metrics: CatalogMetrics::new(registry, &blocks), blocks })
     }
 
     /// The open blocks, by start of their range.
@@ -168,7 +174,7 @@ impl Catalog {
             let Some(name) = block_name(&path) else { continue };
             let opened = match open.iter().find(|block| block.dir() == path) {
                 Some(block) => Ok(block.clone()),
-                None => Block::open(&path),
+                None => Block::open_noting(&path, self.damage.clone()),
             };
             match opened {
                 Ok(block) => {
@@ -183,7 +189,9 @@ impl Catalog {
         for (name, path, error) in damaged {
             if parents.contains(&name) {
                 tracing::warn!(block = %name, "damaged block was replaced by a compaction; deleting it");
-                self.delete(&path)?;
+                if let Err(error) = self.delete(&path) {
+                    tracing::error!(%error, "replaced block cannot be deleted for now");
+                }
             } else {
                 self.set_aside(&path, &error, quarantine);
             }
@@ -210,7 +218,11 @@ impl Catalog {
         *self.blocks.write() = Arc::new(blocks);
         for block in doomed {
             tracing::info!(block = %block.meta().ulid, "delete obsolete block");
-            self.delete(block.dir())?;
+            // What there is must be served even from a disk that cannot be written to; it is tried again.
+            if let Err(error) = self.delete(block.dir()) {
+                self.metrics.reload_failures.inc();
+                tracing::error!(%error, "obsolete block cannot be deleted for now");
+            }
         }
         Ok(())
     }

@@ -32,10 +32,17 @@ impl DirLock {
         }
         clean_start.set(if path.exists() { 0.0 } else { 1.0 });
         let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = opened.map_err(TsdbError::io("open", &path))?;
+        let file = match opened {
+            // Nobody can write there, so whoever else reads does no harm: what there is can be served.
+            Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+                tracing::warn!(path = %path.display(), %error, "data directory cannot be written to; serving what is there");
+                return Ok(Self { path, _file: None });
+            }
+            opened => opened.map_err(TsdbError::io("open", &path))?,
+        };
         match file.try_lock() {
             Ok(()) => Ok(Self { path, _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(TsdbError::Locked(dir.to_path_buf())),
+            Err(TryLockError::WouldBlock) => Err(TsdbError::Locked(path)),
             Err(TryLockError::Error(error)) => Err(TsdbError::io("lock", &path)(error)),
         }
     }
