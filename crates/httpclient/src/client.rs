@@ -152,7 +152,7 @@ impl Response {
                         return Ok(Some(data));
                     }
                 }
-                Some(Err(error)) if error.is_incomplete_message() => {
+                Some(Err(error)) if is_cut_off(&error) => {
                     return Err(ClientError::Body("unexpected EOF".to_owned()));
                 }
                 Some(Err(error)) => return Err(ClientError::Body(chain(&error))),
@@ -326,6 +326,13 @@ impl Transport {
             .build(connector);
         Ok(Self { pool, files: built.files })
     }
+}
+
+/// Whether the peer ended the connection in the middle of the body.
+fn is_cut_off(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    let cause = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message() || cause.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
 /// `GET` as Go's errors write it: `Get`.

@@ -37,6 +37,7 @@ pub struct System {
     success_gauge: Gauge,
     success_time_gauge: Gauge,
     ready_gauge: Gauge,
+    registry: Registry,
 }
 
 impl System {
@@ -71,6 +72,7 @@ impl System {
                 "Whether Prometheus startup was fully completed and the server is ready for normal operation.",
             ),
             clock,
+            registry: registry.clone(),
         };
         system.note_success();
         system
@@ -129,6 +131,17 @@ impl System {
         outcome
     }
 
+    /// Damaged places found in the log so far, as the storage counts them.
+    fn log_corruptions(&self) -> u64 {
+        let families = self.registry.gather();
+        let counts = families.iter().find(|family| family.name == "prometheus_tsdb_wal_corruptions_total");
+        let number = |point: &base::metrics::Point| match point.value {
+            base::metrics::Value::Number(number) => number,
+            _ => 0.0,
+        };
+        counts.map_or(0.0, |family| family.points.iter().map(number).sum()) as u64
+    }
+
     fn note_success(&self) {
         let now_ms = self.clock.now_ms();
         self.reload_succeeded.store(true, Ordering::Release);
@@ -185,7 +198,7 @@ impl api::state::System for System {
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             reload_succeeded: self.reload_succeeded.load(Ordering::Acquire),
             last_config_ms: self.config_loaded_ms.load(Ordering::Acquire),
-            corruption_count: 0,
+            corruption_count: self.log_corruptions(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             storage_retention: super::storage::retention_text(&self.settings, &self.config()),
         }

@@ -24,13 +24,16 @@ const SMALL_BODY_BYTES: usize = 1 << 20;
 pub enum FetchError {
     /// The request failed.
     #[error(transparent)]
-    Client(ClientError),
+    Client(#[from] ClientError),
     /// The target answered with an error.
     #[error("server returned HTTP status {0}")]
     Status(String),
     /// The body is larger than `body_size_limit`.
     #[error("body size limit exceeded")]
     BodySizeLimit,
+    /// The body is larger than any may be for which no limit is configured.
+    #[error("body size limit exceeded: set body_size_limit to take more than {MAX_BODY_BYTES} bytes")]
+    BuiltInLimit,
     /// The body cannot be decompressed.
     #[error("{0}")]
     Damaged(String),
@@ -40,15 +43,6 @@ pub enum FetchError {
     /// The server is stopping.
     #[error("context canceled")]
     Canceled,
-}
-
-impl From<ClientError> for FetchError {
-    fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::BodyTooLarge { .. } => Self::BodySizeLimit,
-            other => Self::Client(other),
-        }
-    }
 }
 
 /// The parser format of a protocol.
@@ -81,6 +75,8 @@ pub(super) struct Fetcher {
     client: Client,
     request: Request,
     max_bytes: usize,
+    /// Whether `max_bytes` was configured.
+    is_configured: bool,
 }
 
 /// A body and what the target says it is.
@@ -114,7 +110,7 @@ impl Fetcher {
             0 => MAX_BODY_BYTES,
             limit => usize::try_from(limit - 1).unwrap_or(usize::MAX),
         };
-        Ok(Self { client, request, max_bytes })
+        Ok(Self { client, request, max_bytes, is_configured: config.body_size_limit.bytes() > 0 })
     }
 
     /// Fetches a body into a buffer of `buffers`, which the caller gives back.
@@ -137,6 +133,10 @@ impl Fetcher {
         Ok(Fetched { body, content_type, _large: large })
     }
 
+    fn too_large(&self) -> FetchError {
+        if self.is_configured { FetchError::BodySizeLimit } else { FetchError::BuiltInLimit }
+    }
+
     /// Reads the body as it was sent.
     async fn read(
         &self,
@@ -148,13 +148,17 @@ impl Fetcher {
         while let Some(chunk) = response.chunk().await? {
             let len = out.len() + chunk.len();
             if len > self.max_bytes {
-                return Err(FetchError::BodySizeLimit);
+                return Err(self.too_large());
             }
             if len > LARGE_BODY_BYTES && large.is_none() {
                 *large = buffers.large_body().await;
             }
             if len > out.capacity() {
-                out.reserve_exact((out.len() / 2).max(chunk.len()));
+                // A large body is moved once and not with every growth, for which it would have to be in
+                // memory twice. Memory that is reserved and not written to is not taken.
+                let rest = self.max_bytes.min(MAX_BODY_BYTES).saturating_sub(out.len());
+                let step = if large.is_some() && rest > 0 { rest } else { out.len() / 2 };
+                out.reserve_exact(step.max(chunk.len()));
             }
             out.extend_from_slice(&chunk);
         }
@@ -188,6 +192,10 @@ impl Fetcher {
                 *large = buffers.large_body().await;
             }
             let (input, mut out) = (sent.clone(), std::mem::take(&mut body));
+            if large.is_some() {
+                // As above: one byte more tells that a body is too large.
+                out = Vec::with_capacity(tier.bytes.min(MAX_BODY_BYTES) + 1);
+            }
             let work = move || (decompress(compression, &input, tier, &mut out), out);
             let done = tokio::task::spawn_blocking(work).await;
             (result, body) = done.map_err(|error| FetchError::Damaged(error.to_string()))?;
@@ -200,7 +208,7 @@ impl Fetcher {
             Err(error) => {
                 buffers.give_back(body);
                 Err(match error {
-                    DecompressError::LimitExceeded { .. } => FetchError::BodySizeLimit,
+                    DecompressError::LimitExceeded { .. } => self.too_large(),
                     DecompressError::Damaged(reason) => FetchError::Damaged(reason),
                 })
             }
@@ -222,9 +230,9 @@ impl Default for Buffers {
     }
 }
 
-/// Buffers that are kept for the next scrapes, and the largest that is.
+/// Buffers that are kept for the next scrapes, and their size together.
 const KEPT_BUFFERS: usize = 16;
-const LARGEST_KEPT_BYTES: usize = 32 << 20;
+const KEPT_BYTES: usize = 64 << 20;
 
 impl Buffers {
     /// An empty buffer, if possible one that holds `expected_bytes` already.
@@ -248,7 +256,8 @@ impl Buffers {
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut free = self.free.lock();
-        if free.len() < KEPT_BUFFERS && buffer.capacity() <= LARGEST_KEPT_BYTES {
+        let kept: usize = free.iter().map(Vec::capacity).sum();
+        if free.len() < KEPT_BUFFERS && kept + buffer.capacity() <= KEPT_BYTES {
             free.push(buffer);
         }
     }

@@ -174,7 +174,8 @@ impl Task {
                 Scraped { fetched, error: None, t_ms, started }
             }
             Err(error) => {
-                let is_body_size_limit = matches!(error, FetchError::BodySizeLimit);
+                let is_body_size_limit =
+                    matches!(error, FetchError::BodySizeLimit | FetchError::BuiltInLimit);
                 if is_body_size_limit {
                     self.shared.metrics.exceeded_body_size_limit.inc();
                 }

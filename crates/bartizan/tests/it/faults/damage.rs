@@ -81,6 +81,11 @@ impl World {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
+    /// How many damaged places of the log the status page tells of.
+    fn corruptions(server: &Server) -> Value {
+        server.api("status/runtimeinfo", &[]).1["data"]["corruptionCount"].clone()
+    }
+
     /// Starts with damage: the metric counts it once, the log names the file, every series has so many
     /// samples. The next start finds nothing to complain about, and the same samples.
     #[track_caller]
@@ -90,6 +95,7 @@ impl World {
         assert_eq!(found, counts, "{}", server.log());
         assert_eq!(server.own_metric(metric), 1.0, "{metric}: {}", server.log());
         server.wait_for_log(&[&damaged.display().to_string()]);
+        assert_eq!(Self::corruptions(&server), u64::from(metric == WAL_METRIC));
         assert_eq!(self.quarantined(), quarantined, "{}", server.log());
         server.kill();
         let server = self.start();
@@ -183,7 +189,17 @@ fn a_block_whose_index_is_damaged_is_set_aside() {
 }
 
 #[test]
+fn a_block_whose_chunk_files_begin_wrongly_is_set_aside() {
+    let world = World::new();
+    let block = world.blocks()[0].clone();
+    flip(&block.join("chunks/000001"), |_| 1);
+    let id = block.file_name().unwrap().to_str().unwrap().to_owned();
+    world.check(&block.join("chunks/000001"), BLOCKS_METRIC, &every(ALL - IN_BLOCK), &[id]);
+}
+
+#[test]
 fn a_block_without_a_sound_description_is_set_aside() {
+    check_block_set_aside("meta.json", |path| std::fs::remove_file(path).unwrap());
     check_block_set_aside("meta.json", |path| std::fs::write(path, "{\"ulid\": ").unwrap());
 }
 
@@ -194,10 +210,10 @@ fn a_block_whose_tombstones_are_damaged_is_set_aside() {
 
 /// Damage that only shows when it is read: the query says so, and has the rest.
 #[track_caller]
-fn check_read(name: &str, counts: &[u64], at: impl FnOnce(&[u8]) -> usize) {
+fn check_read(name: &str, counts: &[u64], damage: impl FnOnce(&Path)) {
     let world = World::new();
     let path = world.blocks()[0].join(name);
-    flip(&path, at);
+    damage(&path);
     let server = world.start();
     let (found, json) = world.counts(&server);
     assert_eq!(found, counts, "{json} {}", server.log());
@@ -214,17 +230,35 @@ fn check_read(name: &str, counts: &[u64], at: impl FnOnce(&[u8]) -> usize) {
 fn a_flipped_bit_in_a_chunk_of_a_block_costs_that_chunk() {
     let mut counts = every(ALL);
     counts[0] -= IN_CHUNK;
-    check_read("chunks/000001", &counts, |bytes| bytes.len() / 2);
+    check_read("chunks/000001", &counts, |path| flip(path, |bytes| bytes.len() / 2));
+}
+
+#[test]
+fn a_missing_chunk_file_of_a_block_costs_its_chunks() {
+    check_read("chunks", &every(ALL - IN_BLOCK), |dir| std::fs::remove_file(dir.join("000001")).unwrap());
+}
+
+/// What the table of contents of an index says under this number.
+fn section(bytes: &[u8], number: usize) -> usize {
+    let at = bytes.len() - 52 + number * 8;
+    usize::try_from(u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap()
+}
+
+#[test]
+fn damaged_postings_of_an_index_cost_its_block() {
+    check_read("index", &every(ALL - IN_BLOCK), |path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let (from, to) = (section(&bytes, 4), section(&bytes, 5));
+        bytes[from + 4..to].iter_mut().for_each(|byte| *byte ^= 0x10);
+        std::fs::write(path, bytes).unwrap();
+    });
 }
 
 #[test]
 fn a_flipped_bit_in_a_series_of_an_index_costs_that_series() {
     let mut counts = every(ALL);
     counts[0] -= IN_BLOCK;
-    check_read("index", &counts, |bytes| {
-        // Where the table of contents says that series begin, and a bit further.
-        let toc = bytes.len() - 52;
-        let series = u64::from_be_bytes(bytes[toc + 8..toc + 16].try_into().unwrap());
-        usize::try_from(series).unwrap().next_multiple_of(16) + 5
-    });
+    // Where the first series begins, and a bit further.
+    let at = |bytes: &[u8]| section(bytes, 1).next_multiple_of(16) + 5;
+    check_read("index", &counts, |path| flip(path, at));
 }

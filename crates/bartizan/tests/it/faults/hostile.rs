@@ -123,6 +123,5 @@ fn hostile_targets_are_down_with_a_reason_and_harm_nobody_else() {
     // Nothing of a body is kept when it is refused.
     assert_eq!(server.number("count({__name__=~\"ok|huge|a_metric|odd\"})"), None);
     let peak = server.peak_memory_bytes();
-    println!("ZZ peak {} MiB", peak >> 20);
     assert!(peak < MEMORY_BYTES, "{} MiB", peak >> 20);
 }
