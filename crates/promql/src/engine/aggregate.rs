@@ -139,11 +139,11 @@ impl Run<'_> {
             self.env.annotate(|annotations| note_quantiles(params, param_start, annotations));
         }
         let groups = self.groups();
+        let mut reserved = HeldBytes::new(self.env)?;
         let mut accumulators: Vec<Option<Accumulator>> = Vec::new();
         accumulators.resize_with(groups.first_series.len(), || None);
         let mut drop_name = vec![false; groups.first_series.len()];
         let mut annotations = Annotations::default();
-        let mut reserved = HeldBytes::new(self.env)?;
         let mut bytes = 0;
         let input = &*self.input;
         let delayed = self.env.settings.delayed_name_removal;
@@ -215,14 +215,14 @@ impl Run<'_> {
     fn top(&self, keep: KeepEnd, params: &[f64], start: usize) -> EvalResult<Vec<HeldSeries>> {
         let Some(limits) = self.limits(params)? else { return Ok(Vec::new()) };
         let groups = self.groups();
-        let mut tops: Vec<TopK> =
-            groups.first_series.iter().map(|_| TopK::new(keep, limits.clone())).collect();
-        let mut annotations = Annotations::default();
         // A heap for each group and step, and as much in them as has come in or as they keep.
         let heaps = groups.first_series.len() * self.steps;
         let largest = limits.iter().copied().max().unwrap_or(0);
         let mut reserved = HeldBytes::new(self.env)?;
         reserved.add(heaps * size_of::<Vec<Selected>>())?;
+        let mut tops: Vec<TopK> =
+            groups.first_series.iter().map(|_| TopK::new(keep, limits.clone())).collect();
+        let mut annotations = Annotations::default();
         drive(&*self.input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter().enumerate() {
                 let i = first + offset;

@@ -271,8 +271,8 @@ impl Join {
 }
 
 fn hold_rows(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<OneSide> {
-    let mut held = Vec::with_capacity(operator.len());
     let mut bytes = HeldBytes::new(env)?;
+    let mut held = Vec::with_capacity(operator.len());
     super::operator::drive(operator, env, steps, |_, rows| {
         bytes.add(rows.iter().map(|row| row.memory_bytes() + size_of::<StepVector>()).sum())?;
         held.extend(rows.iter_mut().map(std::mem::take));

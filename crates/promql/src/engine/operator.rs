@@ -208,8 +208,9 @@ impl Operator for Materialized {
 
 /// Evaluates everything and keeps the series that have a value at some step.
 pub(crate) fn hold_all(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<Vec<HeldSeries>> {
-    let mut held = Vec::new();
+    // Declared first, so that a failure gives the bytes back after the series are gone.
     let mut bytes = HeldBytes::new(env)?;
+    let mut held = Vec::new();
     drive(operator, env, steps, |first, rows| {
         let before = held.len();
         for (offset, row) in rows.iter_mut().enumerate() {
