@@ -3,6 +3,7 @@
 mod graph;
 mod table;
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -108,7 +109,7 @@ pub fn run(command: &QueryCommand) -> anyhow::Result<()> {
     let data = &answer["data"];
     let text = match (common.output, command) {
         (Output::Json, _) => format!("{}\n", serde_json::to_string_pretty(data)?),
-        (Output::Graph, QueryCommand::Range { .. }) => graph::render(data, terminal_size()),
+        (Output::Graph, QueryCommand::Range { .. }) => graph::render(data, screen()),
         (Output::Graph, _) => bail!("--output graph draws ranges: use it with `query range`"),
         (Output::Table, _) => table::render(data),
     };
@@ -193,10 +194,14 @@ fn ask(common: &Common, path: &str, parameters: &Parameters) -> anyhow::Result<V
     Ok(answer)
 }
 
-/// Columns and rows of the terminal, or a size that fits most.
-fn terminal_size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 20 && size.ws_row > 8 => (size.ws_col.into(), size.ws_row.into()),
-        _ => (100, 30),
+/// The terminal, or what a file or pipe takes best.
+fn screen() -> graph::Screen {
+    let stdout = std::io::stdout();
+    let coloured = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match rustix::termios::tcgetwinsize(stdout) {
+        Ok(size) if size.ws_col > 20 && size.ws_row > 8 => {
+            graph::Screen { columns: size.ws_col.into(), rows: size.ws_row.into(), coloured }
+        }
+        _ => graph::Screen { columns: 100, rows: 30, coloured },
     }
 }

@@ -15,8 +15,29 @@ const SCALE_COLUMNS: usize = 12;
 
 type Points = Vec<(f64, f64)>;
 
-/// Draws the answer of a range query in a terminal of `(columns, rows)`.
-pub fn render(data: &Value, (columns, rows): (usize, usize)) -> String {
+/// Where a graph is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// Characters of a line.
+    pub columns: usize,
+    /// Lines.
+    pub rows: usize,
+    /// Whether it understands escape sequences for colours.
+    pub coloured: bool,
+}
+
+impl Screen {
+    /// `text` in the colour of a series.
+    fn paint(self, text: &str, series: usize) -> String {
+        match self.coloured {
+            true => format!("\x1b[{}m{text}\x1b[0m", COLOURS[series % MAX_SERIES]),
+            false => text.to_owned(),
+        }
+    }
+}
+
+/// Draws the answer of a range query.
+pub fn render(data: &Value, screen: Screen) -> String {
     let series: Vec<(String, Points)> = data["result"]
         .as_array()
         .into_iter()
@@ -28,15 +49,15 @@ pub fn render(data: &Value, (columns, rows): (usize, usize)) -> String {
         return "no data\n".to_owned();
     }
     let drawn = &series[..series.len().min(MAX_SERIES)];
-    let height = rows.saturating_sub(drawn.len() + 4).max(5);
-    let mut canvas = Canvas::new(columns.saturating_sub(SCALE_COLUMNS).max(10), height, drawn);
+    let height = screen.rows.saturating_sub(drawn.len() + 4).max(5);
+    let mut canvas = Canvas::new(screen.columns.saturating_sub(SCALE_COLUMNS).max(10), height, drawn);
     for (i, (_, points)) in drawn.iter().enumerate() {
         canvas.line(points, i);
     }
-    let mut text = canvas.text();
+    let mut text = canvas.text(screen);
     for (i, (name, points)) in drawn.iter().enumerate() {
         let last = points.last().map_or(f64::NAN, |point| point.1);
-        text.push_str(&format!("\x1b[{}m──\x1b[0m {name}  {}\n", COLOURS[i], short(last)));
+        text.push_str(&format!("{} {name}  {}\n", screen.paint("──", i), short(last)));
     }
     if series.len() > drawn.len() {
         text.push_str(&format!("and {} more series\n", series.len() - drawn.len()));
@@ -61,6 +82,13 @@ fn short(value: f64) -> String {
         0.0 => "0".to_owned(),
         v if v < 1e-3 => format!("{value:.2e}"),
         _ => format!("{value:.3}"),
+    }
+}
+
+fn braille(dots: u8) -> char {
+    match dots {
+        0 => ' ',
+        _ => char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' '),
     }
 }
 
@@ -119,18 +147,18 @@ impl Canvas {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, screen: Screen) -> String {
         let mut text = String::new();
         for (row, cells) in self.cells.chunks(self.columns).enumerate() {
             let part = 1.0 - row as f64 / (self.rows - 1) as f64;
             let scale = self.value.0 + part * (self.value.1 - self.value.0);
             let width = SCALE_COLUMNS - 2;
             text.push_str(&format!("{:>width$} ┤", short(scale)));
-            for &(dots, series) in cells {
-                let braille = char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ');
-                match dots {
-                    0 => text.push(' '),
-                    _ => text.push_str(&format!("\x1b[{}m{braille}\x1b[0m", COLOURS[series % MAX_SERIES])),
+            for run in cells.chunk_by(|a, b| (a.0 == 0) == (b.0 == 0) && a.1 == b.1) {
+                let dots: String = run.iter().map(|&(dots, _)| braille(dots)).collect();
+                match run[0] {
+                    (0, _) => text.push_str(&dots),
+                    (_, series) => text.push_str(&screen.paint(&dots, series)),
                 }
             }
             text.push('\n');
@@ -152,10 +180,12 @@ mod tests {
     fn a_rising_line_goes_from_the_lower_left_to_the_upper_right() {
         let data =
             json!({ "result": [{ "metric": { "__name__": "up" }, "values": [[0, "0"], [10, "10"]] }] });
-        let text = render(&data, (32, 12));
+        let plain = Screen { columns: 32, rows: 12, coloured: false };
+        let text = render(&data, plain);
         let rows: Vec<&str> = text.lines().collect();
-        let first_row = rows[0].replace("\x1b[32m", "").replace("\x1b[0m", "");
-        let last_row = rows[6].replace("\x1b[32m", "").replace("\x1b[0m", "");
+        let (first_row, last_row) = (rows[0], rows[6]);
+        let coloured = render(&data, Screen { coloured: true, ..plain });
+        assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), text);
         assert!(first_row.starts_with("    10.000 ┤ ") && !first_row.ends_with(' '), "{text}");
         assert!(last_row.starts_with("         0 ┤") && last_row.chars().nth(12) != Some(' '), "{text}");
         assert!(text.contains("up  10.000"), "{text}");
@@ -163,6 +193,9 @@ mod tests {
 
     #[test]
     fn nothing_to_draw_is_said() {
-        assert_eq!(render(&json!({ "result": [] }), (80, 24)), "no data\n");
+        assert_eq!(
+            render(&json!({ "result": [] }), Screen { columns: 80, rows: 24, coloured: true }),
+            "no data\n"
+        );
     }
 }
