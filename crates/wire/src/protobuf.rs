@@ -326,6 +326,37 @@ impl<'a> Reader<'a> {
         numbers.iter().try_for_each(|number| push(f64::from_bits(u64::from_le_bytes(*number))))
     }
 
+    /// Passes over a run of fields of bytes that all begin with the key `key`, and tells where the run lies,
+    /// keys and lengths included.
+    #[inline]
+    pub fn run_of(&mut self, key: u8) -> Result<(usize, usize), ProtobufError> {
+        let start = self.pos;
+        while self.body.get(self.pos) == Some(&key) {
+            (self.field_at, self.field, self.wire_type) = (self.pos, u32::from(key >> 3), key & 7);
+            self.pos += 1;
+            self.place()?;
+        }
+        Ok((start, self.pos))
+    }
+
+    /// The whole message if it is a double with the key `double`, then an integer with the key `int`, and
+    /// nothing else: what nearly all samples look like.
+    #[inline]
+    pub fn double_and_int(&mut self, double: u8, int: u8) -> Option<(f64, i64)> {
+        let message = self.body.get(self.pos..)?;
+        let (head, rest) = message.split_first_chunk::<10>()?;
+        if head[0] != double || head[9] != int {
+            return None;
+        }
+        let (value, len) = varint(rest, 0).ok()?;
+        if len != rest.len() {
+            return None;
+        }
+        let bits: [u8; 8] = *head[1..].first_chunk()?;
+        self.pos = self.body.len();
+        Some((f64::from_bits(u64::from_le_bytes(bits)), value as i64))
+    }
+
     /// Passes over the current field.
     #[inline]
     pub fn skip(&mut self) -> Result<(), ProtobufError> {
