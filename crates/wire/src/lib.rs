@@ -3,8 +3,8 @@
 //! It works on bytes and knows neither HTTP nor storage. In reading order: [`number`] and [`quote`] (the
 //! atoms), [`escape`] (names for those who know only ASCII), [`negotiate`] (which format), [`exposition`]
 //! (reading a scrape), [`lint`] (what the standards forbid beyond that), [`encode`] (writing one),
-//! [`decompress`] (bodies that may not grow beyond a limit), [`protobuf`] (fields of messages), and
-//! [`remote_write`].
+//! [`decompress`] (bodies that may not grow beyond a limit), [`protobuf`] (fields of messages),
+//! [`remote_read`] and [`remote_write`].
 
 pub mod decompress;
 pub mod encode;
@@ -13,8 +13,10 @@ pub mod exposition;
 pub mod lint;
 pub mod negotiate;
 pub mod number;
+pub mod otlp;
 pub mod protobuf;
 pub mod quote;
+pub mod remote_read;
 pub mod remote_write;
 
 pub use encode::{Encoder, FederatedSample, FederatedValue};
