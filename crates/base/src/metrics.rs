@@ -169,7 +169,8 @@ impl Histogram {
         state.count.inc();
     }
 
-    fn value(&self) -> Value {
+    /// The buckets, sum and count now.
+    pub fn value(&self) -> Value {
         let mut cumulative = 0;
         let counts = self.0.bounds.iter().zip(&self.0.counts);
         let buckets = counts.map(|(&bound, count)| {
@@ -217,7 +218,8 @@ impl Summary {
         state.count += 1;
     }
 
-    fn value(&self) -> Value {
+    /// The quantiles, sum and count now.
+    pub fn value(&self) -> Value {
         let state = self.0.lock();
         let mut sorted = state.recent.clone();
         sorted.sort_by(f64::total_cmp);

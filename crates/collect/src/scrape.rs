@@ -1,9 +1,9 @@
 //! Scraping: pools of targets, one task each.
 //!
 //! In reading order: [`target`] (what is scraped), `rules` (labels of samples), `cache` (from the text of a
-//! series to its reference), `metadata`, `fetch` (bodies), `ingest` (bodies to samples), `report` (`up`
-//! and its companions), `task` (the loop of one target), `pool` (the targets of one job), [`manager`]
-//! (all jobs), [`metrics`] and `failure_log`.
+//! series to its reference), `metadata`, `fetch` (bodies), `ingest` (bodies to samples), `synthesis` (start
+//! timestamps that targets do not tell), `report` (`up` and its companions), `task` (the loop of one
+//! target), `pool` (the targets of one job), [`manager`] (all jobs), [`metrics`] and `failure_log`.
 
 mod cache;
 mod failure_log;
@@ -15,6 +15,7 @@ pub mod metrics;
 mod pool;
 mod report;
 mod rules;
+mod synthesis;
 pub mod target;
 mod task;
 #[cfg(test)]
@@ -38,6 +39,8 @@ pub struct ScrapeOptions {
     pub start_timestamp_zero_ingestion: bool,
     /// Hand start timestamps on to the storage.
     pub start_timestamps: bool,
+    /// Make up start timestamps of counters whose targets tell none (`st-synthesis`).
+    pub start_timestamp_synthesis: bool,
     /// Add `__type__` and `__unit__` labels.
     pub type_and_unit_labels: bool,
     /// Tells this server from others that scrape the same targets, so that they do it at different times:

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::metrics::{Counter, Family, Gauge, Kind, Registry, Summary};
+use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Point, Registry, Summary, Value};
 use parking_lot::Mutex;
 
 use crate::TargetGroup;
@@ -40,15 +40,22 @@ struct State {
     discovered: BTreeMap<String, (usize, i64)>,
     /// By mechanism and job.
     refreshes: BTreeMap<(&'static str, String), Refreshes>,
+    /// Of all jobs, by mechanism.
+    refresh_durations: BTreeMap<&'static str, Histogram>,
     /// When each file was changed last, in seconds since the Unix epoch.
     file_mtimes: BTreeMap<String, f64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Refreshes {
     failures: u64,
-    count: u64,
-    sum_seconds: f64,
+    durations: Summary,
+}
+
+impl Default for Refreshes {
+    fn default() -> Self {
+        Self { failures: 0, durations: Summary::new(&[0.5, 0.9, 0.99]) }
+    }
 }
 
 impl Metrics {
@@ -129,9 +136,11 @@ impl Metrics {
     pub(crate) fn refreshed(&self, mechanism: &'static str, job: &str, took: Duration, ok: bool) {
         let mut state = self.state.lock();
         let refreshes = state.refreshes.entry((mechanism, job.to_owned())).or_default();
-        refreshes.count += 1;
-        refreshes.sum_seconds += took.as_secs_f64();
+        refreshes.durations.observe(took.as_secs_f64());
         refreshes.failures += u64::from(!ok);
+        let durations = state.refresh_durations.entry(mechanism);
+        let durations = durations.or_insert_with(|| Histogram::new(&[0.01, 0.1, 1.0, 10.0]));
+        durations.observe(took.as_secs_f64());
     }
 
     /// Notes when a file was changed last; `None` when it is gone.
@@ -169,17 +178,18 @@ impl State {
             "The duration of a refresh in seconds for the given SD mechanism.",
             Kind::Summary,
         );
+        let mut histograms = family(
+            "prometheus_sd_refresh_duration_histogram_seconds",
+            "The duration of a refresh for the given SD mechanism.",
+            Kind::Histogram,
+        );
         for ((mechanism, job), refreshes) in &self.refreshes {
             let labels = [("mechanism", *mechanism), ("config", job.as_str())];
             failures.push(&labels, refreshes.failures as f64);
-            durations.points.push(base::metrics::Point {
-                labels: labels.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect(),
-                value: base::metrics::Value::Summary {
-                    quantiles: Vec::new(),
-                    sum: refreshes.sum_seconds,
-                    count: refreshes.count,
-                },
-            });
+            durations.points.push(point(&labels, refreshes.durations.value()));
+        }
+        for (mechanism, durations) in &self.refresh_durations {
+            histograms.points.push(point(&[("mechanism", mechanism)], durations.value()));
         }
         let mut mtimes = family(
             "prometheus_sd_file_mtime_seconds",
@@ -189,8 +199,12 @@ impl State {
         for (file, mtime_s) in &self.file_mtimes {
             mtimes.push(&[("filename", file)], *mtime_s);
         }
-        families.extend([discovered, updated, failures, durations, mtimes]);
+        families.extend([discovered, updated, failures, durations, histograms, mtimes]);
     }
+}
+
+fn point(labels: &[(&str, &str)], value: Value) -> Point {
+    Point { labels: labels.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect(), value }
 }
 
 #[cfg(test)]
@@ -224,6 +238,12 @@ mod tests {
             [r#"[("name", "scrape"), ("config", "kept")] Number(2.0)"#]
         );
         assert_eq!(points("prometheus_sd_refresh_failures_total").len(), 1);
+        assert_eq!(
+            points("prometheus_sd_refresh_duration_histogram_seconds"),
+            [
+                r#"[("mechanism", "http")] Histogram { buckets: [(0.01, 0), (0.1, 0), (1.0, 1), (10.0, 2)], sum: 3.0, count: 2 }"#
+            ]
+        );
         assert_eq!(points("prometheus_sd_file_mtime_seconds").len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Requests, redirects and capped bodies.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,14 +36,21 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    tls: TlsConfig,
-    http2: bool,
+    route: Route,
     follow_redirects: bool,
-    proxies: Arc<Proxies>,
-    proxy_headers: Arc<str>,
     auth: Auth,
     headers: Vec<(HeaderName, Text)>,
     transport: Mutex<Transport>,
+}
+
+/// How connections are opened.
+#[derive(Debug)]
+struct Route {
+    tls: TlsConfig,
+    http2: bool,
+    proxies: Arc<Proxies>,
+    proxy_headers: Arc<str>,
+    socket: Option<Arc<Path>>,
 }
 
 /// Connections, and the certificate files they were opened with.
@@ -165,19 +173,38 @@ impl Client {
     /// A client with these options. Fails when a certificate file cannot be used; secret files are read
     /// with each request. `clock` tells when tokens expire.
     pub fn new(config: &HttpClientConfig, clock: SharedClock) -> Result<Self, ClientError> {
+        Self::build(config, clock, None)
+    }
+
+    /// A client as [`Client::new`] that connects to a Unix domain socket, whatever host a URL names.
+    pub fn over_socket(
+        config: &HttpClientConfig,
+        clock: SharedClock,
+        socket: &Path,
+    ) -> Result<Self, ClientError> {
+        Self::build(config, clock, Some(socket.into()))
+    }
+
+    fn build(
+        config: &HttpClientConfig,
+        clock: SharedClock,
+        socket: Option<Arc<Path>>,
+    ) -> Result<Self, ClientError> {
         let env = |name: &str| std::env::var(name).ok();
-        let proxies = Arc::new(Proxies::new(&config.proxy, &env)?);
-        let proxy_headers = proxy_headers(config)?;
-        let transport = Transport::new(&config.tls_config, config.enable_http2, &proxies, &proxy_headers)?;
-        Ok(Self(Arc::new(Inner {
+        let route = Route {
             tls: config.tls_config.clone(),
             http2: config.enable_http2,
+            proxies: Arc::new(Proxies::new(&config.proxy, &env)?),
+            proxy_headers: proxy_headers(config)?,
+            socket,
+        };
+        let transport = Mutex::new(route.open()?);
+        Ok(Self(Arc::new(Inner {
+            route,
             follow_redirects: config.follow_redirects,
-            proxies,
-            proxy_headers,
             auth: Auth::new(config, &clock)?,
             headers: fixed_headers(config)?,
-            transport: Mutex::new(transport),
+            transport,
         })))
     }
 
@@ -281,7 +308,7 @@ impl Client {
             return Ok(());
         };
         let port = url.port_or_known_default().unwrap_or(80);
-        let proxy = self.0.proxies.for_target(false, &host, port);
+        let proxy = self.0.route.proxies.for_target(false, &host, port);
         if let Some(basic) = proxy.filter(|proxy| proxy.scheme().starts_with("http")).and_then(basic) {
             headers.insert(header::PROXY_AUTHORIZATION, header_value(&basic)?);
         }
@@ -293,30 +320,26 @@ impl Inner {
     /// The connections, opened anew after a certificate file changed.
     fn transport(&self) -> Result<Pool<Connector, Full<Bytes>>, ClientError> {
         let mut transport = self.transport.lock();
-        if !transport.files.is_empty() && tls::signatures(&self.tls) != transport.files {
-            *transport = Transport::new(&self.tls, self.http2, &self.proxies, &self.proxy_headers)?;
+        if !transport.files.is_empty() && tls::signatures(&self.route.tls) != transport.files {
+            *transport = self.route.open()?;
         }
         Ok(transport.pool.clone())
     }
 }
 
-impl Transport {
-    fn new(
-        tls: &TlsConfig,
-        http2: bool,
-        proxies: &Arc<Proxies>,
-        proxy_headers: &Arc<str>,
-    ) -> Result<Self, ClientError> {
-        let alpn: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        let built = tls::build(tls, alpn)?;
+impl Route {
+    fn open(&self) -> Result<Transport, ClientError> {
+        let alpn: &[&[u8]] = if self.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        let built = tls::build(&self.tls, alpn)?;
         let mut proxy_tls = (*built.rustls).clone();
         proxy_tls.alpn_protocols.clear();
         let connector = Connector {
             tls: built.rustls,
             proxy_tls: Arc::new(proxy_tls),
-            server_name: Some(tls.server_name.clone()).filter(|name| !name.is_empty()),
-            proxies: proxies.clone(),
-            proxy_headers: proxy_headers.clone(),
+            server_name: Some(self.tls.server_name.clone()).filter(|name| !name.is_empty()),
+            proxies: self.proxies.clone(),
+            proxy_headers: self.proxy_headers.clone(),
+            socket: self.socket.clone(),
         };
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -324,7 +347,7 @@ impl Transport {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .build(connector);
-        Ok(Self { pool, files: built.files })
+        Ok(Transport { pool, files: built.files })
     }
 }
 

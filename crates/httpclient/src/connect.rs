@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
@@ -36,6 +37,8 @@ pub(crate) struct Connector {
     pub(crate) proxies: Arc<Proxies>,
     /// Headers of CONNECT requests, as lines.
     pub(crate) proxy_headers: Arc<str>,
+    /// The socket that stands for every host, if there is one.
+    pub(crate) socket: Option<Arc<Path>>,
 }
 
 /// A stream that is either kind.
@@ -74,7 +77,7 @@ impl Connector {
         let host = url.host().map(|host| host.to_owned()).ok_or_else(|| invalid("no Host in request URL"))?;
         let port = url.port_or_known_default().unwrap_or(80);
         let (stream, through_proxy) = match self.proxies.for_target(https, &host, port) {
-            None => (Box::new(dial(&host, port).await?) as Box<dyn Stream>, false),
+            None => (self.dial(&host, port).await?, false),
             Some(proxy) => self.through(proxy, &host, port, https).await?,
         };
         if !https {
@@ -83,6 +86,14 @@ impl Connector {
         let name = self.server_name.clone().unwrap_or_else(|| bare(&host));
         let (stream, http2) = encrypt(stream, &self.tls, name).await?;
         Ok(Link { stream, http2, through_proxy: false })
+    }
+
+    /// A connection to a host, or to the socket that stands for it.
+    async fn dial(&self, host: &Host<String>, port: u16) -> io::Result<Box<dyn Stream>> {
+        match &self.socket {
+            Some(path) => Ok(Box::new(dial_socket(path).await?)),
+            None => Ok(Box::new(dial(host, port).await?)),
+        }
     }
 
     /// Connects through `proxy`; answers whether requests must name the whole URL.
@@ -98,7 +109,7 @@ impl Connector {
         let default = if proxy.scheme().starts_with("socks5") { 1080 } else { 80 };
         let proxy_port = proxy.port_or_known_default().unwrap_or(default);
         let failed = |error: io::Error| io::Error::new(error.kind(), format!("proxyconnect tcp: {error}"));
-        let mut stream: Box<dyn Stream> = Box::new(dial(&proxy_host, proxy_port).await.map_err(failed)?);
+        let mut stream = self.dial(&proxy_host, proxy_port).await.map_err(failed)?;
         match proxy.scheme() {
             "socks5" | "socks5h" => {
                 socks5(&mut stream, proxy, host, port).await.map_err(failed)?;
@@ -161,6 +172,16 @@ fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Connects to a Unix domain socket.
+async fn dial_socket(path: &Path) -> io::Result<UnixStream> {
+    let failed = |kind, cause: &str| io::Error::new(kind, format!("dial unix {}: {cause}", path.display()));
+    match tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(failed(error.kind(), &format!("connect: {}", reason(&error)))),
+        Err(_) => Err(failed(io::ErrorKind::TimedOut, "i/o timeout")),
+    }
 }
 
 /// Opens a TCP connection to the first address that answers.

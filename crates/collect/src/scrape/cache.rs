@@ -13,6 +13,13 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Position of a slot. It stays valid until the iteration ends.
 pub(super) type SlotId = u32;
 
+/// A series the storage has not been asked for yet.
+pub(super) const UNRESOLVED: SeriesRef = SeriesRef(u64::MAX);
+
+/// Tells the series of a target apart, from scrape to scrape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SeriesKey(pub [u64; 2]);
+
 /// A series or a dropped one.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -185,6 +192,11 @@ impl SeriesCache {
             self.expected = at + 1;
         }
         at as SlotId
+    }
+
+    /// What the series is known by as long as it is in the cache.
+    pub fn key(&self, slot: SlotId) -> SeriesKey {
+        SeriesKey(self.slots[slot as usize].hash)
     }
 
     /// The series got a new reference from the storage.

@@ -1,25 +1,28 @@
 //! From the bytes of a scrape to samples in a transaction.
+//!
+//! In reading order: `settings`, `value` (what limits do to histograms), `refusals` (samples the storage
+//! does not take).
+
+mod refusals;
+mod settings;
+mod value;
 
 use std::sync::Arc;
 
-use config::ScrapeConfig;
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
-use model::{
-    AppendError, Appender, CounterResetHint, Exemplar, FloatHistogram, Histogram, Labels, SampleValue,
-    SeriesRef,
-};
+use model::{AppendError, Appender, Exemplar, Labels, SampleValue, SeriesRef};
 use parking_lot::Mutex;
-use wire::exposition::HistogramSample;
 use wire::negotiate::NegotiationError;
-use wire::{Entry, Exposition, ParseError, ParseOptions, Parser, RawLabels};
+use wire::{Entry, Exposition, ParseError, Parser, RawLabels};
 
-use super::ScrapeOptions;
-use super::cache::{Lookup, SeriesCache, SlotId};
+pub(super) use self::refusals::Refusals;
+pub(super) use self::settings::IngestSettings;
+pub(super) use self::value::Value;
+use super::cache::{Lookup, SeriesCache, SlotId, UNRESOLVED};
 use super::metadata::{MetadataCache, TextPool, is_part_of_family};
 use super::metrics::ScrapeMetrics;
 use super::report::ReportSeries;
-use super::rules::{LabelError, SampleRules};
-use super::target::Target;
+use super::rules::LabelError;
+use super::synthesis::{Overtaken, Started, Starts, is_cumulative};
 
 /// How far in the future a sample's own timestamp may lie.
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -58,61 +61,14 @@ pub(super) struct Counts {
     pub series_added: usize,
 }
 
-/// How the samples of one target are taken in.
-#[derive(Debug)]
-pub(super) struct IngestSettings {
-    pub rules: SampleRules,
-    honor_timestamps: bool,
-    track_timestamps_staleness: bool,
-    pub sample_limit: u64,
-    bucket_limit: u64,
-    max_schema: i32,
-    parse: ParseOptions,
-    append_metadata: bool,
-    zero_at_start: bool,
-    start_timestamps: bool,
-}
-
-impl IngestSettings {
-    pub fn new(config: &ScrapeConfig, target: &Target, options: &ScrapeOptions) -> Self {
-        let start_timestamps = options.start_timestamps || options.start_timestamp_zero_ingestion;
-        Self {
-            rules: SampleRules::new(config, target.labels()),
-            honor_timestamps: config.honor_timestamps,
-            track_timestamps_staleness: config.track_timestamps_staleness,
-            sample_limit: config.sample_limit,
-            bucket_limit: config.native_histogram_bucket_limit,
-            max_schema: coarsest_schema_for(config.native_histogram_min_bucket_factor),
-            parse: ParseOptions {
-                type_and_unit_labels: options.type_and_unit_labels,
-                ignore_native_histograms: !target.native_histograms(),
-                convert_classic_to_nhcb: target.convert_classic(),
-                keep_classic: target.always_classic(),
-                skip_created_series: start_timestamps,
-                fallback: config.fallback_scrape_protocol.map(super::fetch::media_type),
-            },
-            append_metadata: options.append_metadata,
-            zero_at_start: options.start_timestamp_zero_ingestion,
-            start_timestamps,
-        }
-    }
-}
-
-/// The finest schema whose buckets grow by at least `factor`.
-fn coarsest_schema_for(factor: f64) -> i32 {
-    if factor <= 1.0 {
-        return EXPONENTIAL_SCHEMA_MAX;
-    }
-    let schema = -factor.log2().log2();
-    schema.floor().clamp(f64::from(EXPONENTIAL_SCHEMA_MIN), f64::from(EXPONENTIAL_SCHEMA_MAX)) as i32
-}
-
 /// What is remembered of a target from scrape to scrape.
 #[derive(Debug)]
 pub(super) struct TargetState {
     pub cache: SeriesCache,
     pub metadata: Arc<Mutex<MetadataCache>>,
     pub report: ReportSeries,
+    /// Start timestamps that targets did not give.
+    pub starts: Starts,
     raw: RawLabels,
     /// When the scrape before was, or the earliest time.
     previous_ms: i64,
@@ -124,61 +80,10 @@ impl TargetState {
             cache: SeriesCache::default(),
             metadata: Arc::new(Mutex::new(MetadataCache::new(texts))),
             report: ReportSeries::default(),
+            starts: Starts::default(),
             raw: RawLabels::default(),
             previous_ms: i64::MIN,
         }
-    }
-}
-
-/// Samples the storage refused one by one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Refusals {
-    pub out_of_order: usize,
-    pub duplicate: usize,
-    pub out_of_bounds: usize,
-    pub exemplars_out_of_order: usize,
-    pub series_limit: SeriesRefusals,
-}
-
-/// New series the storage refused because of its limit.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SeriesRefusals {
-    limit: usize,
-    pub count: usize,
-    /// The metrics seen first, with how many series each.
-    pub by_metric: Vec<(String, usize)>,
-}
-
-/// How many metrics of a scrape are named when their series are refused.
-const NAMED_METRICS: usize = 10;
-
-impl SeriesRefusals {
-    fn add(&mut self, limit: usize, metric: &str) {
-        self.limit = limit;
-        self.count += 1;
-        let metric = super::rules::cut(metric);
-        let has_room = self.by_metric.len() < NAMED_METRICS;
-        match self.by_metric.iter_mut().find(|(name, _)| *name == metric) {
-            Some((_, count)) => *count += 1,
-            None if has_room => self.by_metric.push((metric, 1)),
-            None => {}
-        }
-    }
-
-    /// What happened, most refused metrics first; `None` if nothing was refused.
-    pub fn explain(&self) -> Option<String> {
-        if self.count == 0 {
-            return None;
-        }
-        let mut metrics: Vec<_> = self.by_metric.iter().collect();
-        metrics.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let metrics: Vec<_> = metrics.iter().map(|(name, count)| format!("{name} ({count})")).collect();
-        Some(format!(
-            "storage.tsdb.max-series: limit of {} series reached, {} new series not stored, of metrics: {}",
-            self.limit,
-            self.count,
-            metrics.join(", ")
-        ))
     }
 }
 
@@ -197,27 +102,6 @@ pub(super) struct Ingest<'a> {
     bucket_limit_hit: bool,
     /// The metric family declared last.
     family: String,
-}
-
-/// The value of a sample, owned where limits changed it.
-enum Value<'a> {
-    Float(f64),
-    Integer(&'a Histogram),
-    FloatHistogram(&'a FloatHistogram),
-    ReducedInteger(Histogram),
-    ReducedFloat(FloatHistogram),
-}
-
-impl Value<'_> {
-    fn as_sample(&self) -> SampleValue<'_> {
-        match self {
-            Self::Float(value) => SampleValue::Float(*value),
-            Self::Integer(histogram) => SampleValue::Histogram(histogram),
-            Self::FloatHistogram(histogram) => SampleValue::FloatHistogram(histogram),
-            Self::ReducedInteger(histogram) => SampleValue::Histogram(histogram),
-            Self::ReducedFloat(histogram) => SampleValue::FloatHistogram(histogram),
-        }
-    }
 }
 
 impl<'a> Ingest<'a> {
@@ -296,7 +180,7 @@ impl<'a> Ingest<'a> {
             Entry::Type => metadata.set_type(&name, parser.metric_type()),
             _ => metadata.set_unit(&name, parser.unit()),
         }
-        if self.settings.append_metadata {
+        if self.settings.append_metadata || self.settings.synthesize_start {
             self.family.clear();
             self.family.push_str(&name);
         }
@@ -314,9 +198,10 @@ impl<'a> Ingest<'a> {
         let t_ms = own_time.unwrap_or(self.t_ms);
         let known = match lookup {
             Lookup::Dropped => return Ok(()),
-            Lookup::Known { again: true, .. } if own_time.is_none() => {
+            Lookup::Known { slot, again: true, .. } if own_time.is_none() => {
                 self.refused(parser, &AppendError::DuplicateTimestamp { existing: 0.0, new: 0.0 });
                 self.counts.kept += 1;
+                self.forget_start(slot);
                 return Ok(());
             }
             Lookup::Known { slot, series, .. } => Some((slot, series)),
@@ -335,31 +220,33 @@ impl<'a> Ingest<'a> {
         let start_ms = if self.settings.start_timestamps { parser.start_timestamp_ms() } else { 0 };
         let appended = self.append(parser, is_histogram, known, labels, (start_ms, t_ms));
         self.counts.kept += usize::from(appended.is_ok());
-        let Some((series, added)) = appended? else { return Ok(()) };
-
-        let slot = match (known, added) {
-            (Some((slot, _)), _) => Some(slot),
-            (None, true) => {
-                self.counts.series_added += usize::from(!self.sample_limit_hit && !self.bucket_limit_hit);
-                Some(self.state.cache.add(parser.series(), series))
+        let (series, slot) = match (appended?, known) {
+            (Appended::Stored(series), Some((slot, _))) => (series, slot),
+            (Appended::Stored(series), None) => (series, self.add_series(parser, series)),
+            (Appended::Awaited, _) => return Ok(()),
+            (Appended::Refused, Some((slot, _))) => {
+                self.forget_start(slot);
+                return Ok(());
             }
-            (None, false) => None,
+            (Appended::Refused, None) => return Ok(()),
         };
-        if added {
-            // Series with their own timestamps do not vanish with the scrape, unless that is asked for.
-            if let Some(slot) = slot
-                && (own_time.is_none() || self.settings.track_timestamps_staleness)
-            {
-                self.state.cache.track(slot);
-            }
+        // Series with their own timestamps do not vanish with the scrape, unless that is asked for.
+        if own_time.is_none() || self.settings.track_timestamps_staleness || self.has_start(slot) {
+            self.state.cache.track(slot);
         }
         if let Some(first) = parser.next_exemplar() {
             self.exemplars(parser, first, series, t_ms, is_histogram);
         }
         if self.settings.append_metadata {
-            self.append_metadata(parser, series, known.is_none());
+            let is_new = known.is_none_or(|(_, before)| before != series);
+            self.append_metadata(parser, series, is_new);
         }
         Ok(())
+    }
+
+    fn add_series(&mut self, parser: &impl Exposition, series: SeriesRef) -> SlotId {
+        self.counts.series_added += usize::from(!self.sample_limit_hit && !self.bucket_limit_hit);
+        self.state.cache.add(parser.series(), series)
     }
 
     fn labels(&mut self, parser: &impl Exposition) -> Result<Option<Labels>, LabelError> {
@@ -371,8 +258,7 @@ impl<'a> Ingest<'a> {
         labels
     }
 
-    /// Appends a sample; the series and whether the sample was taken, or nothing if the series could not
-    /// even be created.
+    /// Appends a sample, within the limits of the job.
     #[inline]
     fn append(
         &mut self,
@@ -380,45 +266,64 @@ impl<'a> Ingest<'a> {
         is_histogram: bool,
         known: Option<(SlotId, SeriesRef)>,
         labels: Option<Labels>,
-        (start_ms, t_ms): (i64, i64),
-    ) -> Result<Option<(SeriesRef, bool)>, IngestError> {
-        let value = if is_histogram {
-            match self.histogram(parser) {
-                Some(value) => value,
-                None => return Ok(None),
-            }
-        } else {
-            Value::Float(parser.value())
+        (mut start_ms, t_ms): (i64, i64),
+    ) -> Result<Appended, IngestError> {
+        let mut value = match parser.histogram().filter(|_| is_histogram) {
+            Some(histogram) => Value::from(histogram),
+            None => Value::Float(parser.value()),
         };
-        self.appended += 1;
-        if self.settings.sample_limit > 0 && self.appended > self.settings.sample_limit {
+        let mut is_first = known.is_none();
+        if self.settings.synthesize_start && start_ms == 0 {
+            match self.synthesize(parser, known, value, t_ms) {
+                Synthesized::Sample(same) => value = same,
+                Synthesized::Started(started) => {
+                    (value, start_ms, is_first) = (started.value, started.start_ms, started.is_first);
+                }
+                Synthesized::Awaited => return Ok(Appended::Awaited),
+                Synthesized::Overtaken => return Ok(self.refuse(parser, &AppendError::OutOfOrder)),
+            }
+        }
+        let Ok(value) = self.settings.resolution.fit(value) else {
+            self.bucket_limit_hit = true;
+            return Ok(Appended::Refused);
+        };
+        if self.settings.sample_limit > 0 && self.exceeds_sample_limit(known.is_some(), &value) {
             self.sample_limit_hit = true;
-            return Ok(None);
+            return Ok(Appended::Refused);
         }
         if t_ms > self.latest_ms {
-            self.refused(parser, &AppendError::OutOfBounds);
-            return Ok(None);
+            return Ok(self.refuse(parser, &AppendError::OutOfBounds));
         }
         let series = match (known, &labels) {
+            (Some((_, UNRESOLVED)), _) => return self.append_again(parser, known, (start_ms, t_ms), &value),
             (Some((_, series)), _) => series,
             (None, Some(labels)) => match self.resolve(parser, labels)? {
                 Some(series) => series,
-                None => return Ok(None),
+                None => return Ok(Appended::Refused),
             },
-            (None, None) => return Ok(None),
+            (None, None) => return Ok(Appended::Refused),
         };
         if self.settings.zero_at_start && start_ms != 0 {
-            self.append_zero(series, start_ms, t_ms, &value, known.is_none());
+            self.append_zero(series, start_ms, t_ms, &value, is_first);
         }
         match self.appender.append(series, start_ms, t_ms, value.as_sample()) {
-            Ok(()) => Ok(Some((series, true))),
+            Ok(()) => Ok(Appended::Stored(series)),
             Err(AppendError::UnknownSeries) => self.append_again(parser, known, (start_ms, t_ms), &value),
-            Err(error) if self.refused(parser, &error) => Ok(Some((series, false))),
+            Err(error) if self.refused(parser, &error) => Ok(Appended::Refused),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The storage has dropped the series: resolves its labels again.
+    /// Whether one more sample is too many. The end of a known series can always be stored.
+    fn exceeds_sample_limit(&mut self, is_known: bool, value: &Value<'_>) -> bool {
+        if is_known && value.is_stale() {
+            return false;
+        }
+        self.appended += 1;
+        self.appended > self.settings.sample_limit
+    }
+
+    /// The storage does not have the series, or no longer: resolves its labels.
     #[cold]
     fn append_again(
         &mut self,
@@ -426,16 +331,65 @@ impl<'a> Ingest<'a> {
         known: Option<(SlotId, SeriesRef)>,
         (start_ms, t_ms): (i64, i64),
         value: &Value<'_>,
-    ) -> Result<Option<(SeriesRef, bool)>, IngestError> {
-        let Some(labels) = self.labels(parser)? else { return Ok(None) };
-        let Some(series) = self.resolve(parser, &labels)? else { return Ok(None) };
+    ) -> Result<Appended, IngestError> {
+        let Some(labels) = self.labels(parser)? else { return Ok(Appended::Refused) };
+        let Some(series) = self.resolve(parser, &labels)? else { return Ok(Appended::Refused) };
         if let Some((slot, _)) = known {
             self.state.cache.set_series(slot, series);
         }
+        if self.settings.zero_at_start && start_ms != 0 {
+            self.append_zero(series, start_ms, t_ms, value, true);
+        }
         match self.appender.append(series, start_ms, t_ms, value.as_sample()) {
-            Ok(()) => Ok(Some((series, true))),
-            Err(error) if self.refused(parser, &error) => Ok(Some((series, false))),
+            Ok(()) => Ok(Appended::Stored(series)),
+            Err(error) if self.refused(parser, &error) => Ok(Appended::Refused),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a sample of a counter whose target tells no start one.
+    #[cold]
+    fn synthesize<'p>(
+        &mut self,
+        parser: &impl Exposition,
+        known: Option<(SlotId, SeriesRef)>,
+        value: Value<'p>,
+        t_ms: i64,
+    ) -> Synthesized<'p> {
+        let key = known.map(|(slot, _)| self.state.cache.key(slot));
+        if let Some(key) = key.filter(|&key| self.state.starts.contains(key)) {
+            return match self.state.starts.advance(key, value, t_ms) {
+                Some(Ok(started)) => Synthesized::Started(started),
+                Some(Err(Overtaken)) | None => Synthesized::Overtaken,
+            };
+        }
+        if !self.is_cumulative(parser) {
+            return Synthesized::Sample(value);
+        }
+        let key = key.unwrap_or_else(|| {
+            let slot = self.add_series(parser, UNRESOLVED);
+            self.state.cache.key(slot)
+        });
+        self.state.starts.begin(key, &value, t_ms);
+        Synthesized::Awaited
+    }
+
+    /// Whether the sample belongs to the family declared last, and that only goes up.
+    fn is_cumulative(&mut self, parser: &impl Exposition) -> bool {
+        let Some((metadata, _)) = self.state.metadata.lock().get(&self.family) else { return false };
+        parser.labels_into(&mut self.state.raw);
+        let name = self.state.raw.get(model::METRIC_NAME).unwrap_or_default();
+        is_part_of_family(name, &self.family, metadata.metric_type)
+            && is_cumulative(name, metadata.metric_type)
+    }
+
+    fn has_start(&self, slot: SlotId) -> bool {
+        self.settings.synthesize_start && self.state.starts.contains(self.state.cache.key(slot))
+    }
+
+    fn forget_start(&mut self, slot: SlotId) {
+        if self.settings.synthesize_start {
+            self.state.starts.forget(self.state.cache.key(slot));
         }
     }
 
@@ -450,6 +404,11 @@ impl<'a> Ingest<'a> {
             Err(error) if self.refused(parser, &error) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn refuse(&mut self, parser: &impl Exposition, error: &AppendError) -> Appended {
+        self.refused(parser, error);
+        Appended::Refused
     }
 
     /// Counts an error that concerns one sample alone; false if it concerns more.
@@ -475,109 +434,16 @@ impl<'a> Ingest<'a> {
         true
     }
 
-    /// The native histogram of a sample, made coarser where limits ask for it; `None` if that is not enough.
-    fn histogram<'p>(&mut self, parser: &'p impl Exposition) -> Option<Value<'p>> {
-        let (schema, buckets) = match parser.histogram()? {
-            HistogramSample::Integer(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
-            HistogramSample::Float(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
-        };
-        let is_exponential = schema != CUSTOM_BUCKETS_SCHEMA;
-        let too_fine = is_exponential && schema > self.settings.max_schema;
-        let too_many = self.settings.bucket_limit > 0 && buckets as u64 > self.settings.bucket_limit;
-        if !too_fine && !too_many {
-            return Some(match parser.histogram()? {
-                HistogramSample::Integer(histogram) => Value::Integer(histogram),
-                HistogramSample::Float(histogram) => Value::FloatHistogram(histogram),
-            });
-        }
-        let reduced = match parser.histogram()? {
-            HistogramSample::Integer(histogram) => self.reduced_integer(histogram.clone()),
-            HistogramSample::Float(histogram) => self.reduced_float(histogram.clone()),
-        };
-        self.bucket_limit_hit |= reduced.is_none();
-        reduced
-    }
-
-    fn reduced_integer(&self, mut histogram: Histogram) -> Option<Value<'static>> {
-        let limit = self.settings.bucket_limit;
-        if histogram.schema > self.settings.max_schema {
-            histogram.reduce_resolution(self.settings.max_schema).ok()?;
-        }
-        while limit > 0
-            && (histogram.positive_buckets.len() + histogram.negative_buckets.len()) as u64 > limit
-        {
-            if histogram.schema <= EXPONENTIAL_SCHEMA_MIN {
-                return None;
-            }
-            histogram.reduce_resolution(histogram.schema - 1).ok()?;
-        }
-        Some(Value::ReducedInteger(histogram))
-    }
-
-    fn reduced_float(&self, mut histogram: FloatHistogram) -> Option<Value<'static>> {
-        let limit = self.settings.bucket_limit;
-        if histogram.schema > self.settings.max_schema {
-            histogram.reduce_resolution(self.settings.max_schema).ok()?;
-        }
-        while limit > 0
-            && (histogram.positive_buckets.len() + histogram.negative_buckets.len()) as u64 > limit
-        {
-            if histogram.schema <= EXPONENTIAL_SCHEMA_MIN {
-                return None;
-            }
-            histogram.reduce_resolution(histogram.schema - 1).ok()?;
-        }
-        Some(Value::ReducedFloat(histogram))
-    }
-
     /// Adds a zero at the start of a counter, so that its first increase is seen. Only a start after the
     /// scrape before is news.
     fn append_zero(&mut self, series: SeriesRef, start_ms: i64, t_ms: i64, value: &Value<'_>, is_new: bool) {
         if start_ms >= t_ms || (!is_new && start_ms <= self.state.previous_ms) {
             return;
         }
-        let result = match value {
-            Value::Float(_) => self.appender.append(series, 0, start_ms, SampleValue::Float(0.0)),
-            Value::Integer(h) => self.append_zero_histogram(series, start_ms, h),
-            Value::ReducedInteger(h) => self.append_zero_histogram(series, start_ms, h),
-            Value::FloatHistogram(h) => self.append_zero_float(series, start_ms, h),
-            Value::ReducedFloat(h) => self.append_zero_float(series, start_ms, h),
-        };
-        if let Err(error) = result.filter_out_of_order() {
+        let zero = self.appender.append(series, 0, start_ms, value.zero().as_sample());
+        if let Err(error) = zero.filter_out_of_order() {
             tracing::debug!(%error, start_ms, t_ms, "start timestamp not stored");
         }
-    }
-
-    fn append_zero_histogram(
-        &mut self,
-        series: SeriesRef,
-        start_ms: i64,
-        like: &Histogram,
-    ) -> Result<(), AppendError> {
-        let zero = Histogram {
-            counter_reset_hint: CounterResetHint::CounterReset,
-            schema: like.schema,
-            zero_threshold: like.zero_threshold,
-            custom_values: like.custom_values.clone(),
-            ..Histogram::default()
-        };
-        self.appender.append(series, 0, start_ms, SampleValue::Histogram(&zero))
-    }
-
-    fn append_zero_float(
-        &mut self,
-        series: SeriesRef,
-        start_ms: i64,
-        like: &FloatHistogram,
-    ) -> Result<(), AppendError> {
-        let zero = FloatHistogram {
-            counter_reset_hint: CounterResetHint::CounterReset,
-            schema: like.schema,
-            zero_threshold: like.zero_threshold,
-            custom_values: like.custom_values.clone(),
-            ..FloatHistogram::default()
-        };
-        self.appender.append(series, 0, start_ms, SampleValue::FloatHistogram(&zero))
     }
 
     /// Appends the exemplars of a sample in time order; targets repeat those they have shown before.
@@ -628,12 +494,34 @@ impl<'a> Ingest<'a> {
         parser.labels_into(&mut self.state.raw);
         let name = self.state.raw.get(model::METRIC_NAME).unwrap_or_default();
         if !is_part_of_family(name, &self.family, metadata.metric_type) {
+            // Nor is what follows, until the next family is declared.
+            self.family.clear();
             return;
         }
         if let Err(error) = self.appender.update_metadata(series, &metadata) {
             tracing::debug!(%error, "metadata not stored");
         }
     }
+}
+
+/// What became of a sample.
+enum Appended {
+    Stored(SeriesRef),
+    /// It is not stored, and counted where that is due.
+    Refused,
+    /// It only tells where its series starts.
+    Awaited,
+}
+
+/// A sample after the synthesis of start timestamps.
+enum Synthesized<'a> {
+    /// As it was: its series is not cumulative.
+    Sample(Value<'a>),
+    Started(Started<'a>),
+    /// The first of its series, which is not stored.
+    Awaited,
+    /// Older than the one before.
+    Overtaken,
 }
 
 /// Errors that mean a sample is there already or was overtaken.

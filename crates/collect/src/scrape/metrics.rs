@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use base::metrics::{Counter, Family, Histogram, Kind, Registry, Summary};
+use base::metrics::{Counter, Family, Histogram, Kind, Point, Registry, Summary, Value};
 use parking_lot::Mutex;
 
 const QUANTILES: [f64; 5] = [0.01, 0.05, 0.5, 0.9, 0.99];
+/// Bounds of the histograms of lengths.
+const LENGTH_BOUNDS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
 const DURATION_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Counters of the scrape manager. Clones share them.
@@ -30,9 +33,8 @@ pub struct ScrapeMetrics {
     pub(super) scrape_duration: Histogram,
     pools: Arc<Mutex<BTreeMap<String, PoolMetrics>>>,
     refused: Arc<Mutex<BTreeMap<RefusedKey, u64>>>,
-    by_interval: Arc<Mutex<BTreeMap<String, Summary>>>,
-    reload_length: Arc<Mutex<BTreeMap<String, Summary>>>,
-    sync_length: Arc<Mutex<BTreeMap<String, Summary>>>,
+    by_interval: Arc<Mutex<BTreeMap<String, Length>>>,
+    reload_length: Arc<Mutex<BTreeMap<String, Length>>>,
 }
 
 /// Pool, target and metric of series that were refused.
@@ -42,7 +44,7 @@ type RefusedKey = (String, String, String);
 const MAX_REFUSED_KEYS: usize = 100;
 
 /// Figures of one pool.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug)]
 pub(super) struct PoolMetrics {
     pub target_limit: u64,
     pub targets: usize,
@@ -50,6 +52,25 @@ pub(super) struct PoolMetrics {
     pub sync_failed: u64,
     pub metadata_entries: usize,
     pub metadata_bytes: usize,
+    /// How long syncs took.
+    pub sync_length: Length,
+}
+
+impl Default for PoolMetrics {
+    fn default() -> Self {
+        Self {
+            target_limit: 0,
+            targets: 0,
+            syncs: 0,
+            sync_failed: 0,
+            metadata_entries: 0,
+            metadata_bytes: 0,
+            sync_length: Length {
+                summary: Summary::new(&QUANTILES),
+                histogram: Some(Histogram::new(&LENGTH_BOUNDS)),
+            },
+        }
+    }
 }
 
 impl ScrapeMetrics {
@@ -124,7 +145,6 @@ impl ScrapeMetrics {
             refused: Arc::default(),
             by_interval: Arc::default(),
             reload_length: Arc::default(),
-            sync_length: Arc::default(),
         };
         let pools = metrics.pools.clone();
         registry.collect_with(move |families| collect_pools(&pools.lock(), families));
@@ -171,66 +191,86 @@ impl ScrapeMetrics {
     }
 
     /// The actual time between two scrapes, by configured interval.
-    pub(super) fn interval_length(&self, interval: &str) -> Summary {
-        let help = "Actual intervals between scrapes.";
-        self.summary(
-            &self.by_interval,
-            "prometheus_target_interval_length_seconds",
-            help,
-            "interval",
-            interval,
-        )
+    pub(super) fn interval_length(&self, interval: &str) -> Length {
+        let mut known = self.by_interval.lock();
+        if let Some(length) = known.get(interval) {
+            return length.clone();
+        }
+        let (help, labels) = ("Actual intervals between scrapes.", [("interval", interval)]);
+        let summary = "prometheus_target_interval_length_seconds";
+        let histogram = "prometheus_target_interval_length_histogram_seconds";
+        let length = Length {
+            summary: self.registry.summary(summary, help, &labels, &QUANTILES),
+            histogram: Some(self.registry.histogram(histogram, help, &labels, &LENGTH_BOUNDS)),
+        };
+        known.insert(interval.to_owned(), length.clone());
+        length
     }
 
     /// How long a reload of a pool took, by its interval.
-    pub(super) fn reload_length(&self, interval: &str) -> Summary {
-        let help = "Actual interval to reload the scrape pool with a given configuration.";
-        self.summary(
-            &self.reload_length,
-            "prometheus_target_reload_length_seconds",
-            help,
-            "interval",
-            interval,
-        )
-    }
-
-    /// How long a sync of a pool took.
-    pub(super) fn sync_length(&self, pool: &str) -> Summary {
-        let help = "Actual interval to sync the scrape pool.";
-        self.summary(&self.sync_length, "prometheus_target_sync_length_seconds", help, "scrape_job", pool)
-    }
-
-    fn summary(
-        &self,
-        known: &Mutex<BTreeMap<String, Summary>>,
-        name: &str,
-        help: &str,
-        label: &str,
-        value: &str,
-    ) -> Summary {
-        let mut known = known.lock();
-        if let Some(summary) = known.get(value) {
-            return summary.clone();
+    pub(super) fn reload_length(&self, interval: &str) -> Length {
+        let mut known = self.reload_length.lock();
+        if let Some(length) = known.get(interval) {
+            return length.clone();
         }
-        let summary = self.registry.summary(name, help, &[(label, value)], &QUANTILES);
-        known.insert(value.to_owned(), summary.clone());
-        summary
+        let help = "Actual interval to reload the scrape pool with a given configuration.";
+        let (name, labels) = ("prometheus_target_reload_length_seconds", [("interval", interval)]);
+        let length =
+            Length { summary: self.registry.summary(name, help, &labels, &QUANTILES), histogram: None };
+        known.insert(interval.to_owned(), length.clone());
+        length
+    }
+}
+
+/// Observed durations: a summary, and for some a histogram too.
+#[derive(Debug, Clone)]
+pub(super) struct Length {
+    summary: Summary,
+    histogram: Option<Histogram>,
+}
+
+impl Length {
+    /// Records one duration.
+    pub fn observe(&self, length: Duration) {
+        self.summary.observe(length.as_secs_f64());
+        if let Some(histogram) = &self.histogram {
+            histogram.observe(length.as_secs_f64());
+        }
     }
 }
 
 /// An interval as label values have it: `1m0s`.
-pub(super) fn interval_text(interval: std::time::Duration) -> String {
+pub(super) fn interval_text(interval: Duration) -> String {
     model::duration::format_go_duration(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX))
 }
 
 fn collect_pools(pools: &BTreeMap<String, PoolMetrics>, families: &mut Vec<Family>) {
-    let mut add = |name: &str, help: &str, kind, value: &dyn Fn(&PoolMetrics) -> f64| {
+    let mut add = |name: &str, help: &str, kind, value: &dyn Fn(&PoolMetrics) -> Option<Value>| {
         let mut family = Family::new(name, help, kind);
         for (pool, figures) in pools {
-            family.push(&[("scrape_job", pool.as_str())], value(figures));
+            let labels = vec![("scrape_job".to_owned(), pool.clone())];
+            family.points.extend(value(figures).map(|value| Point { labels, value }));
         }
         families.push(family);
     };
+    let length_help = "Actual interval to sync the scrape pool.";
+    add("prometheus_target_sync_length_seconds", length_help, Kind::Summary, &|p| {
+        Some(p.sync_length.summary.value())
+    });
+    add("prometheus_target_sync_length_histogram_seconds", length_help, Kind::Histogram, &|p| {
+        p.sync_length.histogram.as_ref().map(Histogram::value)
+    });
+    let mut add = |name: &str, help: &str, kind, value: &dyn Fn(&PoolMetrics) -> f64| {
+        add(name, help, kind, &|pool| Some(Value::Number(value(pool))));
+    };
+    // Labels are interned by the storage and not by pools, so that this is what it is in the usual build
+    // of the program the name comes from.
+    add(
+        "prometheus_target_scrape_pool_symboltable_items",
+        "Current number of symbols in table for this scrape pool.",
+        Kind::Gauge,
+        &|_| 0.0,
+    );
     add(
         "prometheus_target_scrape_pool_target_limit",
         "Maximum number of targets allowed in this scrape pool.",

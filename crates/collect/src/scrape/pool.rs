@@ -1,6 +1,7 @@
 //! The targets of one job.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::{HttpClientConfig, PromDuration, ScrapeConfig};
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::failure_log::FailureLog;
-use super::fetch::Fetcher;
+use super::fetch::{FetchError, Fetcher};
 use super::ingest::{IngestSettings, TargetState};
 use super::manager::{PoolView, ScrapedTarget};
 use super::metadata::MetadataCache;
@@ -23,6 +24,9 @@ use super::task::{PoolState, Shared, Stopped, Task};
 pub(super) struct Pool {
     config: Arc<ScrapeConfig>,
     client: Client,
+    /// The clients of targets behind Unix domain sockets, by socket: connections are kept by host and port,
+    /// which all sockets may share.
+    socket_clients: HashMap<PathBuf, Client>,
     shared: Shared,
     state: Arc<PoolState>,
     offset_seed: u64,
@@ -44,8 +48,17 @@ impl Pool {
         let state = Arc::new(PoolState::default());
         *state.failure_log.lock() = open_failure_log(&config);
         shared.metrics.pool(&config.job_name, |pool| pool.target_limit = config.target_limit);
-        let (running, dropped) = (HashMap::new(), Vec::new());
-        Ok(Self { config, client, shared, state, offset_seed, running, dropped, dropped_count: 0 })
+        Ok(Self {
+            config,
+            client,
+            socket_clients: HashMap::new(),
+            shared,
+            state,
+            offset_seed,
+            running: HashMap::new(),
+            dropped: Vec::new(),
+            dropped_count: 0,
+        })
     }
 
     /// Makes the targets those of `groups`: new ones start, vanished ones end.
@@ -69,13 +82,13 @@ impl Pool {
         self.start_and_stop(wanted).await;
         self.refresh_target_limit();
         let targets = self.running.len();
+        let took = self.shared.clock.monotonic().saturating_sub(started);
         self.shared.metrics.pool(&self.config.job_name, |pool| {
             pool.targets = targets;
             pool.syncs += 1;
             pool.sync_failed += failures;
+            pool.sync_length.observe(took);
         });
-        let took = self.shared.clock.monotonic().saturating_sub(started);
-        self.shared.metrics.sync_length(&self.config.job_name).observe(took.as_secs_f64());
     }
 
     fn keep_dropped(&mut self, labels: Labels) {
@@ -106,6 +119,9 @@ impl Pool {
             let state = Box::new(TargetState::new(self.shared.texts.clone()));
             self.start(Arc::new(target), state);
         }
+        let running = &self.running;
+        self.socket_clients
+            .retain(|socket, _| running.values().any(|running| running.target.unix_socket() == Some(socket)));
         // A vanished target may be back as a new one, whose samples must not meet those of a scrape still
         // in flight.
         for running in gone {
@@ -115,8 +131,20 @@ impl Pool {
         }
     }
 
+    fn client_of(&mut self, target: &Target) -> Result<Client, ClientError> {
+        let Some(socket) = target.unix_socket() else { return Ok(self.client.clone()) };
+        if let Some(client) = self.socket_clients.get(socket) {
+            return Ok(client.clone());
+        }
+        let client = Client::over_socket(&self.config.http, self.shared.clock.clone(), socket)?;
+        self.socket_clients.insert(socket.to_owned(), client.clone());
+        Ok(client)
+    }
+
     fn start(&mut self, target: Arc<Target>, state: Box<TargetState>) {
-        let fetcher = Fetcher::new(self.client.clone(), &self.config, target.url(), target.timeout);
+        let client = self.client_of(&target).map_err(FetchError::from);
+        let fetcher =
+            client.and_then(|client| Fetcher::new(client, &self.config, target.url(), target.timeout));
         let stop = CancellationToken::new();
         let metadata = state.metadata.clone();
         let task = Task {
@@ -164,6 +192,7 @@ impl Pool {
         }
         self.config = config;
         self.client = client;
+        self.socket_clients.clear();
         let limit = self.config.target_limit;
         self.shared.metrics.pool(&self.config.job_name, |pool| pool.target_limit = limit);
         let before: Vec<(u64, Running)> = self.running.drain().collect();
@@ -192,7 +221,7 @@ impl Pool {
         self.sync(groups).await;
         let interval = super::metrics::interval_text(self.config.scrape_interval.get());
         let took = self.shared.clock.monotonic().saturating_sub(started);
-        self.shared.metrics.reload_length(&interval).observe(took.as_secs_f64());
+        self.shared.metrics.reload_length(&interval).observe(took);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! A target: what is scraped, and how the last scrape went.
 
+use std::path::Path;
 use std::time::Duration;
 
 use config::{PromDuration, ScrapeConfig};
@@ -16,6 +17,8 @@ const METRICS_PATH: &str = "__metrics_path__";
 const SCRAPE_INTERVAL: &str = "__scrape_interval__";
 const SCRAPE_TIMEOUT: &str = "__scrape_timeout__";
 const PARAM_PREFIX: &str = "__param_";
+/// The label of the Unix domain socket that is connected to in place of the address.
+const UNIX_SOCKET: &str = "__unix_socket__";
 const META_PREFIX: &str = "__meta_";
 const RESERVED_PREFIX: &str = "__";
 const CONVERT_CLASSIC: &str = "__convert_classic_histograms_to_nhcb__";
@@ -181,6 +184,11 @@ impl Target {
     /// What is fetched.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The Unix domain socket to connect to in place of the URL's host.
+    pub(super) fn unix_socket(&self) -> Option<&Path> {
+        self.all_labels.get(UNIX_SOCKET).map(Path::new)
     }
 
     /// Tells targets apart.

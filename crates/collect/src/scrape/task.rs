@@ -140,7 +140,7 @@ impl Task {
         if let Some(last) = last {
             let interval = super::metrics::interval_text(self.target.interval);
             let length = self.shared.metrics.interval_length(&interval);
-            length.observe(started.saturating_sub(last).as_secs_f64());
+            length.observe(started.saturating_sub(last));
         }
         let scraped = self.fetch(t_ms, started).await;
         self.store(scraped).await;
@@ -302,6 +302,7 @@ impl Storer {
             self.shared.metrics.cache_flush_forced.inc();
         }
         state.metadata.lock().finish(succeeded);
+        state.starts.finish(succeeded);
 
         let body_bytes = match &error {
             Some(failure) if failure.is_body_size_limit => -1.0,
