@@ -19,6 +19,7 @@ pub struct Features {
     pub per_step_stats: bool,
     pub search_api: bool,
     pub st_storage: bool,
+    pub st_synthesis: bool,
     pub type_and_unit_labels: bool,
     pub use_start_timestamps: bool,
     /// Names that mean nothing.
@@ -72,10 +73,25 @@ impl Features {
             "promql-per-step-stats" => &mut self.per_step_stats,
             "search-api" => &mut self.search_api,
             "st-storage" => &mut self.st_storage,
+            "st-synthesis" => &mut self.st_synthesis,
             "type-and-unit-labels" => &mut self.type_and_unit_labels,
             "use-start-timestamps" => &mut self.use_start_timestamps,
             _ => return None,
         })
+    }
+
+    /// The defaults of a configuration.
+    pub fn config_defaults(&self) -> config::Defaults {
+        // Start timestamps come best with protobuf: OpenMetrics has them as series of their own.
+        let wants_protobuf = self.created_timestamp_zero_ingestion || self.st_storage;
+        config::Defaults {
+            extra_scrape_metrics: self.extra_scrape_metrics,
+            scrape_protocols: match wants_protobuf {
+                true => config::PROTO_FIRST_SCRAPE_PROTOCOLS.to_vec(),
+                false => Vec::new(),
+            },
+            ..config::Defaults::default()
+        }
     }
 
     /// The options of the language.
@@ -171,6 +187,12 @@ impl Features {
                 ("type_and_unit_labels", self.type_and_unit_labels),
             ],
         );
+        if self.st_synthesis {
+            add("scrape", &[("st-synthesis", true)]);
+        }
+        if self.metadata_wal_records {
+            add("tsdb", &[("metadata_wal_records", true)]);
+        }
         add(
             "service_discovery_providers",
             &["dns", "file", "http", "static"].map(|provider| (provider, true)),
@@ -199,6 +221,12 @@ mod tests {
         let features = Features::from_names(&names);
         assert!(features.experimental_functions && !features.search_api);
         assert_eq!(features.unknown, ["no-such-thing"]);
+        assert!(features.config_defaults().scrape_protocols.is_empty());
+        for name in ["st-storage", "created-timestamp-zero-ingestion"] {
+            let features = Features::from_names(&[name.to_owned()]);
+            let protocols = features.config_defaults().scrape_protocols;
+            assert_eq!(protocols[0], config::ScrapeProtocol::PrometheusProto, "{name}");
+        }
         let report = features.report(true, false, false);
         assert!(report["promql_operators"]["limitk"]);
         assert!(report["api"]["admin"] && !report["api"]["lifecycle"]);

@@ -36,6 +36,7 @@ impl Scraping {
             append_metadata: features.metadata_wal_records,
             start_timestamp_zero_ingestion: features.created_timestamp_zero_ingestion,
             start_timestamps: features.st_storage,
+            start_timestamp_synthesis: features.st_synthesis,
             type_and_unit_labels: features.type_and_unit_labels,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             ..ScrapeOptions::default()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::{Config, Defaults, LoadOptions};
+use config::{Config, LoadOptions};
 
 use super::features::Features;
 use crate::cli::prometheus::{self, WalCompression};
@@ -132,9 +132,7 @@ fn external_url(args: &PrometheusArgs) -> anyhow::Result<url::Url> {
 impl ConfigSource {
     /// Reads and validates the configuration.
     pub(super) fn read(&self, settings: &Settings) -> anyhow::Result<Config> {
-        let defaults =
-            Defaults { extra_scrape_metrics: settings.features.extra_scrape_metrics, ..Defaults::default() };
-        let options = LoadOptions { defaults, ..LoadOptions::default() };
+        let options = LoadOptions { defaults: settings.features.config_defaults(), ..LoadOptions::default() };
         let loaded = match self {
             Self::File(path) => Config::load(path, &options),
             Self::Embedded(text) => Config::from_bytes("embedded".as_ref(), text.as_bytes(), &options),
