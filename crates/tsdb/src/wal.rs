@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`codec`] (varints and big-endian integers), [`record`] and [`histogram`] (what a
 //! record says), [`compression`], [`frame`] (how records lie in pages), [`batch`] (the records of one
-//! commit), [`segment`] (files of a log directory), [`writer`], [`reader`], [`repair`] and
-//! [`checkpoint`].
+//! commit), [`segment`] (files of a log directory), [`writer`], [`reader`], [`tail`] (reading along), [`repair`]
+//! and [`checkpoint`].
 //!
 //! Two rules hold throughout. A batch is written with one `write` and is either wholly in the log or not
 //! at all. Reading never gives up: a damaged record is reported and skipped, and reading goes on at the
@@ -19,6 +19,7 @@ pub mod reader;
 pub mod record;
 pub mod repair;
 pub mod segment;
+pub mod tail;
 pub mod writer;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 pub use batch::RecordBatch;
 pub use compression::Compression;
 pub use reader::{Damage, ReadEvent, SegmentReader};
+pub use tail::{Hold, LogTail, Position};
 pub use writer::{Wal, WalMetrics, WalOptions};
 
 /// Why the log could not be written, read or maintained.

@@ -60,6 +60,8 @@ pub struct SegmentReader {
     at: usize,
     /// Offset in the file of `buffer[0]`: always a multiple of the page size.
     base: u64,
+    /// Nothing at or behind this offset is read for now.
+    limit: u64,
     end_of_file: bool,
     fragments: Vec<u8>,
     record: Vec<u8>,
@@ -100,12 +102,20 @@ impl SegmentReader {
             filled: 0,
             at: in_page,
             base,
+            limit: u64::MAX,
             end_of_file: false,
             fragments: Vec::new(),
             record: Vec::new(),
             record_start: offset,
             skipping: false,
         })
+    }
+
+    /// Reads only what lies before `limit`, the end of a record, and then tells the end. A later, higher limit
+    /// lets reading go on from there.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+        self.end_of_file = false;
     }
 
     /// Offset in the file after what was read.
@@ -224,12 +234,18 @@ impl SegmentReader {
         if self.end_of_file {
             return Ok(false);
         }
-        // `at` is beyond `filled` only right after opening inside a page.
-        let skip = if self.filled == 0 { self.at } else { 0 };
-        self.base += self.filled as u64;
-        (self.filled, self.at) = (0, skip);
+        // After an end inside a page, the rest of that page goes behind what is there of it.
+        if self.filled.is_multiple_of(PAGE_BYTES) {
+            // `at` is beyond `filled` only right after opening inside a page.
+            let skip = if self.filled == 0 { self.at } else { 0 };
+            self.base += self.filled as u64;
+            (self.filled, self.at) = (0, skip);
+        }
         while self.filled < self.buffer.len() {
-            match self.file.read(&mut self.buffer[self.filled..]) {
+            let allowed = self.limit.saturating_sub(self.base + self.filled as u64);
+            let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
+            let end = self.buffer.len().min(self.filled.saturating_add(allowed));
+            match self.file.read(&mut self.buffer[self.filled..end]) {
                 Ok(0) => {
                     self.end_of_file = true;
                     break;

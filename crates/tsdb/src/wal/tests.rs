@@ -376,3 +376,49 @@ proptest! {
         let _ = for_each_mmap_marker(&record, |_| {});
     }
 }
+
+#[test]
+fn a_reader_follows_the_end_of_a_log_that_is_written() {
+    for compression in [Compression::None, Compression::Snappy] {
+        let dir = tempfile::tempdir().unwrap();
+        let wal = open(dir.path(), compression, 256 << 10);
+        let page = PAGE_BYTES - HEADER_BYTES;
+        let sizes = [1, 100, 20_000, page - 8, page - 3, page, 7, page + 1, 90_000, 40];
+        let mut segment = 0;
+        let mut reader: Option<SegmentReader> = None;
+        let (mut read, mut written) = (Vec::new(), Vec::new());
+        for (i, size) in sizes.into_iter().cycle().take(120).enumerate() {
+            let record = noise(size, i as u64);
+            append(&wal, std::slice::from_ref(&record));
+            written.push(record);
+            if i % 3 == 1 {
+                continue;
+            }
+            let end = wal.tail().end();
+            assert_eq!((end.segment, end.offset), wal.position());
+            let mut next = reader.is_none();
+            loop {
+                if std::mem::take(&mut next) {
+                    reader = Some(SegmentReader::open(&segment_path(dir.path(), segment)).unwrap());
+                }
+                let Some(reader) = &mut reader else { unreachable!() };
+                reader.set_limit(if segment == end.segment { end.offset } else { u64::MAX });
+                loop {
+                    match reader.next().unwrap() {
+                        ReadEvent::Record(record) => read.push(record.to_vec()),
+                        ReadEvent::Damage(damage) => panic!("{damage}"),
+                        ReadEvent::End => break,
+                    }
+                }
+                if segment == end.segment {
+                    break;
+                }
+                segment += 1;
+                next = true;
+            }
+            assert_eq!(read.len(), written.len(), "after record {i}");
+        }
+        assert!(segment > 2);
+        assert_eq!(read, written);
+    }
+}

@@ -17,6 +17,7 @@ use super::frame::{PAGE_BYTES, append_framed, framed_bound};
 use super::segment::{
     SEGMENT_BYTES, directory_bytes, existing_segment_path, list_segments, segment_path, sync_dir,
 };
+use super::tail::{LogTail, Position};
 
 /// How a log is written.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +113,7 @@ pub struct Wal {
     options: WalOptions,
     clock: SharedClock,
     metrics: WalMetrics,
+    tail: LogTail,
     state: Mutex<State>,
 }
 
@@ -172,12 +174,18 @@ impl Wal {
             tail_is_dirty: false,
             closed: false,
         };
-        Ok(Self { dir, options, clock, metrics, state: Mutex::new(state) })
+        let tail = LogTail::new(&dir, Position::new(segment, 0));
+        Ok(Self { dir, options, clock, metrics, tail, state: Mutex::new(state) })
     }
 
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The log as its readers see it.
+    pub fn tail(&self) -> &LogTail {
+        &self.tail
     }
 
     /// How records are compressed.
@@ -229,6 +237,7 @@ impl Wal {
         self.metrics.bytes_saved.add(batches.iter().map(|batch| batch.saved_bytes()).sum());
         self.metrics.size_bytes.fetch_add(written, Ordering::Relaxed);
         state.offset = end;
+        self.tail.advance(Position::new(state.segment, end), written);
         Ok(())
     }
 
@@ -253,6 +262,7 @@ impl Wal {
         state.offset = 0;
         state.tail_is_dirty = false;
         self.metrics.segment_current.set(f64::from(state.segment));
+        self.tail.advance(Position::new(state.segment, 0), 0);
         self.sync_in_background(previous);
         Ok(())
     }
