@@ -1,0 +1,6 @@
+//! What is pushed to this server: from the bytes of a request to one transaction of the storage.
+//!
+//! It must not know HTTP, storage engines or configuration files. In reading order: [`limits`] (what a tenant
+//! may push), [`tenant`] (what is remembered of each), [`cache`] (from the bytes of labels straight to a series),
+//! [`labels`] (the way a new series takes), [`remote_write`], [`metrics`].
+
