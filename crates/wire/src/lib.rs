@@ -4,7 +4,7 @@
 //! atoms), [`escape`] (names for those who know only ASCII), [`negotiate`] (which format), [`exposition`]
 //! (reading a scrape), [`lint`] (what the standards forbid beyond that), [`encode`] (writing one),
 //! [`decompress`] (bodies that may not grow beyond a limit), [`protobuf`] (fields of messages),
-//! [`remote_read`] and [`remote_write`].
+//! [`remote_read`], [`remote_write`] and [`otlp`].
 
 pub mod decompress;
 pub mod encode;

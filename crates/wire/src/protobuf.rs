@@ -120,6 +120,12 @@ impl<'a> Reader<'a> {
         Self { body, pos: start.min(body.len()), field_at: start, field: 0, wire_type: 0, schema }
     }
 
+    /// The whole body, up to the end of this message: where [`Reader::place`] points into.
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Offset of the next byte in the whole body.
     #[inline]
     pub fn pos(&self) -> usize {
