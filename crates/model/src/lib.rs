@@ -27,6 +27,6 @@ pub use matcher::{MatchOp, Matcher};
 pub use meta::{Exemplar, Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, SampleColumns, TimeRange, is_stale_nan, stale_nan};
 pub use source::{
-    AppendError, Appendable, Appender, LabelRequest, Projection, SampleValue, SelectRequest, SeriesRef,
-    SeriesSet, SeriesSource, SourceError, TenantId,
+    AppendError, Appendable, Appender, LabelRequest, Projection, RawChunk, SampleValue, SelectRequest,
+    SeriesRef, SeriesSet, SeriesSource, SourceError, TenantId,
 };

@@ -142,10 +142,34 @@ pub trait SeriesSet: Send + Sync {
         Ok(())
     }
 
+    /// The samples of series `i` within `range` as encoded chunks, in order of time and without overlap, for
+    /// callers that pass them on. `None` when the source has no chunks: then [`SeriesSet::read`] tells.
+    fn chunks(
+        &self,
+        _i: usize,
+        _range: TimeRange,
+        _ctx: &QueryContext,
+    ) -> Result<Option<Vec<RawChunk>>, SourceError> {
+        Ok(None)
+    }
+
     /// What the caller should be told although the result stands.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// Samples of one series as storage and protocols encode them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawChunk {
+    /// The number of the encoding, as it stands on disk.
+    pub encoding: u8,
+    /// Timestamp of the first sample.
+    pub min_ms: i64,
+    /// Timestamp of the last sample.
+    pub max_ms: i64,
+    /// The chunk, header included.
+    pub data: Vec<u8>,
 }
 
 /// Why a read failed.

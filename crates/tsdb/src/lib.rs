@@ -7,6 +7,7 @@ pub mod db;
 pub mod error;
 pub mod head;
 pub mod merge;
+mod rechunk;
 pub mod wal;
 
 pub use db::{Db, Options};

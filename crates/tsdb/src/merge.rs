@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use model::{
-    CounterResetHint, Labels, Projection, QueryContext, SampleColumns, SeriesSet, SourceError, TimeRange,
+    CounterResetHint, Labels, Projection, QueryContext, RawChunk, SampleColumns, SeriesSet, SourceError, TimeRange,
 };
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
@@ -194,6 +194,22 @@ impl SeriesSet for MergedSet {
             push_from(out, &best, 0, false);
         }
         Ok(())
+    }
+
+    fn chunks(
+        &self,
+        i: usize,
+        range: TimeRange,
+        ctx: &QueryContext,
+    ) -> Result<Option<Vec<RawChunk>>, SourceError> {
+        let mut all = Vec::new();
+        for &(part, index) in self.members_of(i) {
+            match self.parts[part as usize].set.chunks(index as usize, range, ctx)? {
+                Some(chunks) => all.extend(chunks),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(crate::rechunk::join(all).map_err(|error| SourceError::Corruption(error.to_string()))?))
     }
 
     fn warnings(&self) -> Vec<String> {

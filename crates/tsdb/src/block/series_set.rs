@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, SampleColumns, SelectRequest,
+    Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, RawChunk, SampleColumns, SelectRequest,
     SeriesSet, SeriesSource, SourceError, TimeRange,
 };
 
@@ -12,6 +12,7 @@ use super::reader::{Block, Inner};
 use super::select::{label_names, label_values, select_series};
 use super::tombstones::{Tombstones, covers};
 use crate::error::TsdbError;
+use crate::rechunk::{join, push_kept};
 
 /// Every how many series a select looks whether it may go on.
 const CHECK_STEP: usize = 1024;
@@ -112,7 +113,7 @@ impl BlockSeriesSet {
         Ok(Self { block: block.0.clone(), tombstones, ids, projection })
     }
 
-    fn chunks(
+    fn chunk_metas(
         &self,
         id: u32,
         mut visit: impl FnMut(ChunkMeta) -> Result<bool, TsdbError>,
@@ -183,7 +184,7 @@ impl SeriesSet for BlockSeriesSet {
     ) -> Result<(), SourceError> {
         ctx.check(STAGE)?;
         let id = self.ids[i];
-        self.chunks(id, |chunk| {
+        self.chunk_metas(id, |chunk| {
             let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
             if span.start_ms > range.end_ms {
                 return Ok(false);
@@ -212,7 +213,7 @@ impl SeriesSet for BlockSeriesSet {
         ctx.check(STAGE)?;
         let id = self.ids[i];
         let mut candidates = Vec::new();
-        self.chunks(id, |chunk| {
+        self.chunk_metas(id, |chunk| {
             let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
             if span.overlaps(&range) {
                 candidates.push(chunk);
@@ -231,5 +232,31 @@ impl SeriesSet for BlockSeriesSet {
             }
         }
         Ok(())
+    }
+
+    fn chunks(
+        &self,
+        i: usize,
+        range: TimeRange,
+        ctx: &QueryContext,
+    ) -> Result<Option<Vec<RawChunk>>, SourceError> {
+        ctx.check(STAGE)?;
+        let id = self.ids[i];
+        let mut out = Vec::new();
+        self.chunk_metas(id, |chunk| {
+            let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
+            if span.start_ms > range.end_ms {
+                return Ok(false);
+            }
+            if span.overlaps(&range)
+                && let Some(encoded) = self.chunk(chunk.reference, ctx)?
+            {
+                let kept = Inner::kept_ranges(&self.tombstones, id, range);
+                push_kept(encoded, span, kept, &mut out).map_err(|error| self.decode_error(id, error))?;
+            }
+            Ok(true)
+        })?;
+        // Blocks of overlapping origin may have overlapping chunks.
+        Ok(Some(join(out).map_err(|error| self.decode_error(id, error))?))
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the head: selecting series at one commit, and their samples later.
 
+mod chunks;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +10,8 @@ use base::Reservation;
 use chunkenc::{Encoding, decode_into, decode_last};
 use hashbrown::HashMap;
 use model::{
-    Labels, Projection, QueryContext, SampleColumns, SelectRequest, SeriesSet, SourceError, TimeRange,
+    Labels, Projection, QueryContext, RawChunk, SampleColumns, SelectRequest, SeriesSet, SourceError,
+    TimeRange,
 };
 
 use super::chunk_store::{ChunkDamage, ChunkRef};
@@ -331,6 +334,15 @@ impl SeriesSet for HeadSeriesSet {
             push_from(&all, last, out);
         }
         Ok(())
+    }
+
+    fn chunks(
+        &self,
+        i: usize,
+        range: TimeRange,
+        _ctx: &QueryContext,
+    ) -> Result<Option<Vec<RawChunk>>, SourceError> {
+        self.encoded(i, range).map(Some)
     }
 }
 
