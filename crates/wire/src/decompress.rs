@@ -65,7 +65,9 @@ pub fn decompress(
     out: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
     match compression {
-        Compression::Gzip => read_capped(flate2::bufread::MultiGzDecoder::new(input), limit, out),
+        Compression::Gzip => {
+            read_capped(flate2::bufread::MultiGzDecoder::new(input), limit, out, gzip_problem)
+        }
         Compression::Zstd => {
             let damaged = |error: io::Error| DecompressError::Damaged(format!("zstd: {error}"));
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
@@ -73,16 +75,44 @@ pub fn decompress(
             // encoders declare eight mebibytes however small the body is.
             let window_log = limit.bytes.max(1 << 10).checked_next_power_of_two().map_or(27, usize::ilog2);
             decoder.window_log_max(window_log.clamp(23, 27)).map_err(damaged)?;
-            read_capped(decoder, limit, out)
+            read_capped(decoder, limit, out, |error| format!("zstd: {error}"))
         }
         Compression::SnappyBlock => decompress_snappy(input, limit, out),
     }
 }
 
+/// How large a Snappy block says its content is: to be checked before room is made for it.
+pub fn snappy_len(input: &[u8]) -> Result<usize, DecompressError> {
+    snap::raw::decompress_len(input).map_err(|error| DecompressError::Damaged(error.to_string()))
+}
+
+/// A Snappy block of `input`. Fails only for 4 GiB and more.
+pub fn compress_snappy(input: &[u8]) -> Result<Vec<u8>, DecompressError> {
+    let compressed = snap::raw::Encoder::new().compress_vec(input);
+    compressed.map_err(|error| DecompressError::Damaged(error.to_string()))
+}
+
 /// Bytes by which a buffer grows at least.
 const STEP_BYTES: usize = 64 << 10;
 
-fn read_capped(mut from: impl Read, limit: SizeLimit, out: &mut Vec<u8>) -> Result<(), DecompressError> {
+/// What is wrong with a gzip body, in the words operators know from targets' `lastError`.
+fn gzip_problem(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.as_str() {
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+        "incomplete deflate stream" => "unexpected EOF".to_owned(),
+        "invalid gzip header" => "gzip: invalid header".to_owned(),
+        "corrupt gzip stream does not have a matching checksum" => "gzip: invalid checksum".to_owned(),
+        _ => format!("gzip: {text}"),
+    }
+}
+
+fn read_capped(
+    mut from: impl Read,
+    limit: SizeLimit,
+    out: &mut Vec<u8>,
+    problem: impl Fn(&io::Error) -> String,
+) -> Result<(), DecompressError> {
     let start = out.len();
     let mut filled = start;
     loop {
@@ -105,7 +135,7 @@ fn read_capped(mut from: impl Read, limit: SizeLimit, out: &mut Vec<u8>) -> Resu
             Ok(n) => filled += n,
             Err(error) => {
                 out.truncate(start);
-                return Err(DecompressError::Damaged(error.to_string()));
+                return Err(DecompressError::Damaged(problem(&error)));
             }
         }
         if filled - start > limit.bytes {
@@ -184,6 +214,27 @@ mod tests {
                 assert!(matches!(result, Err(DecompressError::Damaged(_))), "{compression:?} {cut}");
                 assert!(out.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn problems_of_gzip_bodies_have_their_usual_names() {
+        let packed = compress(Compression::Gzip, &vec![b'x'; 10_000]);
+        let changed = |at: usize| {
+            let mut changed = packed.clone();
+            changed[at] ^= 0xff;
+            changed
+        };
+        for (body, expected) in [
+            (packed[..packed.len() - 1].to_vec(), "unexpected EOF"),
+            (packed[..packed.len() / 2].to_vec(), "unexpected EOF"),
+            (packed[..3].to_vec(), "unexpected EOF"),
+            (changed(0), "gzip: invalid header"),
+            (changed(packed.len() - 6), "gzip: invalid checksum"),
+        ] {
+            let limit = SizeLimit { name: "limit", bytes: 1 << 20 };
+            let error = decompress(Compression::Gzip, &body, limit, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

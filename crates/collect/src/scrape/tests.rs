@@ -1,273 +1,18 @@
+mod formats;
+mod starts;
+mod support;
+mod targets;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
-use base::clock::Clock;
-use base::metrics::Registry;
-use config::{Config, LoadOptions};
+use axum::http::{StatusCode, header};
 use discovery::TargetGroup;
-use discovery::manager::Groups;
-use model::{
-    AppendError, Appendable, Appender, Exemplar, Labels, Metadata, SampleValue, SeriesRef, TenantId,
-    is_stale_nan,
-};
-use parking_lot::Mutex;
+use model::Labels;
 
+use self::support::{Bench, FAST, Page, START_MS, jobs};
 use super::*;
-
-/// Time that follows tokio's and starts at a known moment.
-struct TokioClock(tokio::time::Instant);
-
-const START_MS: i64 = 1_700_000_000_000;
-
-impl Clock for TokioClock {
-    fn now_ms(&self) -> i64 {
-        START_MS + self.0.elapsed().as_millis() as i64
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-/// What was committed, series by series.
-#[derive(Debug, Default)]
-struct Stored {
-    refs: Vec<Option<Labels>>,
-    samples: BTreeMap<String, Vec<(i64, String)>>,
-    exemplars: Vec<String>,
-    metadata: BTreeMap<String, Metadata>,
-    resolved: usize,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Memory(Arc<Mutex<Stored>>);
-
-struct MemoryAppender {
-    memory: Memory,
-    pending: Vec<(String, i64, String)>,
-    exemplars: Vec<String>,
-    metadata: Vec<(String, Metadata)>,
-}
-
-impl Appendable for Memory {
-    fn appender(&self, _: &TenantId) -> Box<dyn Appender> {
-        let memory = self.clone();
-        Box::new(MemoryAppender { memory, pending: Vec::new(), exemplars: Vec::new(), metadata: Vec::new() })
-    }
-}
-
-impl MemoryAppender {
-    fn name(&self, series: SeriesRef) -> Result<String, AppendError> {
-        let stored = self.memory.0.lock();
-        let labels = stored.refs.get(series.0 as usize).and_then(Option::as_ref);
-        labels.map(Labels::to_string).ok_or(AppendError::UnknownSeries)
-    }
-}
-
-impl Appender for MemoryAppender {
-    fn resolve(&mut self, labels: &Labels) -> Result<SeriesRef, AppendError> {
-        let mut stored = self.memory.0.lock();
-        stored.resolved += 1;
-        if let Some(at) = stored.refs.iter().position(|known| known.as_ref() == Some(labels)) {
-            return Ok(SeriesRef(at as u64));
-        }
-        stored.refs.push(Some(labels.clone()));
-        Ok(SeriesRef(stored.refs.len() as u64 - 1))
-    }
-
-    fn append(
-        &mut self,
-        series: SeriesRef,
-        start_ms: i64,
-        t_ms: i64,
-        value: SampleValue<'_>,
-    ) -> Result<(), AppendError> {
-        let name = self.name(series)?;
-        let stored = self.memory.0.lock();
-        let last = stored.samples.get(&name).and_then(|samples| samples.last());
-        match last {
-            Some((last_ms, _)) if *last_ms > t_ms => return Err(AppendError::OutOfOrder),
-            Some((last_ms, _)) if *last_ms == t_ms => {
-                return Err(AppendError::DuplicateTimestamp { existing: 0.0, new: 1.0 });
-            }
-            _ => {}
-        }
-        let text = match value {
-            SampleValue::Float(value) if is_stale_nan(value) => "stale".to_owned(),
-            SampleValue::Float(value) => value.to_string(),
-            SampleValue::Histogram(h) => format!("histogram {} schema {}", h.count, h.schema),
-            SampleValue::FloatHistogram(h) => format!("float histogram {} schema {}", h.count, h.schema),
-        };
-        let text = if start_ms == 0 { text } else { format!("{text} since {start_ms}") };
-        drop(stored);
-        self.pending.push((name, t_ms, text));
-        Ok(())
-    }
-
-    fn append_exemplar(&mut self, series: SeriesRef, exemplar: &Exemplar) -> Result<(), AppendError> {
-        let name = self.name(series)?;
-        self.exemplars
-            .push(format!("{name} {} {} {}", exemplar.labels, exemplar.value, exemplar.timestamp_ms));
-        Ok(())
-    }
-
-    fn update_metadata(&mut self, series: SeriesRef, metadata: &Metadata) -> Result<(), AppendError> {
-        let name = self.name(series)?;
-        self.metadata.push((name, metadata.clone()));
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), AppendError> {
-        let mut stored = self.memory.0.lock();
-        for (name, t_ms, text) in self.pending {
-            stored.samples.entry(name).or_default().push((t_ms, text));
-        }
-        stored.exemplars.extend(self.exemplars);
-        stored.metadata.extend(self.metadata);
-        Ok(())
-    }
-}
-
-impl Memory {
-    /// The values of a series, oldest first.
-    fn values(&self, series: &str) -> Vec<String> {
-        let stored = self.0.lock();
-        stored.samples.get(series).map(|s| s.iter().map(|(_, v)| v.clone()).collect()).unwrap_or_default()
-    }
-
-    fn last(&self, series: &str) -> Option<String> {
-        self.values(series).pop()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.lock().samples.keys().cloned().collect()
-    }
-}
-
-/// What the target under test answers with.
-#[derive(Debug, Clone)]
-struct Page {
-    status: StatusCode,
-    content_type: &'static str,
-    encoding: &'static str,
-    body: Vec<u8>,
-    delay: Duration,
-}
-
-impl Page {
-    fn text(body: &str) -> Self {
-        let (content_type, encoding) = ("text/plain; version=0.0.4", "");
-        Self { status: StatusCode::OK, content_type, encoding, body: body.into(), delay: Duration::ZERO }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Server {
-    page: Arc<Mutex<Page>>,
-    seen: Arc<Mutex<HeaderMap>>,
-    requests: Arc<AtomicU64>,
-    address: String,
-}
-
-impl Server {
-    async fn start(page: Page) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let server = Self {
-            page: Arc::new(Mutex::new(page)),
-            seen: Arc::default(),
-            requests: Arc::default(),
-            address,
-        };
-        let app = axum::Router::new().fallback(answer).with_state(server.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        server
-    }
-
-    fn show(&self, body: &str) {
-        self.page.lock().body = body.into();
-    }
-}
-
-async fn answer(State(server): State<Server>, headers: HeaderMap) -> impl IntoResponse {
-    *server.seen.lock() = headers;
-    server.requests.fetch_add(1, Ordering::SeqCst);
-    let page = server.page.lock().clone();
-    if !page.delay.is_zero() {
-        tokio::time::sleep(page.delay).await;
-    }
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, page.content_type.parse().unwrap());
-    if !page.encoding.is_empty() {
-        headers.insert(header::CONTENT_ENCODING, page.encoding.parse().unwrap());
-    }
-    (page.status, headers, page.body)
-}
-
-/// A manager with one job that scrapes one server.
-struct Bench {
-    memory: Memory,
-    manager: Arc<Manager>,
-    registry: Registry,
-    server: Server,
-}
-
-fn jobs(yaml: &str) -> Config {
-    let yaml = format!(
-        "global: {{scrape_interval: 10s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: j\n{yaml}"
-    );
-    Config::from_bytes("test.yml".as_ref(), yaml.as_bytes(), &LoadOptions::default()).unwrap()
-}
-
-fn groups(address: &str) -> Groups {
-    let group = TargetGroup::of_addresses("static".into(), Labels::empty(), &[address]);
-    Arc::new(BTreeMap::from([("j".to_owned(), vec![group])]))
-}
-
-impl Bench {
-    async fn start(page: Page, yaml: &str, options: ScrapeOptions) -> Self {
-        let server = Server::start(page).await;
-        let (memory, registry) = (Memory::default(), Registry::new());
-        let clock = Arc::new(TokioClock(tokio::time::Instant::now()));
-        let manager = Manager::new(Arc::new(memory.clone()), options, clock, &registry);
-        let bench = Self { memory, manager, registry, server };
-        bench.manager.apply(&jobs(yaml).jobs, &Labels::empty()).await.unwrap();
-        bench.manager.sync(groups(&bench.server.address)).await;
-        bench
-    }
-
-    fn series(&self, name: &str, labels: &[(&str, &str)]) -> String {
-        let own = [("__name__", name), ("instance", self.server.address.as_str()), ("job", "j")];
-        Labels::from_pairs(own.into_iter().chain(labels.iter().copied())).to_string()
-    }
-
-    /// Waits for the scrape after those there were.
-    async fn scrape(&self) {
-        let up = self.series("up", &[]);
-        let before = self.memory.values(&up).len();
-        while self.memory.values(&up).len() == before {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn counter(&self, name: &str) -> f64 {
-        let families = self.registry.gather();
-        let family = families.iter().find(|family| family.name == name).unwrap();
-        match family.points[0].value {
-            base::metrics::Value::Number(value) => value,
-            _ => panic!("{name} is not a number"),
-        }
-    }
-
-    fn error(&self) -> String {
-        self.manager.pools()["j"].active[0].target.last_scrape().error
-    }
-}
 
 #[tokio::test]
 async fn a_scrape_stores_samples_report_and_metadata() {
@@ -283,7 +28,7 @@ async fn a_scrape_stores_samples_report_and_metadata() {
     assert_eq!(bench.memory.values(&bench.series("m", &[("a", "1")]))[0], "1");
     assert_eq!(bench.memory.values(&bench.series("m", &[("a", "2"), ("exported_job", "own")]))[0], "2");
     assert_eq!(
-        bench.memory.0.lock().samples[&bench.series("plain", &[])],
+        bench.memory.lock().samples[&bench.series("plain", &[])],
         [(1_700_000_000_123, "3".to_owned())]
     );
     for (name, value) in [
@@ -297,7 +42,7 @@ async fn a_scrape_stores_samples_report_and_metadata() {
     ] {
         assert_eq!(bench.memory.values(&bench.series(name, &[]))[0], value, "{name}");
     }
-    let metadata = bench.memory.0.lock().metadata[&bench.series("m", &[("a", "1")])].clone();
+    let metadata = bench.memory.lock().metadata[&bench.series("m", &[("a", "1")])].clone();
     assert_eq!((metadata.metric_type.as_str(), metadata.help.as_str()), ("counter", "Help of m."));
     let view = bench.manager.pool("j").unwrap();
     assert_eq!(view.active[0].metadata_of("m").unwrap(), metadata);
@@ -312,14 +57,12 @@ async fn a_scrape_stores_samples_report_and_metadata() {
     );
     // Known series are not resolved again.
     bench.scrape().await;
-    let resolved = bench.memory.0.lock().resolved;
+    let resolved = bench.memory.lock().resolved;
     bench.scrape().await;
-    assert_eq!(bench.memory.0.lock().resolved, resolved);
+    assert_eq!(bench.memory.lock().resolved, resolved);
     assert_eq!(bench.memory.last(&bench.series("scrape_series_added", &[])).unwrap(), "0");
     bench.manager.stop().await;
 }
-
-const FAST: &str = "  scrape_interval: 50ms\n  scrape_timeout: 50ms\n";
 
 #[tokio::test]
 async fn vanished_series_and_failed_scrapes_are_marked_stale() {
@@ -446,7 +189,7 @@ async fn compressed_bodies_exemplars_and_start_timestamps() {
     let name = bench.series("c_total", &[]);
     let values = bench.memory.values(&name);
     assert_eq!(values[..3], ["0", "5 since 1600000000000", "5 since 1600000000000"]);
-    assert_eq!(bench.memory.0.lock().exemplars[0], format!("{name} {{id=\"b\"}} 2 1700000000500"));
+    assert_eq!(bench.memory.lock().exemplars[0], format!("{name} {{id=\"b\"}} 2 1700000000500"));
     assert!(bench.memory.names().iter().all(|name| !name.contains("c_created")));
     bench.manager.stop().await;
 }
@@ -457,7 +200,7 @@ async fn a_series_the_storage_forgot_is_resolved_again() {
     bench.scrape().await;
     bench.scrape().await;
     {
-        let mut stored = bench.memory.0.lock();
+        let mut stored = bench.memory.lock();
         stored.refs.iter_mut().for_each(|labels| *labels = None);
     }
     let before = bench.memory.values(&bench.series("a", &[])).len();
