@@ -113,8 +113,9 @@ impl HostMetrics {
     /// collector whether it worked and how long it took.
     pub fn gather(&self) -> Vec<Family> {
         let host = &self.host;
-        let collectors: [(&str, &dyn Fn() -> Collected); 14] = [
+        let collectors: [(&str, &dyn Fn() -> Collected); 15] = [
             ("cpu", &|| cpu::collect(host)),
+            ("cpufreq", &|| cpu::frequencies(host)),
             ("diskstats", &|| disk::collect(host)),
             ("filefd", &|| kernel::file_descriptors(host)),
             ("filesystem", &|| filesystem::collect(host, &self.stuck)),

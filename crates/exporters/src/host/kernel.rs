@@ -1,6 +1,9 @@
 //! Load, interrupts, processes, file descriptors, clock and the kernel's name.
 
 use base::clock::SharedClock;
+use base::metrics::Family;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::read::{names, number, optional_text, text};
 use super::{Collected, Host, counter, gauge};
@@ -82,7 +85,16 @@ pub(super) fn time(host: &Host, clock: &SharedClock) -> Collected {
             current.push(&[("clocksource", source), ("device", device)], 1.0);
         }
     }
-    Ok(vec![available, current, seconds])
+    let zone = time_zone(&TimeZone::try_system().unwrap_or(TimeZone::UTC), clock.now_ms());
+    Ok(vec![available, current, seconds, zone])
+}
+
+/// How far local time is from UTC now, and what it is called.
+fn time_zone(zone: &TimeZone, now_ms: i64) -> Family {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    let local = zone.to_offset_info(now);
+    gauge("node_time_zone_offset_seconds", "System time zone offset in seconds.")
+        .with(&[("time_zone", local.abbreviation())], f64::from(local.offset().seconds()))
 }
 
 /// The kernel's name and version.
@@ -99,4 +111,26 @@ pub(super) fn uname() -> Collected {
         ("version", text(uname.version())),
     ];
     Ok(vec![family.with(&labels.each_ref().map(|(name, value)| (*name, value.as_str())), 1.0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use base::metrics::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_time_zone_follows_summer_time() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        for (now_ms, name, offset) in
+            [(1_700_000_000_000, "CET", 3600.0), (1_690_000_000_000, "CEST", 7200.0)]
+        {
+            let family = time_zone(&berlin, now_ms);
+            let labels = vec![("time_zone".to_owned(), name.to_owned())];
+            assert_eq!(
+                (&family.points[0].labels, &family.points[0].value),
+                (&labels, &Value::Number(offset))
+            );
+        }
+    }
 }

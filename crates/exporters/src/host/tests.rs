@@ -23,7 +23,7 @@ fn conformance(test: &str) -> Option<PathBuf> {
 /// Unpacks the text archive of a sysfs tree: files with so many lines, and links. Of node_exporter's
 /// fixture only what the collectors read is unpacked.
 fn unpack(archive: &str, into: &Path) {
-    let wanted = ["sys/devices/system/clocksource/", "sys/block/", "/net/"];
+    let wanted = ["sys/devices/system/clocksource/", "sys/devices/system/cpu/", "sys/block/", "/net/"];
     let mut lines = archive.lines();
     while let Some(line) = lines.next() {
         let Some(path) = line.strip_prefix("Path: ").filter(|path| wanted.iter().any(|w| path.contains(w)))
@@ -120,9 +120,16 @@ fn families_equal_node_exporters() {
     // The recorded output leaves out what differs between hosts: these are compared by help and type
     // where it has them, and their values below.
     let varies = |name: &str| {
-        ["node_filesystem_", "node_scrape_", "node_time_seconds", "node_uname_info", "node_network_receive_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        [
+            "node_filesystem_",
+            "node_scrape_",
+            "node_time_seconds",
+            "node_time_zone_",
+            "node_uname_info",
+            "node_network_receive_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
             || name.starts_with("node_network_transmit_") && name != "node_network_transmit_queue_length"
     };
     let mut compared = 0;
@@ -140,8 +147,18 @@ fn families_equal_node_exporters() {
     assert!(compared > 110, "only {compared} families compared");
 
     let ours: BTreeSet<_> = ours.keys().collect();
-    let collected =
-        ["node_cpu_seconds", "node_load", "node_vmstat", "node_filefd", "node_sockstat", "node_pressure"];
+    let collected = [
+        "node_cpu_core",
+        "node_cpu_isolated",
+        "node_cpu_package",
+        "node_cpu_scaling",
+        "node_cpu_seconds",
+        "node_load",
+        "node_vmstat",
+        "node_filefd",
+        "node_sockstat",
+        "node_pressure",
+    ];
     let missing: Vec<_> = expected
         .keys()
         .filter(|name| collected.iter().any(|prefix| name.starts_with(prefix)) && !ours.contains(name))
