@@ -98,20 +98,26 @@ fn decode_xor(
     // A chunk is at least a bit per sample, which `walk` checks before it calls; this only avoids
     // growing the columns step by step.
     let samples = usize::from(num_samples(bytes, Encoding::Xor)?).min(max_samples).min(bytes.len() * 8);
-    out.timestamps_ms.reserve(samples);
-    out.values.reserve(samples);
-    let (timestamps_ms, values) = (&mut out.timestamps_ms, &mut out.values);
+    let before = out.len();
+    out.timestamps_ms.resize(before + samples, 0);
+    out.values.resize(before + samples, 0.0);
+    let mut places = out.timestamps_ms[before..].iter_mut().zip(&mut out.values[before..]);
+    let mut taken = 0;
     let push = |t_ms, value| {
         if t_ms >= range.start_ms {
             if t_ms > range.end_ms {
                 return false;
             }
-            timestamps_ms.push(t_ms);
-            values.push(value);
+            let Some((t_place, value_place)) = places.next() else { return false };
+            (*t_place, *value_place) = (t_ms, value);
+            taken += 1;
         }
         true
     };
-    walk(bytes, max_samples, push).map(|_| ())
+    let walked = walk(bytes, max_samples, push);
+    out.timestamps_ms.truncate(before + taken);
+    out.values.truncate(before + taken);
+    walked.map(|_| ())
 }
 
 fn decode_xor2(
@@ -184,12 +190,21 @@ pub fn decode_last(
             Ok(last.is_some())
         }
         Encoding::Xor2 => {
-            let mut all = SampleColumns::default();
-            decode_xor2(bytes, range, max_samples, &mut all)?;
-            let Some(i) = all.len().checked_sub(1) else { return Ok(false) };
-            out.push_float(all.timestamps_ms[i], all.values[i]);
-            out.set_last_start_timestamp(all.start_timestamp_ms(i));
-            Ok(true)
+            let mut cursor = Cursor::new(bytes)?;
+            cursor.samples = cursor.samples.min(max_samples);
+            let mut last = None;
+            while let Some(sample) = cursor.next()? {
+                if sample.1 > range.end_ms {
+                    break;
+                }
+                last = Some(sample);
+            }
+            let last = last.filter(|&(_, t_ms, _)| t_ms >= range.start_ms);
+            if let Some((start_ms, t_ms, value)) = last {
+                out.push_float(t_ms, value);
+                out.set_last_start_timestamp(start_ms);
+            }
+            Ok(last.is_some())
         }
         Encoding::Histogram | Encoding::HistogramSt => {
             last_histogram::<Histogram>(bytes, encoding, range, max_samples, out)

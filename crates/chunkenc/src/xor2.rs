@@ -23,6 +23,8 @@ pub struct Xor2Appender {
     /// The last value that was not the staleness marker: the base of the next XOR.
     base_bits: u64,
     starts: StartTimes,
+    /// Whether the last value was the staleness marker.
+    is_stale: bool,
 }
 
 impl Default for Xor2Appender {
@@ -35,7 +37,14 @@ impl Xor2Appender {
     /// An appender of a new chunk.
     pub fn new() -> Self {
         let writer = BitWriter::with_header(Encoding::Xor2.header_bytes());
-        Self { writer, t_ms: i64::MIN, delta_ms: 0, base_bits: 0, starts: StartTimes::default() }
+        Self {
+            writer,
+            t_ms: i64::MIN,
+            delta_ms: 0,
+            base_bits: 0,
+            starts: StartTimes::default(),
+            is_stale: false,
+        }
     }
 
     /// An appender that goes on with an existing chunk.
@@ -44,11 +53,14 @@ impl Xor2Appender {
         if cursor.samples == 0 {
             return Ok(Self::new());
         }
-        while cursor.next()?.is_some() {}
+        let mut is_stale = false;
+        while let Some((_, _, value)) = cursor.next()? {
+            is_stale = is_stale_nan(value);
+        }
         let mut writer = BitWriter::resume(bytes, cursor.reader.pos)?;
         writer.window = cursor.window;
         let Cursor { t_ms, delta_ms, base_bits, starts, .. } = cursor;
-        Ok(Self { writer, t_ms, delta_ms, base_bits, starts })
+        Ok(Self { writer, t_ms, delta_ms, base_bits, starts, is_stale })
     }
 
     /// Appends a sample; `start_ms` is its start timestamp, 0 when unknown. Fails when the chunk
@@ -74,7 +86,8 @@ impl Xor2Appender {
         }
         self.starts.write(&mut self.writer, samples, t_ms, self.t_ms, start_ms);
         self.t_ms = t_ms;
-        if !is_stale_nan(value) {
+        self.is_stale = is_stale_nan(value);
+        if !self.is_stale {
             self.base_bits = value.to_bits();
         }
         self.writer.bytes_mut()[..2].copy_from_slice(&(samples + 1).to_be_bytes());
@@ -126,6 +139,16 @@ impl Xor2Appender {
     /// The timestamp of the last sample; meaningless while there is none.
     pub fn last_t_ms(&self) -> i64 {
         self.t_ms
+    }
+
+    /// The value of the last sample; meaningless while there is none.
+    pub fn last_value(&self) -> f64 {
+        f64::from_bits(if self.is_stale { STALE_NAN_BITS } else { self.base_bits })
+    }
+
+    /// The start timestamp of the last sample, 0 when unknown; meaningless while there is none.
+    pub fn last_start_ms(&self) -> i64 {
+        self.starts.start_ms
     }
 
     /// The chunk so far.
