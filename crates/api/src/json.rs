@@ -64,20 +64,28 @@ pub fn labels(out: &mut Vec<u8>, labels: &Labels) {
 
 /// Appends a timestamp as seconds, with milliseconds only where there are any.
 pub fn timestamp(out: &mut Vec<u8>, t_ms: i64) {
-    let (sign, magnitude) = if t_ms < 0 { ("-", t_ms.unsigned_abs()) } else { ("", t_ms.unsigned_abs()) };
-    let text = match magnitude % 1000 {
-        0 => format!("{sign}{}", magnitude / 1000),
-        fraction => format!("{sign}{}.{fraction:03}", magnitude / 1000),
-    };
-    out.extend_from_slice(text.as_bytes());
+    if t_ms < 0 {
+        out.push(b'-');
+    }
+    let magnitude = t_ms.unsigned_abs();
+    out.extend_from_slice(itoa::Buffer::new().format(magnitude / 1000).as_bytes());
+    let fraction = (magnitude % 1000) as u16;
+    if fraction > 0 {
+        let digit = |place: u16| b'0' + (fraction / place % 10) as u8;
+        out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    }
 }
 
 /// Appends a sample value as a string.
 pub fn value(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
-    // Most values are whole and small; the general writer need not look at them.
-    if value.fract() == 0.0 && value.abs() < 1e15 && value.to_bits() != (-0.0_f64).to_bits() {
+    let magnitude = value.abs();
+    // Most values are whole or of middling size: their shortest digits need no exponent, and the general
+    // writer need not look at them.
+    if value.fract() == 0.0 && magnitude < 1e15 && value.to_bits() != (-0.0_f64).to_bits() {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else if (1e-4..1e15).contains(&magnitude) {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
     } else {
         out.extend_from_slice(format_float(value, FloatFormat::Api).as_bytes());
     }
@@ -237,6 +245,38 @@ mod tests {
         for (t_ms, expected) in [(0, "0"), (1_500, "1.500"), (2_000, "2"), (-1, "-0.001"), (12_010, "12.010")]
         {
             assert_eq!(text(|o| timestamp(o, t_ms)), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_the_general_writer_writes_them() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut check =
+            |v: f64| assert_eq!(text(|o| value(o, v)), format!("\"{}\"", format_float(v, FloatFormat::Api)));
+        for v in [
+            0.0,
+            -0.0,
+            0.1,
+            1e-4,
+            9.999e-5,
+            1e15,
+            1e15 - 0.125,
+            123.456,
+            0.3,
+            5e-324,
+            f64::MAX,
+            f64::NAN,
+            1e21,
+        ] {
+            check(v);
+            check(-v);
+        }
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Exponents from -20 to 60 and few or many digits.
+            let v = f64::from_bits((state >> 12) | ((1003 + (state % 80)) << 52));
+            check(v);
+            check((v * 1e4).round() / 1e4);
         }
     }
 
