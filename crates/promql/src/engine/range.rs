@@ -185,14 +185,40 @@ impl Windowing {
     pub fn bounds(&self, times: &[i64], windows: &mut Vec<WindowBounds>) {
         let (mut start_ms, mut end_ms) = self.window_ms(self.grid.start_ms);
         let step_ms = if self.shift.at_ms.is_some() { 0 } else { self.grid.step_ms };
-        let (mut lo, mut hi) = (0, 0);
+        let (mut lo, mut hi) = (Edge::default(), Edge::default());
         windows.extend((0..self.grid.len).map(|_| {
-            hi += times[hi..].iter().take_while(|&&t| t <= end_ms).count();
-            lo += times[lo..hi].iter().take_while(|&&t| t <= start_ms).count();
+            let bounds =
+                WindowBounds { lo: lo.advance(times, start_ms) as u32, hi: hi.advance(times, end_ms) as u32 };
             start_ms = start_ms.saturating_add(step_ms);
             end_ms = end_ms.saturating_add(step_ms);
-            WindowBounds { lo: lo as u32, hi: hi as u32 }
+            bounds
         }));
+    }
+}
+
+/// Where the samples up to some time end. It moves forwards, mostly by as much as the last time, for samples
+/// are mostly regular.
+#[derive(Debug, Default)]
+struct Edge {
+    at: usize,
+    stride: usize,
+}
+
+impl Edge {
+    /// The number of `times` up to `t_ms`, which is not before the one asked for last.
+    #[inline]
+    fn advance(&mut self, times: &[i64], t_ms: i64) -> usize {
+        let guess = (self.at + self.stride).min(times.len());
+        let is_reached = guess == 0 || times[guess - 1] <= t_ms;
+        if is_reached && times.get(guess).is_none_or(|&next| next > t_ms) {
+            self.at = guess;
+            return guess;
+        }
+        let from = if is_reached { guess } else { self.at };
+        let end = from + times[from..].iter().take_while(|&&t| t <= t_ms).count();
+        self.stride = end - self.at;
+        self.at = end;
+        end
     }
 }
 

@@ -1,6 +1,7 @@
 //! Functions that summarise the samples of a window, of floats; histograms are left out or have their
 //! own kernels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::kahan::{KahanSum, kahan_step};
@@ -76,39 +77,99 @@ fn for_floats<'a>(
 
 /// Windows summed side by side: one compensated sum waits for its own last addition, several
 /// independent ones fill the waiting time.
-const LANES: usize = 4;
+const LANES: usize = 8;
+/// Up to this magnitude every whole number is a float.
+const EXACT_UP_TO: f64 = 9_007_199_254_740_992.0;
 
 /// `sum_over_time` or `avg_over_time` of the windows that hold floats alone.
 pub(super) fn sum_or_avg(
     is_avg: bool,
     columns: &TypedColumns<'_>,
     input: &RangeInput<'_>,
+    scratch: &mut Scratch,
     out: &mut StepVector,
 ) {
-    let mut pending: [(usize, &[f64]); LANES] = [(0, &[]); LANES];
+    let in_windows: usize = input.windows.iter().map(|w| w.len()).sum();
+    let overlap = in_windows > 2 * columns.floats.len();
+    let is_exact = overlap && sum_up_exactly(&columns.floats, &mut scratch.floats);
+    let mut pending: [(usize, Range<usize>); LANES] = std::array::from_fn(|_| (0, 0..0));
     let mut filled = 0;
     for (step, &window) in input.windows.iter().enumerate() {
         let range = columns.float_range(window);
         if range.is_empty() || !columns.histogram_range(window).is_empty() {
             continue;
         }
-        pending[filled] = (step, &columns.floats[range]);
+        if is_exact {
+            let sum = KahanSum::new(scratch.floats[range.end] - scratch.floats[range.start]);
+            finish_sum(is_avg, step, &columns.floats[range], sum, out);
+            continue;
+        }
+        pending[filled] = (step, range);
         filled += 1;
         if filled == LANES {
-            finish_sums(is_avg, &pending, &sum_lanes(&pending), out);
+            let sums = sum_lanes(&columns.floats, &pending);
+            for ((step, range), sum) in pending.iter().zip(sums) {
+                finish_sum(is_avg, *step, &columns.floats[range.clone()], sum, out);
+            }
             filled = 0;
         }
     }
-    for &(step, values) in &pending[..filled] {
+    for (step, range) in &pending[..filled] {
         let mut sum = KahanSum::default();
+        let values = &columns.floats[range.clone()];
         values.iter().for_each(|&v| sum.add(v));
-        finish_sums(is_avg, &[(step, values)], &[sum], out);
+        finish_sum(is_avg, *step, values, sum, out);
     }
 }
 
-fn sum_lanes(windows: &[(usize, &[f64]); LANES]) -> [KahanSum; LANES] {
-    let common = windows.iter().map(|(_, values)| values.len()).min().unwrap_or(0);
-    let heads = windows.map(|(_, values)| &values[..common]);
+/// Fills `sums` with the sum of the first `i` values for each `i`, if no sum of any of them can be rounded:
+/// when all are whole numbers and not too large. A compensated sum then is the plain one, in any order.
+fn sum_up_exactly(values: &[f64], sums: &mut Vec<f64>) -> bool {
+    sums.clear();
+    sums.reserve(values.len() + 1);
+    sums.push(0.0);
+    let (mut sum, mut magnitude) = (0.0, 0.0);
+    for &value in values {
+        magnitude += value.abs();
+        // Conversion is exact in the range that counts, and takes part of the test for numbers outside.
+        if !(magnitude <= EXACT_UP_TO && (value as i64) as f64 == value) {
+            return false;
+        }
+        sum += value;
+        sums.push(sum);
+    }
+    true
+}
+
+/// The sums of windows whose starts and ends ascend. Each lane adds its own values in their order.
+fn sum_lanes(values: &[f64], windows: &[(usize, Range<usize>); LANES]) -> [KahanSum; LANES] {
+    let (first, last) = (&windows[0].1, &windows[LANES - 1].1);
+    let shared = last.start..first.end;
+    if 2 * shared.len() < first.len() {
+        return sum_side_by_side(values, windows);
+    }
+    // What all windows share is added to all at once.
+    let mut sums = [KahanSum::default(); LANES];
+    for (sum, (_, window)) in sums.iter_mut().zip(windows) {
+        values[window.start..shared.start].iter().for_each(|&v| sum.add(v));
+    }
+    let (mut totals, mut lost) = (sums.map(|sum| sum.sum), sums.map(|sum| sum.compensation));
+    for &value in &values[shared.clone()] {
+        for lane in 0..LANES {
+            (totals[lane], lost[lane]) = kahan_step(value, totals[lane], lost[lane]);
+        }
+    }
+    std::array::from_fn(|lane| {
+        let mut sum = KahanSum { sum: totals[lane], compensation: lost[lane] };
+        values[shared.end..windows[lane].1.end].iter().for_each(|&v| sum.add(v));
+        sum
+    })
+}
+
+fn sum_side_by_side(values: &[f64], windows: &[(usize, Range<usize>); LANES]) -> [KahanSum; LANES] {
+    let windows: [&[f64]; LANES] = std::array::from_fn(|lane| &values[windows[lane].1.clone()]);
+    let common = windows.iter().map(|values| values.len()).min().unwrap_or(0);
+    let heads = windows.map(|values| &values[..common]);
     let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
     #[allow(clippy::needless_range_loop, reason = "one index into all windows")]
     for i in 0..common {
@@ -118,23 +179,21 @@ fn sum_lanes(windows: &[(usize, &[f64]); LANES]) -> [KahanSum; LANES] {
     }
     std::array::from_fn(|lane| {
         let mut sum = KahanSum { sum: sums[lane], compensation: lost[lane] };
-        windows[lane].1[common..].iter().for_each(|&v| sum.add(v));
+        windows[lane][common..].iter().for_each(|&v| sum.add(v));
         sum
     })
 }
 
-fn finish_sums(is_avg: bool, windows: &[(usize, &[f64])], sums: &[KahanSum], out: &mut StepVector) {
-    for (&(step, values), sum) in windows.iter().zip(sums) {
-        let value = if !is_avg {
-            sum.value()
-        } else if sum.sum.is_finite() {
-            let count = values.len() as f64;
-            sum.sum / count + sum.compensation / count
-        } else {
-            mean(values)
-        };
-        out.set_float(step, value);
-    }
+fn finish_sum(is_avg: bool, step: usize, values: &[f64], sum: KahanSum, out: &mut StepVector) {
+    let value = if !is_avg {
+        sum.value()
+    } else if sum.sum.is_finite() {
+        let count = values.len() as f64;
+        sum.sum / count + sum.compensation / count
+    } else {
+        mean(values)
+    };
+    out.set_float(step, value);
 }
 
 /// The mean. It is the sum by the count, as long as the sum does not overflow; from there on the mean

@@ -238,7 +238,7 @@ impl RangeKernel {
             RangeFunction::Sum | RangeFunction::Avg => {
                 let columns = TypedColumns::new(input.samples);
                 let is_avg = self.function == RangeFunction::Avg;
-                over_time::sum_or_avg(is_avg, &columns, input, out);
+                over_time::sum_or_avg(is_avg, &columns, input, scratch, out);
                 over_time_histogram::sum_or_avg(is_avg, context, &columns, input, out, annotations);
             }
             _ => {

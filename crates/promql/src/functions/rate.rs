@@ -42,31 +42,121 @@ impl Extent {
     /// probably begins or ends half a distance away. A counter is never extrapolated below zero:
     /// `first_and_increase` gives its first value and its increase, both non-negative, if it is one.
     pub(super) fn factor(&self, first_and_increase: Option<(f64, f64)>) -> f64 {
-        let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
-        let sampled = seconds(self.first_ms, self.last_ms);
-        let mean_distance = if self.samples > 1 { sampled / (self.samples - 1) as f64 } else { 0.0 };
-        let threshold = mean_distance * 1.1;
-        let (sampled, to_start) = match self.known_start_ms {
-            Some(start_ms) => (seconds(start_ms, self.last_ms), 0.0),
-            None => {
-                let mut to_start = seconds(self.window_start_ms, self.first_ms);
-                if to_start >= threshold {
-                    to_start = mean_distance / 2.0;
-                }
-                if let Some((first, increase)) = first_and_increase {
-                    let to_zero = sampled * (first / increase);
-                    if to_zero < to_start {
-                        to_start = to_zero;
-                    }
-                }
-                (sampled, to_start)
+        let reach = Reach::new(self.spacing());
+        match self.known_start_ms {
+            None => reach.factor(first_and_increase),
+            Some(start_ms) => {
+                Reach { sampled: seconds_between(start_ms, self.last_ms), to_start: 0.0, ..reach }
+                    .plain_factor()
             }
-        };
-        let mut to_end = seconds(self.last_ms, self.window_end_ms);
-        if to_end >= threshold {
-            to_end = mean_distance / 2.0;
         }
-        if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+    }
+
+    fn spacing(&self) -> Spacing {
+        Spacing {
+            sampled_ms: self.last_ms - self.first_ms,
+            to_start_ms: self.first_ms - self.window_start_ms,
+            to_end_ms: self.window_end_ms - self.last_ms,
+            samples: self.samples,
+        }
+    }
+}
+
+fn seconds_between(from_ms: i64, to_ms: i64) -> f64 {
+    (to_ms - from_ms) as f64 / 1000.0
+}
+
+/// How the samples lie in a window. Windows of regular samples have it in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spacing {
+    sampled_ms: i64,
+    to_start_ms: i64,
+    to_end_ms: i64,
+    samples: usize,
+}
+
+/// From where to where an increase reaches, in seconds.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    /// Between first and last sample.
+    sampled: f64,
+    /// Before the first sample.
+    to_start: f64,
+    /// After the last sample.
+    to_end: f64,
+}
+
+impl Reach {
+    fn new(spacing: Spacing) -> Self {
+        let sampled = seconds_between(0, spacing.sampled_ms);
+        let mean_distance = if spacing.samples > 1 { sampled / (spacing.samples - 1) as f64 } else { 0.0 };
+        let threshold = mean_distance * 1.1;
+        let bounded = |distance: f64| if distance >= threshold { mean_distance / 2.0 } else { distance };
+        Self {
+            sampled,
+            to_start: bounded(seconds_between(0, spacing.to_start_ms)),
+            to_end: bounded(seconds_between(0, spacing.to_end_ms)),
+        }
+    }
+
+    fn factor(self, first_and_increase: Option<(f64, f64)>) -> f64 {
+        let Some((first, increase)) = first_and_increase else { return self.plain_factor() };
+        let to_zero = self.sampled * (first / increase);
+        if to_zero < self.to_start {
+            Self { to_start: to_zero, ..self }.plain_factor()
+        } else {
+            self.plain_factor()
+        }
+    }
+
+    fn plain_factor(self) -> f64 {
+        if self.sampled == 0.0 { 1.0 } else { (self.sampled + self.to_start + self.to_end) / self.sampled }
+    }
+}
+
+/// What increases are multiplied by, remembered from window to window: divisions are most of what a rate
+/// costs, and regular samples need the same ones in every window.
+struct Factors {
+    seconds: Option<f64>,
+    spacing: Spacing,
+    reach: Reach,
+    plain: f64,
+}
+
+impl Factors {
+    /// `seconds` is the range to divide by, if the function is one per second.
+    fn new(seconds: Option<f64>) -> Self {
+        let spacing = Spacing { sampled_ms: 0, to_start_ms: 0, to_end_ms: 0, samples: 0 };
+        let reach = Reach::new(spacing);
+        let mut factors = Self { seconds, spacing, reach, plain: 0.0 };
+        factors.plain = factors.per_second(reach.plain_factor());
+        factors
+    }
+
+    #[inline]
+    fn per_second(&self, factor: f64) -> f64 {
+        self.seconds.map_or(factor, |seconds| factor / seconds)
+    }
+
+    /// As [`Extent::factor`].
+    #[inline]
+    fn of(&mut self, extent: &Extent, first_and_increase: Option<(f64, f64)>) -> f64 {
+        if extent.known_start_ms.is_some() {
+            return self.per_second(extent.factor(first_and_increase));
+        }
+        let spacing = extent.spacing();
+        if spacing != self.spacing {
+            (self.spacing, self.reach) = (spacing, Reach::new(spacing));
+            self.plain = self.per_second(self.reach.plain_factor());
+        }
+        // A counter at or above its increase was zero at least as long before the first sample as the samples
+        // reach: no need to divide to see that this is beyond the start.
+        match first_and_increase {
+            Some((first, increase)) if !(first >= increase && self.reach.sampled >= self.reach.to_start) => {
+                self.per_second(self.reach.factor(first_and_increase))
+            }
+            _ => self.plain,
+        }
     }
 }
 
@@ -86,7 +176,7 @@ pub(super) fn extrapolated(
     find_resets(counter, columns, starts_ms, scratch);
     let mut resets = Positions::new(&scratch.positions);
     let mut overlaps = Positions::new(&scratch.more_positions);
-    let per_second = kind.is_per_second().then(|| range_seconds(input.range_ms));
+    let mut factors = Factors::new(kind.is_per_second().then(|| range_seconds(input.range_ms)));
     let (times_ms, values) = (&*columns.float_times_ms, &*columns.floats);
     for (step, &window) in input.windows.iter().enumerate() {
         let Range { start: lo, end: hi } = columns.float_range(window);
@@ -120,10 +210,7 @@ pub(super) fn extrapolated(
             continue;
         }
         let grew = counter && increase > 0.0 && values[lo] >= 0.0;
-        let mut factor = extent.factor(grew.then_some((values[lo], increase)));
-        if let Some(seconds) = per_second {
-            factor /= seconds;
-        }
+        let factor = factors.of(&extent, grew.then_some((values[lo], increase)));
         out.set_float(step, increase * factor);
     }
 }
