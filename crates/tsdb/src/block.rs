@@ -3,9 +3,11 @@
 //!
 //! In reading order: [`meta`] (`meta.json`), [`tombstones`], [`chunk_files`] (`chunks/`), [`postings`]
 //! (sets of series), [`index_reader`] and [`index_writer`] (`index`), [`writer`] (a whole block from a
-//! [`crate::chunk_source::ChunkSource`]), [`reader`] (an open block), [`select`] (matchers to series),
+//! [`crate::chunk_source::ChunkSource`]), [`reader`] (an open block), [`select`] (matchers to series), `candidates`
+//! (those in range),
 //! [`damage`] (what cannot be read) and [`series_set`] (reading them).
 
+mod candidates;
 pub mod chunk_files;
 pub mod damage;
 pub mod index_reader;

@@ -18,6 +18,7 @@ use model::{
     SeriesSet, SeriesSource, SourceError, TenantId, TimeRange,
 };
 use parking_lot::{Mutex, RwLock};
+use rayon::prelude::*;
 
 use crate::block::{Block, BlockMeta};
 use crate::compact::Compactor;
@@ -205,15 +206,12 @@ impl SeriesSource for Db {
                     Some(_) if alone => Some(inner.head.select_head(&full, ctx)?),
                     head => head,
                 };
-                let mut parts = Vec::with_capacity(blocks.len() + 1);
-                for block in blocks {
-                    let set = block.select(&full, ctx)?;
-                    if !set.is_empty() {
-                        parts.push(Part { set, end_ms: block.range().end_ms });
-                    }
-                }
+                let parts = blocks.par_iter().map(|block| block.select_part(&full, ctx));
+                let mut parts: Vec<Part> = parts.collect::<Result<_, SourceError>>()?;
+                parts.retain(|part| !part.set.is_empty());
                 if let Some(head) = head.filter(|head| !head.is_empty()) {
-                    parts.push(Part { set: Box::new(head), end_ms: i64::MAX });
+                    let hashes = head.label_hashes();
+                    parts.push(Part { set: Box::new(head), hashes, end_ms: i64::MAX });
                 }
                 let (projection, sorted, limit) = (request.projection.clone(), request.sorted, request.limit);
                 Ok(Box::new(MergedSet::new(parts, projection, sorted, limit, ctx)?))

@@ -6,6 +6,7 @@ pub mod compact;
 pub mod db;
 pub mod error;
 pub mod head;
+pub mod identity;
 pub mod merge;
 mod rechunk;
 pub mod wal;

@@ -1,20 +1,20 @@
 //! Several sources of series seen as one.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use model::{
-    CounterResetHint, Labels, Projection, QueryContext, RawChunk, SampleColumns, SeriesSet, SourceError, TimeRange,
+    CounterResetHint, Labels, Projection, QueryContext, RawChunk, SampleColumns, SeriesSet, SourceError,
+    TimeRange,
 };
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
 
-/// How many series are named before the query is asked again whether it may go on.
-const CHECK_STEP: usize = 4096;
+use crate::identity::SeriesHash;
 
 /// One source of a [`MergedSet`].
 pub struct Part {
     /// Its series, with all labels.
     pub set: Box<dyn SeriesSet>,
+    /// What each series is recognised by in other sources.
+    pub hashes: Vec<SeriesHash>,
     /// No sample of it is later.
     pub end_ms: i64,
 }
@@ -38,7 +38,7 @@ impl std::fmt::Debug for MergedSet {
 impl MergedSet {
     /// Joins sets. Of samples at the same time that of the earlier part wins. `limit` 0 means all.
     pub fn new(
-        parts: Vec<Part>,
+        mut parts: Vec<Part>,
         projection: Projection,
         sorted: bool,
         limit: usize,
@@ -46,24 +46,13 @@ impl MergedSet {
     ) -> Result<Self, SourceError> {
         let total: usize = parts.iter().map(|part| part.set.len()).sum();
         let _reserved = ctx.reserve(total * size_of::<(u128, u32, u32, u32)>())?;
-        // Series are recognised by 128 bits of hash: holding all labels at once would cost far more
-        // than the rest of the set.
-        let mut groups: HashMap<u128, u32> = HashMap::with_capacity(total);
+        let mut groups = Groups::default();
         let mut group_of: Vec<Vec<u32>> = Vec::with_capacity(parts.len());
-        for part in &parts {
-            let mut ids = Vec::with_capacity(part.set.len());
-            for from in (0..part.set.len()).step_by(CHECK_STEP) {
-                ctx.check("merging series")?;
-                let to = (from + CHECK_STEP).min(part.set.len());
-                let hashes = (from..to).into_par_iter().map(|i| xxh3_128(part.set.labels(i).as_bytes()));
-                for hash in hashes.collect::<Vec<_>>() {
-                    let next = groups.len() as u32;
-                    ids.push(*groups.entry(hash).or_insert(next));
-                }
-            }
-            group_of.push(ids);
+        for part in &mut parts {
+            ctx.check("merging series")?;
+            group_of.push(groups.number(&std::mem::take(&mut part.hashes)));
         }
-        let (members, starts) = group_members(&group_of, groups.len());
+        let (members, starts) = group_members(&group_of, groups.in_order.len());
         let mut merged = Self { parts, members, starts, projection };
         if sorted {
             merged.sort();
@@ -95,6 +84,37 @@ impl MergedSet {
     fn full_labels(&self, i: usize) -> Labels {
         let (part, index) = self.members_of(i)[0];
         self.parts[part as usize].set.labels(index as usize)
+    }
+}
+
+/// Numbers series in the order they first come in.
+#[derive(Default)]
+struct Groups {
+    in_order: Vec<SeriesHash>,
+    known: HashMap<SeriesHash, u32>,
+}
+
+impl Groups {
+    /// The number of each series of one part.
+    fn number(&mut self, hashes: &[SeriesHash]) -> Vec<u32> {
+        // Parts list what they have in common in the same order: mostly the next one is the next known one.
+        let mut expected = 0;
+        let number = |hash: &SeriesHash| {
+            let group = match self.in_order.get(expected) {
+                Some(known) if known == hash => expected as u32,
+                _ => {
+                    let next = self.in_order.len() as u32;
+                    let group = *self.known.entry(*hash).or_insert(next);
+                    if group == next {
+                        self.in_order.push(*hash);
+                    }
+                    group
+                }
+            };
+            expected = group as usize + 1;
+            group
+        };
+        hashes.iter().map(number).collect()
     }
 }
 
@@ -300,8 +320,7 @@ mod tests {
     fn merged(blocks: &[crate::block::Block], request: &SelectRequest) -> MergedSet {
         let ctx = QueryContext::unbounded();
         let full = SelectRequest { projection: Projection::All, limit: 0, ..request.clone() };
-        let part =
-            |b: &crate::block::Block| Part { set: b.select(&full, &ctx).unwrap(), end_ms: b.range().end_ms };
+        let part = |b: &crate::block::Block| b.select_part(&full, &ctx).unwrap();
         let parts = blocks.iter().map(part).collect();
         MergedSet::new(parts, request.projection.clone(), request.sorted, request.limit, &ctx).unwrap()
     }

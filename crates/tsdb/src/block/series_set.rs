@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use model::{
-    Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, RawChunk, SampleColumns, SelectRequest,
-    SeriesSet, SeriesSource, SourceError, TimeRange,
+    Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, RawChunk, SampleColumns,
+    SelectRequest, SeriesSet, SeriesSource, SourceError, TimeRange,
 };
+use rayon::prelude::*;
 
+use super::candidates::{Examination, Found};
 use super::index_reader::ChunkMeta;
 use super::reader::{Block, Inner};
 use super::select::{label_names, label_values, select_series};
-use super::tombstones::{Tombstones, covers};
+use super::tombstones::Tombstones;
 use crate::error::TsdbError;
+use crate::identity::SeriesHash;
+use crate::merge::Part;
 use crate::rechunk::{join, push_kept};
 
-/// Every how many series a select looks whether it may go on.
+/// Every how many series a select looks whether it may go on; also the series of one parallel task.
 const CHECK_STEP: usize = 1024;
 const STAGE: &str = "querying storage";
 
 impl SeriesSource for Block {
     fn select(&self, request: &SelectRequest, ctx: &QueryContext) -> Result<Box<dyn SeriesSet>, SourceError> {
-        Ok(Box::new(BlockSeriesSet::select(self, request, ctx)?))
+        Ok(Box::new(BlockSeriesSet::select(self, request, false, ctx)?.0))
     }
 
     fn label_names(&self, request: &LabelRequest, ctx: &QueryContext) -> Result<Vec<String>, SourceError> {
@@ -55,6 +59,18 @@ impl SeriesSource for Block {
     }
 }
 
+impl Block {
+    /// As [`SeriesSource::select`], for a set that is joined with others.
+    pub(crate) fn select_part(
+        &self,
+        request: &SelectRequest,
+        ctx: &QueryContext,
+    ) -> Result<Part, SourceError> {
+        let (set, hashes) = BlockSeriesSet::select(self, request, true, ctx)?;
+        Ok(Part { set: Box::new(set), hashes, end_ms: self.range().end_ms })
+    }
+}
+
 /// Series of one block. Only references are kept; labels and chunks are read from the mapped files.
 #[derive(Debug)]
 pub struct BlockSeriesSet {
@@ -83,7 +99,13 @@ impl Names {
 }
 
 impl BlockSeriesSet {
-    fn select(block: &Block, request: &SelectRequest, ctx: &QueryContext) -> Result<Self, TsdbError> {
+    /// The series and, where wanted, what they are recognised by.
+    fn select(
+        block: &Block,
+        request: &SelectRequest,
+        with_hashes: bool,
+        ctx: &QueryContext,
+    ) -> Result<(Self, Vec<SeriesHash>), TsdbError> {
         ctx.check(STAGE)?;
         let index = &block.0.index;
         let symbols = |names: &[String]| {
@@ -95,22 +117,27 @@ impl BlockSeriesSet {
             Projection::Only(names) => Names::Only(symbols(names)?),
             Projection::Without(names) => Names::Without(symbols(names)?),
         };
-        let (tombstones, damage) = (block.tombstones(), &block.0.damage);
-        let candidates = damage.skip(ctx, select_series(index, &request.matchers), Vec::new())?;
-        let limit = if request.limit == 0 { usize::MAX } else { request.limit };
-        let mut ids = Vec::with_capacity(candidates.len().min(limit));
-        for (i, id) in candidates.into_iter().enumerate() {
-            if i % CHECK_STEP == 0 {
-                ctx.check(STAGE)?;
-            }
-            if damage.skip(ctx, has_samples(block, &tombstones, id, request.range), false)? {
-                ids.push(id);
-                if ids.len() == limit {
+        let tombstones = block.tombstones();
+        let candidates = block.0.damage.skip(ctx, select_series(index, &request.matchers), Vec::new())?;
+        let examine = |candidates: &[u32], limit: usize| {
+            ctx.check(STAGE)?;
+            Examination::new(block, &tombstones, request.range, with_hashes)?.of(candidates, limit, ctx)
+        };
+        let mut found = Found::default();
+        if request.limit > 0 {
+            for candidates in candidates.chunks(CHECK_STEP) {
+                found.append(examine(candidates, request.limit - found.ids.len())?);
+                if found.ids.len() == request.limit {
                     break;
                 }
             }
+        } else {
+            let tasks = candidates.par_chunks(CHECK_STEP).map(|candidates| examine(candidates, usize::MAX));
+            for part in tasks.collect::<Result<Vec<_>, TsdbError>>()? {
+                found.append(part);
+            }
         }
-        Ok(Self { block: block.0.clone(), tombstones, ids, projection })
+        Ok((Self { block: block.0.clone(), tombstones, ids: found.ids, projection }, found.hashes))
     }
 
     fn chunk_metas(
@@ -139,23 +166,6 @@ impl BlockSeriesSet {
     fn decode_error(&self, id: u32, error: chunkenc::ChunkError) -> TsdbError {
         TsdbError::corrupt(&self.block.dir, format!("chunk of series {id}: {error}"))
     }
-}
-
-/// Whether a series has a chunk that may hold samples in the range.
-fn has_samples(block: &Block, tombstones: &Tombstones, id: u32, range: TimeRange) -> Result<bool, TsdbError> {
-    let bad = |error| block.0.index.bad_series(id, error);
-    let deleted = tombstones.get(u64::from(id));
-    for chunk in block.0.index.series(id)?.chunks().map_err(bad)? {
-        let chunk = chunk.map_err(bad)?;
-        let span = TimeRange::new(chunk.min_ms, chunk.max_ms);
-        if span.start_ms > range.end_ms {
-            break;
-        }
-        if span.overlaps(&range) && !covers(deleted, span) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 impl SeriesSet for BlockSeriesSet {

@@ -1,6 +1,7 @@
 //! Reading the head: selecting series at one commit, and their samples later.
 
 mod chunks;
+mod identity;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::isolation::{Registration, is_later};
 use super::labels::label_order;
 use super::matching::matching_series;
 use super::ooo::{OutOfOrderChunk, OutOfOrderSample, Value};
-use super::table::{LastKind, NO_SAMPLE, NO_SERIES, OpenChunk, Series, Slot, locate};
+use super::table::{LastKind, NO_SAMPLE, NO_SERIES, OpenChunk, OpenKind, Series, Slot, locate};
 use super::{Head, Inner};
 use crate::block::tombstones::Tombstones;
 use crate::wal::histogram::AnyHistogram;
@@ -371,6 +372,15 @@ impl HeadSeriesSet {
                 out.push_float(last_t_ms, xor.last_value());
                 return Ok(());
             }
+            if let Some(open) = series.extra().and_then(|extra| extra.open.as_ref())
+                && let OpenKind::Xor2(xor2) = &open.kind
+                && xor2.samples() > 0
+                && range.contains(last_t_ms)
+            {
+                out.push_float(last_t_ms, xor2.last_value());
+                out.set_last_start_timestamp(xor2.last_start_ms());
+                return Ok(());
+            }
             if let Some((encoding, bytes, min_ms)) = series.open_chunk()
                 && min_ms <= range.end_ms
                 && decode_last(bytes, encoding, range, usize::MAX, out).map_err(corrupt)?
@@ -438,10 +448,10 @@ fn visible_late(all: &super::ooo::OutOfOrder, visible: u32, range: TimeRange) ->
 
 /// The value of the last sample of an open float chunk with start timestamps.
 pub(super) fn last_float(open: &OpenChunk) -> Option<f64> {
-    let (encoding, bytes) = open.kind.encoded();
-    let mut out = SampleColumns::default();
-    let found = decode_last(bytes, encoding, TimeRange::ALL, usize::MAX, &mut out);
-    (encoding == Encoding::Xor2 && found == Ok(true)).then(|| out.values[0])
+    match &open.kind {
+        OpenKind::Xor2(chunk) if chunk.samples() > 0 => Some(chunk.last_value()),
+        _ => None,
+    }
 }
 
 fn push_late(out: &mut SampleColumns, sample: &OutOfOrderSample) {
