@@ -2,5 +2,16 @@
 //!
 //! It must not know HTTP, storage engines or configuration files. In reading order: [`limits`] (what a tenant
 //! may push), [`tenant`] (what is remembered of each), [`cache`] (from the bytes of labels straight to a series),
-//! [`labels`] (the way a new series takes), [`remote_write`], [`metrics`].
+//! `labels` (the way a new series takes), [`receiver`] (the door), [`remote_write`], `metrics`.
 
+pub mod cache;
+mod labels;
+pub mod limits;
+mod metrics;
+pub mod receiver;
+pub mod remote_write;
+pub mod tenant;
+
+pub use limits::{Limits, LimitsBook};
+pub use receiver::{Options, PushError, Receiver};
+pub use remote_write::{Outcome, Written};

@@ -163,6 +163,13 @@ fn decompress_snappy(input: &[u8], limit: SizeLimit, out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
+/// Decompresses a Snappy block into a buffer of at least as many bytes as it says it holds; returns how many
+/// those were.
+pub fn snappy_into(input: &[u8], out: &mut [u8]) -> Result<usize, DecompressError> {
+    let decompressed = snap::raw::Decoder::new().decompress(input, out);
+    decompressed.map_err(|error| DecompressError::Damaged(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
