@@ -45,7 +45,8 @@ struct CompactorMetrics {
     chunk_seconds: Histogram,
 }
 
-fn exponential(start: f64, factor: f64, count: i32) -> Vec<f64> {
+/// Bounds of a histogram, each `factor` times the one before.
+pub(crate) fn exponential(start: f64, factor: f64, count: i32) -> Vec<f64> {
     (0..count).map(|i| start * factor.powi(i)).collect()
 }
 

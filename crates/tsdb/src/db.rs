@@ -1,12 +1,13 @@
 //! The database: head and blocks of one data directory as one storage.
 //!
 //! In reading order: [`options`], [`Db`], and behind it `lock` (one process a directory), `catalog`
-//! (the blocks) and `maintenance` (what is to be done from time to time).
+//! (the blocks), `maintenance` (what is to be done from time to time) and `schedule` (what of that is due).
 
 mod catalog;
 mod lock;
 mod maintenance;
 pub mod options;
+mod schedule;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::merge::{MergedSet, Part, merge_sorted};
 use catalog::Catalog;
 use lock::DirLock;
 use maintenance::MaintenanceMetrics;
+use schedule::Schedule;
 
 pub use catalog::QUARANTINE_DIR;
 pub use maintenance::Maintained;
@@ -50,6 +52,7 @@ struct Inner {
     ranges_ms: Vec<i64>,
     compact_overlaps: bool,
     retention: RwLock<Retention>,
+    schedule: Schedule,
     metrics: MaintenanceMetrics,
     /// Held by whatever changes the set of blocks or their content.
     changing: Mutex<()>,
@@ -92,6 +95,7 @@ impl Db {
             ranges_ms,
             compact_overlaps: options.compact_overlaps,
             retention: RwLock::new(Retention::default()),
+            schedule: Schedule::new(options.compaction_delay_ms, options.stale_series_threshold),
             metrics: MaintenanceMetrics::new(registry),
             changing: Mutex::new(()),
             _lock: lock,
@@ -157,6 +161,11 @@ impl Db {
     pub fn set_retention(&self, retention: Retention) {
         *self.inner.retention.write() = retention;
         self.inner.metrics.publish_retention(&retention);
+    }
+
+    /// Changes the share of stale series at which they leave the head; 0 for never.
+    pub fn set_stale_series_threshold(&self, share: f64) {
+        self.inner.schedule.set_stale_threshold(share);
     }
 
     /// Marks samples of the matching series in the closed `range` as deleted. Atomic for each block.

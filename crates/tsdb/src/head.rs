@@ -4,7 +4,7 @@
 //! (how they are found), [`chunk_store`] (complete chunks), [`apply`] (samples into chunks), [`ooo`]
 //! (out-of-order samples), [`exemplars`], [`isolation`], [`append`] and [`commit`] (the write path),
 //! [`read`] and [`labels`], [`load`], [`replay`] and [`snapshot`] (starting), [`truncate`] (forgetting),
-//! [`source`] (becoming a block), [`stats`].
+//! [`source`] (becoming a block), [`stale`] (series that ended), [`stats`].
 //!
 //! The order of locks: commit, index, pinned series, page, chunk store.
 
@@ -25,17 +25,18 @@ pub mod read;
 pub mod replay;
 pub mod snapshot;
 pub mod source;
+pub mod stale;
 pub mod stats;
 pub mod symbols;
 pub mod table;
 pub mod truncate;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use base::clock::SharedClock;
 use base::metrics::Registry;
@@ -140,7 +141,11 @@ pub(crate) struct Inner {
     series_limit: AtomicUsize,
     /// In-order samples before this are in blocks; series without later ones may be removed.
     truncated_ms: AtomicI64,
+    /// Whether transactions that begin must hold every series they append to.
+    pin_all: AtomicBool,
     last_wal_truncation_ms: AtomicI64,
+    /// The truncation of the log that waits for a reader.
+    held_truncation_ms: AtomicI64,
     /// Only one of truncation, checkpoint and snapshot at a time.
     maintenance: Mutex<()>,
     /// Series that open appenders hold although they look removable.
@@ -151,7 +156,7 @@ pub(crate) struct Inner {
     tombstones: RwLock<Arc<Tombstones>>,
     metadata: RwLock<HashMap<Slot, Arc<Metadata>>>,
     /// Until when the log must keep the records of series that are gone, by reference.
-    expiries: Mutex<HashMap<u64, i64>>,
+    expiries: Mutex<HashMap<u64, Expiry>>,
     refused: Mutex<HashMap<String, u64>>,
     buffers: Mutex<Vec<append::Buffers>>,
     report: Mutex<ReplayReport>,
@@ -160,6 +165,23 @@ pub(crate) struct Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Head").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// When the log can forget a series that is gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expiry {
+    /// None of its samples is later.
+    until_ms: i64,
+    /// None of its samples is in a later segment.
+    segment: u32,
+}
+
+impl Expiry {
+    /// Whether samples of the series may remain beside a checkpoint of the segments up to `to` that keeps samples
+    /// at or after `t_ms`.
+    fn is_needed(&self, t_ms: i64, to: u32) -> bool {
+        self.until_ms >= t_ms || self.segment > to
     }
 }
 
@@ -188,7 +210,9 @@ impl Head {
         registry: &Registry,
     ) -> Result<Self, WalError> {
         let metrics = HeadMetrics::new(registry, options.wal_compression);
-        load::open(dir, options, min_valid_ms, clock, metrics)
+        let head = load::open(dir, options, min_valid_ms, clock, metrics)?;
+        metrics::publish_state(registry, &head.inner);
+        Ok(head)
     }
 
     /// What was found at start.
@@ -275,7 +299,9 @@ impl Head {
     /// Makes everything durable; with the option on, leaves a snapshot. Further commits fail.
     pub fn close(&self) -> Result<(), WalError> {
         let inner = &self.inner;
-        inner.store.flush()?;
+        if let Err(error) = inner.store.flush() {
+            tracing::warn!(%error, "head chunks are not written out; the log has their samples");
+        }
         let _maintenance = inner.maintenance.lock();
         if let Some(wal) = inner.wal.get() {
             // Closed first: the snapshot is named after the end of the log.

@@ -5,6 +5,8 @@ pub mod chunk_source;
 pub mod compact;
 pub mod db;
 pub mod error;
+#[cfg(test)]
+mod full_disk;
 pub mod head;
 pub mod identity;
 pub mod merge;

@@ -11,13 +11,18 @@ use memmap2::Mmap;
 use super::chunk_files::map_file;
 use super::postings::Postings;
 use crate::error::TsdbError;
-use crate::wal::codec::Decoder;
+use crate::wal::codec::{Decoder, put_bytes, put_uvarint};
 use crate::wal::record::RecordError;
 
 /// The name of the file.
 pub const INDEX_FILE: &str = "index";
 pub(super) const MAGIC: u32 = 0xbaaa_d700;
 pub(super) const VERSION: u8 = 2;
+/// The first version: symbols and series are referred to by their offsets, and the postings table is in no
+/// order.
+const VERSION_OFFSETS: u8 = 1;
+/// A version that readers treat as the second one.
+const VERSION_LATER: u8 = 3;
 pub(super) const HEADER_BYTES: usize = 5;
 pub(super) const TOC_BYTES: usize = 6 * 8 + 4;
 /// Series begin at multiples of this; a series reference is the offset divided by it.
@@ -46,11 +51,13 @@ pub(super) struct SymbolTable {
     /// Position in the body of every [`SYMBOL_STEP`]th string.
     positions: Vec<u32>,
     count: u32,
+    /// Whether strings are referred to by their offset in the file, not by their number.
+    by_offset: bool,
 }
 
 impl SymbolTable {
-    /// Reads the table at `at`; the checksum is verified by the caller through [`section`].
-    pub(super) fn open(file: &[u8], at: usize) -> Result<Self, String> {
+    /// Reads the table at `at` and verifies its checksum.
+    pub(super) fn open(file: &[u8], at: usize, by_offset: bool) -> Result<Self, String> {
         let body = section(file, at, "symbol table")?;
         let start = at + 8;
         let body = start..start + body.len() - 4;
@@ -63,10 +70,21 @@ impl SymbolTable {
             }
             string(&mut decoder).map_err(|error| format!("symbol {i}: {error}"))?;
         }
-        Ok(Self { body, positions, count })
+        Ok(Self { body, positions, count, by_offset })
     }
 
+    /// The string a series refers to by `id`.
     pub(super) fn get<'a>(&self, file: &'a [u8], id: u32) -> Result<&'a str, String> {
+        if self.by_offset {
+            let rest = file.get(id as usize..self.body.end).filter(|_| id as usize >= self.body.start);
+            let rest = rest.ok_or_else(|| format!("unknown symbol at {id}"))?;
+            return string(&mut Decoder::new(rest)).map_err(|error| format!("symbol at {id}: {error}"));
+        }
+        self.nth(file, id).map(|(text, _)| text)
+    }
+
+    /// String number `id`, and its offset in the file.
+    fn nth<'a>(&self, file: &'a [u8], id: u32) -> Result<(&'a str, u32), String> {
         if id >= self.count {
             return Err(format!("unknown symbol {id}"));
         }
@@ -77,19 +95,21 @@ impl SymbolTable {
                 let len = decoder.uvarint()?;
                 decoder.take(len as usize)?;
             }
-            string(&mut decoder)
+            let at = self.body.end - decoder.remaining();
+            Ok((string(&mut decoder)?, at as u32))
         })();
         found.map_err(|error: RecordError| format!("symbol {id}: {error}"))
     }
 
-    /// The number of a string, if it is in the table.
+    /// How series refer to a string, if it is in the table.
     fn find(&self, file: &[u8], wanted: &str) -> Result<Option<u32>, String> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.get(file, middle)?.cmp(wanted) {
+            let (text, at) = self.nth(file, middle)?;
+            match text.cmp(wanted) {
                 std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+                std::cmp::Ordering::Equal => return Ok(Some(if self.by_offset { at } else { middle })),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
@@ -139,10 +159,20 @@ pub struct IndexReader {
     symbols: SymbolTable,
     /// Sorted by name.
     labels: Vec<LabelEntry>,
-    /// Where the entries of the postings table lie.
-    table: Range<usize>,
+    table: TableEntries,
     /// Where the list of all series lies; `None` in an empty index.
     all_postings: Option<u64>,
+    /// What a series reference is multiplied by to give its offset.
+    series_align: usize,
+}
+
+/// The entries of the postings table, by label name and value.
+#[derive(Debug)]
+enum TableEntries {
+    /// Where they lie in the file.
+    Mapped(Range<usize>),
+    /// As in a file, but put in order.
+    Sorted(Vec<u8>),
 }
 
 impl IndexReader {
@@ -150,49 +180,84 @@ impl IndexReader {
     pub fn open(dir: &Path) -> Result<Self, TsdbError> {
         let path = dir.join(INDEX_FILE);
         let map = map_file(&path)?;
-        let opened = Self::parse(&map);
-        let (symbols, labels, table, all_postings) =
-            opened.map_err(|problem| TsdbError::corrupt(&path, problem))?;
-        Ok(Self { path, map, symbols, labels, table, all_postings })
+        let parsed = Self::parse(&map).map_err(|problem| TsdbError::corrupt(&path, problem))?;
+        let (symbols, PostingsTable { labels, entries: table, all_postings }) = parsed;
+        let series_align = if symbols.by_offset { 1 } else { SERIES_ALIGN };
+        Ok(Self { path, map, symbols, labels, table, all_postings, series_align })
     }
 
-    #[allow(clippy::type_complexity, reason = "the parts of the struct, in order")]
-    fn parse(file: &[u8]) -> Result<(SymbolTable, Vec<LabelEntry>, Range<usize>, Option<u64>), String> {
+    fn parse(file: &[u8]) -> Result<(SymbolTable, PostingsTable), String> {
         if file.len() < HEADER_BYTES + TOC_BYTES {
             return Err("file is too short".to_owned());
         }
         if file[..4] != MAGIC.to_be_bytes() {
             return Err("invalid magic number".to_owned());
         }
-        if file[4] != VERSION {
-            return Err(format!("index format version {} is not supported", file[4]));
-        }
+        let by_offset = match file[4] {
+            VERSION_OFFSETS => true,
+            VERSION | VERSION_LATER => false,
+            other => return Err(format!("index format version {other} is not supported")),
+        };
         let (toc, crc) = file[file.len() - TOC_BYTES..].split_at(TOC_BYTES - 4);
         if crc32c::crc32c(toc).to_be_bytes() != crc {
             return Err("table of contents: checksum mismatch".to_owned());
         }
         let (fields, _) = toc.as_chunks::<8>();
         let field = |i: usize| usize::try_from(u64::from_be_bytes(fields[i])).unwrap_or(usize::MAX);
-        let symbols = SymbolTable::open(file, field(0))?;
-        let (labels, table, all_postings) = read_postings_table(file, field(5))?;
-        Ok((symbols, labels, table, all_postings))
+        let symbols = SymbolTable::open(file, field(0), by_offset)?;
+        let table = match (by_offset, field(5)) {
+            (_, 0) => PostingsTable::default(),
+            (false, at) => {
+                let body = section(file, at, "postings table")?;
+                let (labels, all_postings) = read_postings_table(body)?;
+                PostingsTable {
+                    labels,
+                    entries: TableEntries::Mapped(at + 8..at + 4 + body.len()),
+                    all_postings,
+                }
+            }
+            (true, at) => {
+                let body = sort_postings_table(section(file, at, "postings table")?)?;
+                let (labels, all_postings) = read_postings_table(&body)?;
+                PostingsTable { labels, entries: TableEntries::Sorted(body[4..].to_vec()), all_postings }
+            }
+        };
+        Ok((symbols, table))
+    }
+
+    fn table(&self) -> &[u8] {
+        match &self.table {
+            TableEntries::Mapped(range) => &self.map[range.clone()],
+            TableEntries::Sorted(entries) => entries,
+        }
+    }
+
+    /// Where in the file the series with this reference begins.
+    pub fn series_offset(&self, id: u32) -> usize {
+        id as usize * self.series_align
     }
 
     fn corrupt(&self, problem: impl std::fmt::Display) -> TsdbError {
         TsdbError::corrupt(&self.path, problem)
     }
 
-    /// The string with this number.
+    /// The string series refer to by `id`: its number, or its offset in files of the first version.
     pub fn symbol(&self, id: u32) -> Result<&str, TsdbError> {
         self.symbols.get(&self.map, id).map_err(|problem| self.corrupt(problem))
     }
 
-    /// Number of symbols.
+    /// Number of strings.
     pub fn symbol_count(&self) -> u32 {
         self.symbols.count
     }
 
-    /// The number of a string, if any series has it as a label name or value.
+    /// String number `number` in ascending order, whatever series refer to it by.
+    pub fn nth_symbol(&self, number: u32) -> Result<&str, TsdbError> {
+        let found = self.symbols.nth(&self.map, number);
+        found.map(|(text, _)| text).map_err(|problem| self.corrupt(problem))
+    }
+
+    /// How series refer to a string, if any has it as a label name or value. Ascends with the strings.
     pub fn find_symbol(&self, wanted: &str) -> Result<Option<u32>, TsdbError> {
         self.symbols.find(&self.map, wanted).map_err(|problem| self.corrupt(problem))
     }
@@ -251,7 +316,7 @@ impl IndexReader {
         ) -> Result<ControlFlow<()>, TsdbError>,
     ) -> Result<(), TsdbError> {
         let Some(entry) = self.entry(name) else { return Ok(()) };
-        let table = &self.map[self.table.clone()];
+        let table = self.table();
         let decoder_at = |position: u32| Decoder::new(&table[position as usize..entry.end as usize]);
         let bad = |error: RecordError| self.corrupt(format!("postings table, label {name:?}: {error}"));
         let (mut low, mut high) = (0, entry.positions.len());
@@ -273,7 +338,7 @@ impl IndexReader {
 
     /// The series with this reference, its checksum verified.
     pub fn series(&self, id: u32) -> Result<SeriesEntry<'_>, TsdbError> {
-        let at = id as usize * SERIES_ALIGN;
+        let at = self.series_offset(id);
         let bad = |_| self.corrupt(format!("series at {at} reaches beyond the file"));
         let mut decoder = Decoder::new(self.map.get(at..).unwrap_or_default());
         let len = decoder.uvarint().map_err(bad)?;
@@ -287,7 +352,7 @@ impl IndexReader {
 
     /// Damage found in the series with this reference.
     pub(super) fn bad_series(&self, id: u32, error: RecordError) -> TsdbError {
-        self.corrupt(format!("series at {}: {error}", id as usize * SERIES_ALIGN))
+        self.corrupt(format!("series at {}: {error}", self.series_offset(id)))
     }
 
     /// Size of the file.
@@ -301,15 +366,43 @@ impl IndexReader {
     }
 }
 
-/// Label names, the range of entries and the place of the list of all series.
-type PostingsTable = (Vec<LabelEntry>, Range<usize>, Option<u64>);
+/// What the postings table says.
+struct PostingsTable {
+    labels: Vec<LabelEntry>,
+    entries: TableEntries,
+    all_postings: Option<u64>,
+}
 
-fn read_postings_table(file: &[u8], at: usize) -> Result<PostingsTable, String> {
-    if at == 0 {
-        return Ok((Vec::new(), 0..0, None));
+impl Default for PostingsTable {
+    fn default() -> Self {
+        Self { labels: Vec::new(), entries: TableEntries::Mapped(0..0), all_postings: None }
     }
-    let body = section(file, at, "postings table")?;
-    let table = at + 8..at + 4 + body.len();
+}
+
+/// The same table with its entries by name and value.
+fn sort_postings_table(body: &[u8]) -> Result<Vec<u8>, String> {
+    let mut decoder = Decoder::new(&body[4..]);
+    let mut entries = Vec::new();
+    while !decoder.is_empty() {
+        let mut read = || -> Result<_, RecordError> {
+            decoder.uvarint()?;
+            Ok((string(&mut decoder)?, string(&mut decoder)?, decoder.uvarint()?))
+        };
+        entries.push(read().map_err(|error| format!("postings table: {error}"))?);
+    }
+    entries.sort_unstable();
+    let mut sorted = body[..4].to_vec();
+    for (name, value, at) in entries {
+        put_uvarint(&mut sorted, 2);
+        put_bytes(&mut sorted, name.as_bytes());
+        put_bytes(&mut sorted, value.as_bytes());
+        put_uvarint(&mut sorted, at);
+    }
+    Ok(sorted)
+}
+
+/// The labels of a table, and where the list of all series lies.
+fn read_postings_table(body: &[u8]) -> Result<(Vec<LabelEntry>, Option<u64>), String> {
     let (count, entries) = body.split_at(4);
     let count = u32::from_be_bytes([count[0], count[1], count[2], count[3]]);
     let bad = |error: RecordError| format!("postings table: {error}");
@@ -338,7 +431,7 @@ fn read_postings_table(file: &[u8], at: usize) -> Result<PostingsTable, String> 
             _ => labels.push(LabelEntry { name: name.into(), positions: vec![position], end, values: 1 }),
         }
     }
-    Ok((labels, table, all_postings))
+    Ok((labels, all_postings))
 }
 
 /// Name and offset of an entry of the postings table.

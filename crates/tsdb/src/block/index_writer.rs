@@ -184,7 +184,7 @@ impl IndexWriter {
         // The strings are looked up in the file from here on.
         self.symbols = HashMap::new();
         let bad = |problem: String| TsdbError::corrupt(&self.out.path, problem);
-        let symbols = SymbolTable::open(&map, HEADER_BYTES).map_err(bad)?;
+        let symbols = SymbolTable::open(&map, HEADER_BYTES, false).map_err(bad)?;
 
         let mut table_path = self.out.path.clone().into_os_string();
         table_path.push("_table.tmp");

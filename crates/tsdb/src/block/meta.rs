@@ -12,8 +12,10 @@ use crate::error::TsdbError;
 pub const META_FILE: &str = "meta.json";
 /// The hint of blocks made of samples that came out of order.
 pub const HINT_OUT_OF_ORDER: &str = "from-out-of-order";
+/// The hint of blocks made of series that had ended.
+pub const HINT_STALE_SERIES: &str = "from-stale-series";
 /// Hints of blocks that hold a part of the head's series only; they are never mixed with others.
-pub const PARTIAL_HINTS: [&str; 2] = ["from-stale-series", "from-selected-series"];
+pub const PARTIAL_HINTS: [&str; 2] = [HINT_STALE_SERIES, "from-selected-series"];
 
 /// The content of `meta.json`. Fields we do not know (such as `thanos`) are kept and written back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -255,7 +255,7 @@ pub struct BlockSource {
 impl ChunkSource for BlockSource {
     fn symbols(&mut self, visit: &mut dyn FnMut(&str) -> Result<(), TsdbError>) -> Result<(), TsdbError> {
         let index = self.block.index();
-        (0..index.symbol_count()).try_for_each(|id| visit(index.symbol(id)?))
+        (0..index.symbol_count()).try_for_each(|number| visit(index.nth_symbol(number)?))
     }
 
     fn next_series(&mut self) -> Result<Option<SourceSeries>, TsdbError> {

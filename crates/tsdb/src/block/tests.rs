@@ -1,3 +1,5 @@
+mod first_version;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

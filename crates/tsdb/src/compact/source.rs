@@ -40,14 +40,14 @@ impl ChunkSource for MergedSource {
             let mut lowest: Option<&str> = None;
             for ((block, &at), &count) in self.blocks.iter().zip(&next).zip(&counts) {
                 if at < count {
-                    let symbol = block.index().symbol(at)?;
+                    let symbol = block.index().nth_symbol(at)?;
                     lowest = Some(lowest.map_or(symbol, |low| low.min(symbol)));
                 }
             }
             let Some(lowest) = lowest else { return Ok(()) };
             visit(lowest)?;
             for ((block, at), &count) in self.blocks.iter().zip(&mut next).zip(&counts) {
-                if *at < count && block.index().symbol(*at)? == lowest {
+                if *at < count && block.index().nth_symbol(*at)? == lowest {
                     *at += 1;
                 }
             }

@@ -45,6 +45,12 @@ pub struct Options {
     pub snapshot_on_shutdown: bool,
     /// Threads that apply the log at start; 0 for one per core.
     pub replay_threads: usize,
+    /// How long a head that is due waits before it is written to a block, in milliseconds: servers with the
+    /// same data then do not all work at once.
+    pub compaction_delay_ms: i64,
+    /// The share of stale series, from 0 to 1, at which they are written to blocks of their own and leave
+    /// the head; 0 for never.
+    pub stale_series_threshold: f64,
 }
 
 impl Default for Options {
@@ -70,6 +76,8 @@ impl Default for Options {
             start_timestamps: head.start_timestamps,
             snapshot_on_shutdown: head.snapshot_on_shutdown,
             replay_threads: head.replay_threads,
+            compaction_delay_ms: 0,
+            stale_series_threshold: 0.0,
         }
     }
 }

@@ -1,3 +1,6 @@
+mod full_disk;
+mod stale;
+
 use std::time::Duration;
 
 use base::SimClock;

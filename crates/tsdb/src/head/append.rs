@@ -29,6 +29,28 @@ pub struct FloatEntry {
     pub start_ms: i64,
     /// Series.
     pub slot: Slot,
+    /// What happens when it is not the newest sample of its series.
+    pub order: Order,
+}
+
+/// Whether a sample may be older than the newest one of its series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As far as the out-of-order window reaches.
+    Any,
+    /// Not even then.
+    Newest,
+}
+
+impl Order {
+    /// What becomes of a sample in this order at a time `bounds` decide about.
+    #[inline]
+    pub fn admit(self, bounds: &Bounds, last_t_ms: i64, t_ms: i64) -> Admission {
+        match bounds.admit(last_t_ms, t_ms) {
+            Admission::OutOfOrder if self == Self::Newest => Admission::Disordered,
+            other => other,
+        }
+    }
 }
 
 /// A histogram sample of a transaction.
@@ -40,6 +62,8 @@ pub struct HistogramEntry {
     pub start_ms: i64,
     /// Series.
     pub slot: Slot,
+    /// What happens when it is not the newest sample of its series.
+    pub order: Order,
     /// Value.
     pub value: AnyHistogram,
 }
@@ -147,7 +171,10 @@ impl Head {
         inner.metrics.appenders_created.inc();
         inner.metrics.levels.appenders.fetch_add(1, Ordering::Relaxed);
         let bounds = inner.bounds();
-        let pin_before_ms = inner.truncated_ms.load(Ordering::SeqCst);
+        let pin_before_ms = match inner.pin_all.load(Ordering::SeqCst) {
+            true => i64::MAX,
+            false => inner.truncated_ms.load(Ordering::SeqCst),
+        };
         let buffers = inner.buffers.lock().pop().unwrap_or_else(|| Buffers::new(&inner));
         HeadAppender {
             inner,
@@ -285,16 +312,17 @@ impl HeadAppender {
         start_ms: i64,
         t_ms: i64,
         value: f64,
+        order: Order,
     ) -> Result<(), AppendError> {
         let (slot, at, last_t_ms) = self.find(series)?;
         if self.bounds.head_max_ms == i64::MIN {
             self.init_bounds(t_ms);
         }
-        match self.bounds.admit(last_t_ms, t_ms) {
+        match order.admit(&self.bounds, last_t_ms, t_ms) {
             Admission::InOrder => {}
             Admission::SameTime => self.check_same_float(at, value)?,
-            Admission::OutOfOrder => {}
-            other => return Err(self.refusal(other, true)),
+            Admission::OutOfOrder => self.note_lateness(t_ms),
+            other => return Err(self.refusal(other, t_ms, true)),
         }
         if t_ms == NO_SERIES {
             return Err(AppendError::OutOfBounds);
@@ -305,12 +333,13 @@ impl HeadAppender {
         {
             if is_stale_nan(value) {
                 let value = stale_histogram(kind, value);
-                buffers.last_batch().histograms.push(HistogramEntry { t_ms, start_ms, slot, value });
+                let entry = HistogramEntry { t_ms, start_ms, slot, order, value };
+                buffers.last_batch().histograms.push(entry);
                 return Ok(());
             }
             buffers.start_batch();
         }
-        buffers.last_batch().floats.push(FloatEntry { t_ms, value, start_ms, slot });
+        buffers.last_batch().floats.push(FloatEntry { t_ms, value, start_ms, slot, order });
         Ok(())
     }
 
@@ -321,8 +350,18 @@ impl HeadAppender {
         same.map_err(|existing| AppendError::DuplicateTimestamp { existing, new: value })
     }
 
+    /// Counts how far a sample is behind the newest of the head, whether it is taken or not.
     #[cold]
-    fn refusal(&self, admission: Admission, is_float: bool) -> AppendError {
+    fn note_lateness(&self, t_ms: i64) {
+        let late_ms = self.bounds.head_max_ms.saturating_sub(t_ms);
+        if late_ms > 0 {
+            self.inner.metrics.lateness_seconds.observe(late_ms as f64 / 1000.0);
+        }
+    }
+
+    #[cold]
+    fn refusal(&self, admission: Admission, t_ms: i64, is_float: bool) -> AppendError {
+        self.note_lateness(t_ms);
         let count = |by_type: &ByType| if is_float { by_type.float.inc() } else { by_type.histogram.inc() };
         let metrics = &self.inner.metrics;
         match admission {
@@ -347,6 +386,7 @@ impl HeadAppender {
         start_ms: i64,
         t_ms: i64,
         value: AnyHistogram,
+        order: Order,
     ) -> Result<(), AppendError> {
         let valid = match &value {
             AnyHistogram::Integer(h) => h.validate(),
@@ -357,8 +397,9 @@ impl HeadAppender {
         if self.bounds.head_max_ms == i64::MIN {
             self.init_bounds(t_ms);
         }
-        match self.bounds.admit(last_t_ms, t_ms) {
-            Admission::InOrder | Admission::OutOfOrder => {}
+        match order.admit(&self.bounds, last_t_ms, t_ms) {
+            Admission::InOrder => {}
+            Admission::OutOfOrder => self.note_lateness(t_ms),
             Admission::SameTime => {
                 let same = self.page.as_ref().is_none_or(|(_, p)| p.series.read()[at].same_histogram(&value));
                 if !same {
@@ -366,7 +407,7 @@ impl HeadAppender {
                     return Err(AppendError::DuplicateTimestamp { existing: f64::NAN, new });
                 }
             }
-            other => return Err(self.refusal(other, false)),
+            other => return Err(self.refusal(other, t_ms, false)),
         }
         if t_ms == NO_SERIES {
             return Err(AppendError::OutOfBounds);
@@ -380,8 +421,24 @@ impl HeadAppender {
             buffers.start_batch();
         }
         buffers.histogram_kinds.insert(slot, kind);
-        buffers.last_batch().histograms.push(HistogramEntry { t_ms, start_ms, slot, value });
+        buffers.last_batch().histograms.push(HistogramEntry { t_ms, start_ms, slot, order, value });
         Ok(())
+    }
+
+    fn append_any(
+        &mut self,
+        series: SeriesRef,
+        start_ms: i64,
+        t_ms: i64,
+        value: SampleValue<'_>,
+        order: Order,
+    ) -> Result<(), AppendError> {
+        let histogram = match value {
+            SampleValue::Float(value) => return self.append_float(series, start_ms, t_ms, value, order),
+            SampleValue::Histogram(h) => AnyHistogram::Integer(Arc::new(h.clone())),
+            SampleValue::FloatHistogram(h) => AnyHistogram::Float(Arc::new(h.clone())),
+        };
+        self.append_histogram(series, start_ms, t_ms, histogram, order)
     }
 
     fn give_back(&mut self) {
@@ -428,15 +485,16 @@ impl Appender for HeadAppender {
         t_ms: i64,
         value: SampleValue<'_>,
     ) -> Result<(), AppendError> {
-        match value {
-            SampleValue::Float(value) => self.append_float(series, start_ms, t_ms, value),
-            SampleValue::Histogram(h) => {
-                self.append_histogram(series, start_ms, t_ms, AnyHistogram::Integer(Arc::new(h.clone())))
-            }
-            SampleValue::FloatHistogram(h) => {
-                self.append_histogram(series, start_ms, t_ms, AnyHistogram::Float(Arc::new(h.clone())))
-            }
-        }
+        self.append_any(series, start_ms, t_ms, value, Order::Any)
+    }
+
+    fn append_in_order(
+        &mut self,
+        series: SeriesRef,
+        t_ms: i64,
+        value: SampleValue<'_>,
+    ) -> Result<(), AppendError> {
+        self.append_any(series, 0, t_ms, value, Order::Newest)
     }
 
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: &Exemplar) -> Result<(), AppendError> {

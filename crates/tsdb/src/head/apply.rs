@@ -91,11 +91,23 @@ pub struct Changes {
     pub chunks_stored: u64,
     /// Change in the number of stale series.
     pub stale_series: i64,
+    /// Change in the number of series whose newest sample is a histogram.
+    pub histogram_series: i64,
+    /// Change in the number of buckets of those samples.
+    pub histogram_buckets: i64,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { min_ms: i64::MAX, max_ms: i64::MIN, chunks_created: 0, chunks_stored: 0, stale_series: 0 }
+        Self {
+            min_ms: i64::MAX,
+            max_ms: i64::MIN,
+            chunks_created: 0,
+            chunks_stored: 0,
+            stale_series: 0,
+            histogram_series: 0,
+            histogram_buckets: 0,
+        }
     }
 }
 
@@ -107,6 +119,8 @@ impl Changes {
         self.chunks_created += other.chunks_created;
         self.chunks_stored += other.chunks_stored;
         self.stale_series += other.stale_series;
+        self.histogram_series += other.histogram_series;
+        self.histogram_buckets += other.histogram_buckets;
     }
 }
 
@@ -197,13 +211,34 @@ impl Applier<'_> {
             series.commit_span_ms = CommitSpan::between(start, t_ms);
         }
         place.page.set_last_t_ms(place.at, t_ms);
-        series.last_kind = kind;
+        if series.last_kind != kind {
+            self.note_kind(series, kind);
+        }
         if series.stale != stale {
             self.changes.stale_series += if stale { 1 } else { -1 };
             series.stale = stale;
         }
         self.changes.min_ms = self.changes.min_ms.min(t_ms);
         self.changes.max_ms = self.changes.max_ms.max(t_ms);
+    }
+
+    #[cold]
+    fn note_kind(&mut self, series: &mut Series, kind: LastKind) {
+        self.changes.histogram_series +=
+            i64::from(kind.is_histogram()) - i64::from(series.last_kind.is_histogram());
+        series.last_kind = kind;
+        if !kind.is_histogram() {
+            self.note_buckets(series, 0);
+        }
+    }
+
+    /// Records the number of buckets of a series' newest sample.
+    fn note_buckets(&mut self, series: &mut Series, buckets: u32) {
+        if series.histogram_buckets() != buckets {
+            let extra = series.extra_mut();
+            self.changes.histogram_buckets += i64::from(buckets) - i64::from(extra.histogram_buckets);
+            extra.histogram_buckets = buckets;
+        }
     }
 
     /// Moves the open chunk to `chunks_head`. When that is impossible the chunk stays open, and false is
@@ -277,16 +312,18 @@ impl Applier<'_> {
         t_ms: i64,
         value: &AnyHistogram,
     ) -> Result<(), ChunkError> {
-        match value {
+        let (kind, buckets) = match value {
             AnyHistogram::Integer(h) => {
                 self.native::<model::Histogram>(place, series, start_ms, t_ms, h)?;
-                self.note(place, series, t_ms, LastKind::Histogram, is_stale_nan(h.sum));
+                (LastKind::Histogram, h.positive_buckets.len() + h.negative_buckets.len())
             }
             AnyHistogram::Float(h) => {
                 self.native::<model::FloatHistogram>(place, series, start_ms, t_ms, h)?;
-                self.note(place, series, t_ms, LastKind::FloatHistogram, is_stale_nan(h.sum));
+                (LastKind::FloatHistogram, h.positive_buckets.len() + h.negative_buckets.len())
             }
-        }
+        };
+        self.note(place, series, t_ms, kind, is_stale_nan(value.sum()));
+        self.note_buckets(series, buckets as u32);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::wal::WalError;
 use crate::wal::codec::{Decoder, put_uvarint};
+use crate::wal::repair;
 use crate::wal::segment::sync_dir;
 
 const MAGIC: [u8; 4] = 0x0130_bc91_u32.to_be_bytes();
@@ -292,7 +293,11 @@ impl Writer {
             return Ok(());
         }
         let at = file.written_bytes.load(Ordering::Relaxed);
-        file.file.write_all_at(&self.pending, at).map_err(WalError::io("write", &file.path))?;
+        if let Err(error) = file.file.write_all_at(&self.pending, at) {
+            // Half a chunk would be taken for damage at the next start.
+            let _ = file.file.set_len(at);
+            return Err(WalError::io("write", &file.path)(error));
+        }
         file.written_bytes.store(at + self.pending.len() as u64, Ordering::Release);
         self.pending.clear();
         self.pending.shrink_to(2 * WRITE_BYTES);
@@ -466,20 +471,13 @@ fn parse(bytes: &[u8]) -> Result<(ChunkRecord<'_>, usize), String> {
 
 /// Keeps a copy of a damaged file. With `good_bytes` the file stays, cut to that length; else it goes.
 fn set_aside(path: &Path, quarantine: &Path, good_bytes: Option<u64>) -> Result<(), WalError> {
-    std::fs::create_dir_all(quarantine).map_err(WalError::io("create", quarantine))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut kept = quarantine.join(format!("chunks_head-{name}"));
-    let mut attempt = 1;
-    while kept.exists() {
-        kept = quarantine.join(format!("chunks_head-{name}.{attempt}"));
-        attempt += 1;
-    }
+    let name = repair::name_with_parent(path);
     match good_bytes {
         Some(len) => {
-            std::fs::copy(path, &kept).map_err(WalError::io("copy to quarantine", path))?;
-            crate::wal::repair::cut_end(path, len)
+            repair::copy_aside(path, quarantine, &name)?;
+            repair::cut_end(path, len)
         }
-        None => std::fs::rename(path, &kept).map_err(WalError::io("move to quarantine", path)),
+        None => repair::move_aside(path, quarantine, &name).map(|_| ()),
     }
 }
 

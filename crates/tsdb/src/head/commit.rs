@@ -193,12 +193,12 @@ impl Inner {
                     && matches!(series.last_kind, LastKind::Histogram | LastKind::FloatHistogram)
                 {
                     let value = stale_histogram(series.last_kind, float.value);
-                    let &FloatEntry { t_ms, start_ms, slot, .. } = float;
-                    histograms.push(super::append::HistogramEntry { t_ms, start_ms, slot, value });
+                    let &FloatEntry { t_ms, start_ms, slot, order, .. } = float;
+                    histograms.push(super::append::HistogramEntry { t_ms, start_ms, slot, order, value });
                     continue;
                 }
                 let place = Place { page: &page, at, series_ref: self.series_ref(float.slot) };
-                match bounds.admit(last_t_ms, float.t_ms) {
+                match float.order.admit(bounds, last_t_ms, float.t_ms) {
                     Admission::InOrder => {
                         let done = applier.float(place, series, float.start_ms, float.t_ms, float.value);
                         counts.floats += u64::from(done.is_ok());
@@ -234,7 +234,7 @@ impl Inner {
                 continue;
             }
             let place = Place { page: &page, at, series_ref: self.series_ref(entry.slot) };
-            match bounds.admit(last_t_ms, entry.t_ms) {
+            match entry.order.admit(bounds, last_t_ms, entry.t_ms) {
                 Admission::InOrder => {
                     let done = applier.histogram(place, series, entry.start_ms, entry.t_ms, &entry.value);
                     match done {
@@ -311,6 +311,8 @@ impl Inner {
         metrics.chunks_stored.add(changes.chunks_stored);
         metrics.levels.chunks.fetch_add(changes.chunks_created as i64, Ordering::Relaxed);
         metrics.levels.stale_series.fetch_add(changes.stale_series, Ordering::Relaxed);
+        metrics.levels.histogram_series.fetch_add(changes.histogram_series, Ordering::Relaxed);
+        metrics.levels.histogram_buckets.fetch_add(changes.histogram_buckets, Ordering::Relaxed);
     }
 
     fn count(&self, counts: &Counts) {

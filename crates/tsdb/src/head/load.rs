@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base::clock::SharedClock;
@@ -101,7 +101,7 @@ pub(super) fn open(
     let mut report = ReplayReport::default();
     let mut loader = Loader::new(min_valid_ms, options.chunk_range_ms);
     let restored = match options.snapshot_on_shutdown && options.wal {
-        true => snapshot::load(dir, &mut loader, &metrics, &mut report),
+        true => snapshot::load(dir, &quarantine, &mut loader, &metrics, &mut report),
         false => None,
     };
     let (store, damages) =
@@ -247,7 +247,9 @@ impl Loader {
             out_of_order_window_ms: AtomicI64::new(options.out_of_order_window_ms),
             series_limit: AtomicUsize::new(options.series_limit),
             truncated_ms: AtomicI64::new(i64::MIN),
+            pin_all: AtomicBool::new(false),
             last_wal_truncation_ms: AtomicI64::new(i64::MIN),
+            held_truncation_ms: AtomicI64::new(i64::MIN),
             maintenance: Mutex::new(()),
             pinned: Mutex::default(),
             unlogged: Mutex::default(),
@@ -314,12 +316,12 @@ fn replay_logs(
         .map(|segment| (existing_segment_path(&opening.inner.dir.join("wbl"), segment), 0))
         .collect();
     replay_out_of_order(&mut opening, &late_sources, &mut totals)?;
-    opening.inner.metrics.unknown_refs.add(totals.unknown_refs);
+    let metrics = &opening.inner.metrics;
     report.samples = totals.samples;
-    report.unknown_refs = totals.unknown_refs;
+    report.unknown_refs = metrics.unknown_refs.total() + metrics.unknown_late_refs.total();
     report.damages.append(&mut totals.undecodable);
-    if totals.unknown_refs > 0 {
-        tracing::warn!(entries = totals.unknown_refs, "log entries name series the log does not");
+    if report.unknown_refs > 0 {
+        tracing::warn!(entries = report.unknown_refs, "log entries name series the log does not");
     }
     set_damage_aside(&opening.inner, &totals.damages, quarantine, report);
     start_logs(&opening, totals.doomed)?;
@@ -334,12 +336,15 @@ fn start_logs(opening: &Opening, doomed: Vec<Slot>) -> Result<(), WalError> {
         segment_bytes: inner.options.wal_segment_bytes,
     };
     let wal = Wal::open(inner.dir.join("wal"), options, inner.clock.clone(), inner.metrics.wal.clone())?;
+    // Which segments their samples were read from is not known, only that there are no later ones.
+    let last = wal.position().0;
+    inner.expiries.lock().values_mut().for_each(|expiry| expiry.segment = expiry.segment.min(last));
     // Nothing else could have set it: the head is not shared yet.
     let _ = inner.wal.set(wal);
     if inner.options.out_of_order_window_ms > 0 || inner.dir.join("wbl").exists() {
         *inner.wbl.write() = Some(Arc::new(inner.open_wbl()?));
     }
-    inner.remove_series(&doomed);
+    inner.clear_series(&doomed);
     let foreign = opening.slots.foreign.values().copied();
     let renumbered = foreign.filter_map(|slot| Some((slot, inner.labels_of(slot)?)));
     inner.unlogged.lock().extend(renumbered);
@@ -356,6 +361,7 @@ fn finish(opening: Opening, mut report: ReplayReport, start: Duration) -> Result
         inner.metrics.levels.series.store(state.index.len() as u64, Ordering::Relaxed);
     }
     drop_nameless(&inner);
+    recount(&inner);
     let min_valid_ms = inner.min_valid_ms.load(Ordering::Relaxed);
     inner.metrics.levels.min_ms.fetch_max(min_valid_ms, Ordering::Relaxed);
     inner.collect_garbage(min_valid_ms);
@@ -390,8 +396,27 @@ fn drop_nameless(inner: &Inner) {
     }
     if dropped > 0 {
         tracing::warn!(series = dropped, "head chunks of series the log does not know are left out");
-        inner.metrics.unknown_refs.add(dropped);
+        inner.metrics.unknown_refs.add("series", dropped);
     }
+}
+
+/// Counts from the start what appending keeps count of: neither a snapshot nor chunks found say it.
+fn recount(inner: &Inner) {
+    let (mut stale, mut histograms, mut buckets) = (0, 0, 0);
+    for (_, page) in inner.table.pages() {
+        let all = page.series.read();
+        for (at, series) in all.iter().enumerate() {
+            if page.last_t_ms(at) != NO_SERIES {
+                stale += i64::from(series.stale);
+                histograms += i64::from(series.last_kind.is_histogram());
+                buckets += i64::from(series.histogram_buckets());
+            }
+        }
+    }
+    let levels = &inner.metrics.levels;
+    levels.stale_series.store(stale, Ordering::Relaxed);
+    levels.histogram_series.store(histograms, Ordering::Relaxed);
+    levels.histogram_buckets.store(buckets, Ordering::Relaxed);
 }
 
 fn set_damage_aside(inner: &Inner, damages: &[Damage], quarantine: &Path, report: &mut ReplayReport) {
@@ -400,10 +425,14 @@ fn set_damage_aside(inner: &Inner, damages: &[Damage], quarantine: &Path, report
         tracing::warn!(%damage, "damaged place in the write-ahead log is skipped");
         inner.metrics.wal_corruptions.inc();
         report.damages.push(damage.to_string());
-        let repaired = if damage.torn_end {
-            repair::cut_end(&damage.path, damage.offset).map(|()| None)
-        } else if rewritten.contains(&&damage.path) {
+        let repaired = if rewritten.contains(&&damage.path) {
             continue;
+        } else if damage.is_cut_off() {
+            // Half a commit that nobody was told about: there is nothing to keep.
+            repair::cut_end(&damage.path, damage.offset).map(|()| None)
+        } else if damage.torn_end {
+            repair::copy_aside(&damage.path, quarantine, &repair::name_with_parent(&damage.path))
+                .and_then(|kept| repair::cut_end(&damage.path, damage.offset).map(|()| Some(kept)))
         } else {
             rewritten.push(&damage.path);
             repair::rewrite_without_damage(&damage.path, quarantine).map(Some)

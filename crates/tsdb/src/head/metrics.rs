@@ -1,11 +1,57 @@
 //! What the head publishes about itself, under Prometheus's names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use base::metrics::{Counter, Family, Gauge, Kind, Registry, Summary};
+use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Registry, Summary};
+use parking_lot::Mutex;
 
+use super::Inner;
 use crate::wal::{Compression, WalMetrics};
+
+const HOUR_S: f64 = 3600.0;
+/// From ten minutes to half a day.
+const LATENESS_BOUNDS: [f64; 7] =
+    [HOUR_S / 6.0, HOUR_S / 2.0, HOUR_S, 2.0 * HOUR_S, 3.0 * HOUR_S, 6.0 * HOUR_S, 12.0 * HOUR_S];
+
+/// Entries of a log that name a series the log does not, by type of entry.
+#[derive(Debug, Default)]
+pub struct UnknownRefs(Mutex<BTreeMap<&'static str, u64>>);
+
+impl UnknownRefs {
+    /// Counts are published for the log `wal` or `wbl`; a type that never occurred is left out.
+    fn publish(registry: &Registry, log: &str) -> Arc<Self> {
+        let counts = Arc::new(Self::default());
+        let name = format!("prometheus_tsdb_{log}_replay_unknown_refs_total");
+        let help = format!(
+            "Total number of unknown series references encountered during {} replay.",
+            log.to_uppercase()
+        );
+        let published = counts.clone();
+        registry.collect_with(move |families| {
+            let counts = published.0.lock();
+            let family = Family::new(name.clone(), &help, Kind::Counter);
+            let with = |family: Family, (entry, count): (&&str, &u64)| {
+                family.with(&[("type", entry)], *count as f64)
+            };
+            families.push(counts.iter().fold(family, with));
+        });
+        counts
+    }
+
+    /// Counts `count` entries of this type.
+    pub fn add(&self, entry: &'static str, count: u64) {
+        if count > 0 {
+            *self.0.lock().entry(entry).or_default() += count;
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.lock().values().sum()
+    }
+}
 
 /// Counters by sample type.
 #[derive(Debug, Clone)]
@@ -32,6 +78,10 @@ pub struct Levels {
     pub series: AtomicU64,
     /// Series whose newest sample is a staleness marker.
     pub stale_series: AtomicI64,
+    /// Series whose newest sample is a histogram.
+    pub histogram_series: AtomicI64,
+    /// Buckets of those samples.
+    pub histogram_buckets: AtomicI64,
     /// Chunks, open and complete.
     pub chunks: AtomicI64,
     /// Earliest time in the head; `i64::MAX` when empty.
@@ -101,8 +151,12 @@ pub struct HeadMetrics {
     pub chunk_corruptions: Counter,
     /// Snapshots that could not be loaded.
     pub snapshot_errors: Counter,
+    /// How far samples out of order are behind the newest of the head.
+    pub lateness_seconds: Histogram,
     /// Entries of the log that name a series the log does not.
-    pub unknown_refs: Counter,
+    pub unknown_refs: Arc<UnknownRefs>,
+    /// Entries of the out-of-order log that do.
+    pub unknown_late_refs: Arc<UnknownRefs>,
     /// Exemplars kept.
     pub exemplars_appended: Counter,
     /// Exemplars refused for their order.
@@ -214,10 +268,14 @@ impl HeadMetrics {
                 "snapshot_replay_error_total",
                 "Total number snapshot replays that failed.",
             ),
-            unknown_refs: counter(
-                "wal_replay_unknown_refs_total",
-                "Total number of unknown series references encountered during WAL replay.",
+            lateness_seconds: registry.histogram(
+                "prometheus_tsdb_sample_ooo_delta",
+                "Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and whether sample is accepted or not).",
+                &[],
+                &LATENESS_BOUNDS,
             ),
+            unknown_refs: UnknownRefs::publish(registry, "wal"),
+            unknown_late_refs: UnknownRefs::publish(registry, "wbl"),
             exemplars_appended: counter(
                 "exemplar_exemplars_appended_total",
                 "Total number of appended exemplars.",
@@ -246,6 +304,16 @@ fn publish_levels(registry: &Registry, levels: Arc<Levels>) {
             "Total number of stale series in the head block.",
             level(&levels.stale_series),
         );
+        gauge(
+            "head_native_histogram_series",
+            "Total number of native histogram series in the head block. A series is a native histogram series if its most recent sample is a native histogram.",
+            level(&levels.histogram_series),
+        );
+        gauge(
+            "head_native_histogram_buckets",
+            "Total number of native histogram buckets in the head block, summed over the most recent sample of each native histogram series.",
+            level(&levels.histogram_buckets),
+        );
         gauge("head_chunks", "Total number of chunks in the head block.", level(&levels.chunks));
         gauge(
             "head_active_appenders",
@@ -266,6 +334,38 @@ fn publish_levels(registry: &Registry, levels: Arc<Levels>) {
             "exemplar_series_with_exemplars_in_storage",
             "Number of series with exemplars currently in circular storage.",
             count(&levels.exemplar_series),
+        );
+    });
+}
+
+/// Publishes what is looked up in an open head.
+pub(super) fn publish_state(registry: &Registry, inner: &Arc<Inner>) {
+    let inner = Arc::downgrade(inner);
+    registry.collect_with(move |families| {
+        let Some(inner) = inner.upgrade() else { return };
+        let mut gauge = |name: &str, help: &str, value: f64| {
+            let family = Family::new(format!("prometheus_tsdb_{name}"), help, Kind::Gauge);
+            families.push(family.with(&[], value));
+        };
+        gauge(
+            "head_chunks_storage_size_bytes",
+            "Size of the chunks_head directory.",
+            inner.store.size_bytes() as f64,
+        );
+        // Commits are numbered as they are applied, and a reader is done with the number once it selected.
+        let commit = inner.visible.load(Ordering::Relaxed) as f64;
+        gauge("isolation_low_watermark", "The lowest TSDB append ID that is still referenced.", commit);
+        gauge("isolation_high_watermark", "The highest TSDB append ID that has been given out.", commit);
+        let exemplars = inner.exemplars.read();
+        gauge(
+            "exemplar_max_exemplars",
+            "Total number of exemplars the exemplar storage can store, resizeable.",
+            exemplars.capacity() as f64,
+        );
+        gauge(
+            "exemplar_last_exemplars_timestamp_seconds",
+            "The timestamp of the oldest exemplar stored in circular storage. Useful to check for what time range the current exemplar buffer limit allows.",
+            exemplars.oldest_added_ms().unwrap_or(0) as f64 / 1000.0,
         );
     });
 }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use hashbrown::HashSet;
 use model::{Exemplar, Labels, TimeRange};
 
-use super::Inner;
 use super::apply::{Applier, ChunkOptions, Place};
 use super::chunk_store::ChunkRef;
 use super::commit::{PREFETCH_AHEAD, replay_float};
 use super::load::{Opening, SlotMap};
 use super::ooo::{OutOfOrderSample, Value};
 use super::table::{NO_SAMPLE, NO_SERIES, Page, Series, Slot, locate};
+use super::{Expiry, Inner};
 use crate::wal::WalError;
 use crate::wal::histogram::{HistogramSample, for_each_histogram};
 use crate::wal::reader::{Damage, ReadEvent, SegmentReader};
@@ -67,7 +68,6 @@ fn read_sources(
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) samples: u64,
-    pub(super) unknown_refs: u64,
     pub(super) damages: Vec<Damage>,
     /// Records that are whole but make no sense.
     pub(super) undecodable: Vec<String>,
@@ -95,7 +95,18 @@ pub(super) struct Replay<'a> {
     page: Option<(u32, Arc<Page>)>,
     floats: Vec<Vec<(Slot, FloatSample)>>,
     histograms: Vec<Vec<(Slot, HistogramSample)>>,
+    /// Slots whose series the log begins a second time.
+    restarted: HashSet<Slot>,
+    unknown: Unknown,
     totals: Totals,
+}
+
+/// Entries that name a series the log does not.
+#[derive(Default)]
+struct Unknown {
+    samples: u64,
+    histograms: u64,
+    exemplars: u64,
 }
 
 impl<'a> Replay<'a> {
@@ -112,6 +123,8 @@ impl<'a> Replay<'a> {
             page: None,
             floats: (0..threads).map(|_| Vec::new()).collect(),
             histograms: (0..threads).map(|_| Vec::new()).collect(),
+            restarted: HashSet::new(),
+            unknown: Unknown::default(),
             totals: Totals::default(),
         }
     }
@@ -162,6 +175,10 @@ impl<'a> Replay<'a> {
 
     /// What was found.
     pub(super) fn finish(self) -> Totals {
+        let (unknown, refs) = (self.unknown, &self.inner.metrics.unknown_refs);
+        refs.add("samples", unknown.samples);
+        refs.add("histograms", unknown.histograms);
+        refs.add("exemplars", unknown.exemplars);
         self.totals
     }
 
@@ -201,6 +218,7 @@ impl<'a> Replay<'a> {
         if let Some(existing) = state.index.find(labels, &self.inner.table) {
             if existing != slot {
                 self.slots.aliases.insert(series, existing);
+                self.restarted.insert(existing);
                 let shard = shard_of(existing, senders.len());
                 self.send_floats(shard, senders);
                 self.send_histograms(shard, senders);
@@ -225,7 +243,7 @@ impl<'a> Replay<'a> {
 
     /// The slot of a sample's series, if the sample is to be appended.
     #[inline]
-    fn admit(&mut self, series: u64, t_ms: i64) -> Option<Slot> {
+    fn admit(&mut self, series: u64, t_ms: i64, unknown: impl Fn(&mut Unknown) -> &mut u64) -> Option<Slot> {
         if t_ms < self.min_valid_ms {
             return None;
         }
@@ -236,14 +254,14 @@ impl<'a> Replay<'a> {
         }
         let last_t_ms = self.page.as_ref().map_or(NO_SERIES, |(_, page)| page.last_t_ms(at));
         if last_t_ms == NO_SERIES {
-            self.totals.unknown_refs += 1;
+            *unknown(&mut self.unknown) += 1;
             return None;
         }
         if !self.slots.aliases.is_empty() && self.slots.aliases.contains_key(&series) {
             // Its record must stay in the log as long as its samples do.
             let mut expiries = self.inner.expiries.lock();
-            let until = expiries.entry(series).or_insert(t_ms);
-            *until = (*until).max(t_ms);
+            let known = expiries.entry(series).or_insert(Expiry { until_ms: t_ms, segment: u32::MAX });
+            known.until_ms = known.until_ms.max(t_ms);
             return Some(slot);
         }
         // Samples only ascend: what is not newer now will not be when it is its turn.
@@ -252,7 +270,9 @@ impl<'a> Replay<'a> {
 
     #[inline]
     fn float(&mut self, sample: FloatSample, senders: &[SyncSender<Work>]) {
-        let Some(slot) = self.admit(sample.series, sample.t_ms) else { return };
+        let Some(slot) = self.admit(sample.series, sample.t_ms, |unknown| &mut unknown.samples) else {
+            return;
+        };
         let shard = shard_of(slot, senders.len());
         let queue = &mut self.floats[shard];
         queue.push((slot, sample));
@@ -262,7 +282,9 @@ impl<'a> Replay<'a> {
     }
 
     fn histogram(&mut self, sample: HistogramSample, senders: &[SyncSender<Work>]) {
-        let Some(slot) = self.admit(sample.series, sample.t_ms) else { return };
+        let Some(slot) = self.admit(sample.series, sample.t_ms, |unknown| &mut unknown.histograms) else {
+            return;
+        };
         let shard = shard_of(slot, senders.len());
         // Floats of the same series that came before must be appended before.
         self.send_floats(shard, senders);
@@ -288,7 +310,11 @@ impl<'a> Replay<'a> {
     fn tombstone(&mut self, stone: &record::Tombstone) {
         let slot = self.slots.slot(stone.series);
         if (stone.start_ms, stone.end_ms) == (i64::MIN, i64::MAX) {
-            // The series was removed; one with the same labels that comes later is another one.
+            // The series was removed; one with the same labels that comes later is another one. Some writers
+            // log the later one first: it must not go.
+            if self.restarted.contains(&slot) && !self.slots.aliases.contains_key(&stone.series) {
+                return;
+            }
             let mut state = self.inner.index.write();
             let (number, at) = locate(slot);
             let Some(page) = self.inner.table.page(number) else { return };
@@ -312,7 +338,7 @@ impl<'a> Replay<'a> {
         }
         let slot = self.slots.slot(entry.series);
         let Some(labels) = self.inner.labels_of(slot) else {
-            self.totals.unknown_refs += 1;
+            self.unknown.exemplars += 1;
             return;
         };
         let record::ExemplarEntry { t_ms, value, labels: exemplar_labels, .. } = entry;
@@ -436,11 +462,10 @@ pub(super) fn replay_out_of_order(
             };
             let mut insert = |series: u64, t_ms: i64, start_ms: i64, value: Value| {
                 let slot = opening.slots.slot(series);
-                totals.unknown_refs += u64::from(!insert_late(
-                    &inner,
-                    slot,
-                    OutOfOrderSample { t_ms, start_ms, value, commit: 0 },
-                ));
+                let entry = if matches!(value, Value::Float(_)) { "samples" } else { "histograms" };
+                if !insert_late(&inner, slot, OutOfOrderSample { t_ms, start_ms, value, commit: 0 }) {
+                    inner.metrics.unknown_late_refs.add(entry, 1);
+                }
             };
             let read = match Kind::of(record) {
                 Some(Kind::Samples | Kind::SamplesWithStart) => record::for_each_float(record, |s| {
@@ -448,7 +473,9 @@ pub(super) fn replay_out_of_order(
                 }),
                 Some(Kind::MmapMarkers) => record::for_each_mmap_marker(record, |marker| {
                     let slot = opening.slots.slot(marker.series);
-                    with_series(&inner, slot, |series| forget_stored(series, &marker, first_file));
+                    if !with_series(&inner, slot, |series| forget_stored(series, &marker, first_file)) {
+                        inner.metrics.unknown_late_refs.add("mmap_markers", 1);
+                    }
                 }),
                 Some(_) => {
                     let histogram =
@@ -458,8 +485,11 @@ pub(super) fn replay_out_of_order(
                 None => Ok(()),
             };
             if let Err(error) = read {
-                tracing::warn!(%error, path = %path.display(), "record of the out-of-order log does not decode");
+                let (path, offset) = (path.clone(), reader.record_start());
+                let damage = Damage { path, offset, torn_end: false, reason: error.to_string() };
+                tracing::warn!(%damage, "record of the out-of-order log does not decode");
                 inner.metrics.wal_corruptions.inc();
+                totals.undecodable.push(damage.to_string());
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::wal::record::{
     ExemplarEntry, RecordError, put_exemplar_entries, put_labels, read_exemplar_entries, read_labels,
 };
 use crate::wal::segment::{existing_segment_path, list_segments, sync_dir};
-use crate::wal::{RecordBatch, WalError};
+use crate::wal::{RecordBatch, WalError, repair};
 
 const PREFIX: &str = "chunk_snapshot.";
 const SERIES: u8 = 1;
@@ -194,9 +194,10 @@ fn list(dir: &Path) -> Vec<(u32, u64, PathBuf)> {
 }
 
 /// Loads the newest snapshot, if there is one that the log does not lag behind. Returns where in the log to
-/// go on; `None`, with nothing loaded, when there is no usable snapshot.
+/// go on; `None`, with nothing loaded, when there is no usable snapshot. A damaged one is set aside.
 pub(super) fn load(
     dir: &Path,
+    quarantine: &Path,
     loader: &mut Loader,
     metrics: &HeadMetrics,
     report: &mut ReplayReport,
@@ -210,9 +211,19 @@ pub(super) fn load(
     match load_records(&path, loader) {
         Ok(()) => Some((segment, offset)),
         Err(reason) => {
-            tracing::error!(snapshot = %path.display(), reason, "snapshot cannot be used; the log is read instead");
             metrics.snapshot_errors.inc();
             report.damages.push(format!("{}: {reason}", path.display()));
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match repair::move_aside(&path, quarantine, &name) {
+                Ok(kept) => {
+                    let (snapshot, moved_to) = (path.display(), kept.display());
+                    tracing::error!(%snapshot, reason, %moved_to, "damaged snapshot set aside; the log is read instead");
+                }
+                Err(error) => {
+                    let snapshot = path.display();
+                    tracing::error!(%snapshot, reason, %error, "damaged snapshot left in place; the log is read instead");
+                }
+            }
             loader.reset();
             None
         }

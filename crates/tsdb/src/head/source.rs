@@ -52,7 +52,7 @@ impl Head {
     /// it; later ones cannot, if the range ends before [`Head::appendable_min_valid_ms`].
     pub fn block_source(&self, range: TimeRange) -> HeadSource {
         self.inner.activity.wait_for_current_appenders();
-        HeadSource::new(self.inner.clone(), range, Part::InOrder)
+        HeadSource::new(self.inner.clone(), range, Part::InOrder, &self.inner.table.live_slots())
     }
 
     /// Divides the out-of-order samples: all of now become chunks. `None` when there is none.
@@ -85,15 +85,20 @@ impl Head {
 
     /// The out-of-order samples in `range` that `cut` covers, for a block.
     pub fn out_of_order_source(&self, cut: &OutOfOrderCut, range: TimeRange) -> HeadSource {
-        HeadSource::new(self.inner.clone(), range, Part::Late(cut.chunk))
+        let live = self.inner.table.live_slots();
+        HeadSource::new(self.inner.clone(), range, Part::Late(cut.chunk), &live)
     }
 }
 
 impl HeadSource {
-    fn new(inner: Arc<Inner>, range: TimeRange, part: Part) -> Self {
-        let live = inner.table.live_slots();
+    /// The in-order samples in `range` of the series of some slots, which ascend.
+    pub(super) fn of_series(inner: Arc<Inner>, range: TimeRange, slots: &[Slot]) -> Self {
+        Self::new(inner, range, Part::InOrder, slots)
+    }
+
+    fn new(inner: Arc<Inner>, range: TimeRange, part: Part, candidates: &[Slot]) -> Self {
         let mut slots = Vec::new();
-        inner.table.for_each(&live, |_, slot, series, last_t_ms| {
+        inner.table.for_each(candidates, |_, slot, series, last_t_ms| {
             let has_labels = series.cold.as_ref().is_some_and(|cold| !cold.labels.is_empty());
             let overlaps = match part {
                 Part::InOrder => series

@@ -141,6 +141,13 @@ pub enum LastKind {
     FloatHistogram,
 }
 
+impl LastKind {
+    /// Whether it is a histogram of either kind.
+    pub fn is_histogram(self) -> bool {
+        matches!(self, Self::Histogram | Self::FloatHistogram)
+    }
+}
+
 /// What only creation, chunk cuts and reads touch.
 #[derive(Debug, Default)]
 pub struct Cold {
@@ -168,6 +175,8 @@ pub struct Extra {
     pub open: Option<OpenChunk>,
     /// Out-of-order samples.
     pub out_of_order: Option<Box<OutOfOrder>>,
+    /// Buckets of the newest sample, if that is a histogram this process has seen.
+    pub histogram_buckets: u32,
 }
 
 /// An open chunk that is not a plain float chunk.
@@ -242,6 +251,11 @@ impl Series {
     /// Out-of-order samples, if there are any.
     pub fn out_of_order(&self) -> Option<&OutOfOrder> {
         self.extra()?.out_of_order.as_deref()
+    }
+
+    /// Buckets of the newest sample; 0 when that is no histogram.
+    pub fn histogram_buckets(&self) -> u32 {
+        self.extra().map_or(0, |extra| extra.histogram_buckets)
     }
 
     /// The first in-order timestamp, if there is a sample.

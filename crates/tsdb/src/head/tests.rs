@@ -1,11 +1,15 @@
 mod append;
 mod crash;
+mod damage;
+mod full_disk;
 mod isolation;
 mod late;
+mod metrics;
 mod peers;
+mod stale;
 mod truncation;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base::SystemClock;
 use base::metrics::{Registry, Value};
@@ -15,6 +19,17 @@ use model::{
 };
 
 use super::{Head, HeadOptions};
+
+/// The path of an installed program; absence skips the test, but fails it in CI.
+pub(crate) fn program(name: &str, test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    if found.is_none() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{name} is not installed");
+        println!("skipped: {test}: {name} is not installed");
+    }
+    found
+}
 
 /// A head with small chunk ranges, in a directory of its own.
 pub(super) struct Fixture {

@@ -8,14 +8,15 @@ use hashbrown::HashSet;
 use model::{Matcher, TimeRange};
 
 use super::chunk_store::ChunkRef;
+use super::index::EncodedLabels;
 use super::matching::matching_series;
 use super::read::is_live;
 use super::table::{NO_SAMPLE, NO_SERIES, PAGE_SERIES, Page, Series, Slot, locate};
-use super::{Head, Inner};
+use super::{Expiry, Head, Inner};
 use crate::wal::checkpoint::write_checkpoint;
 use crate::wal::record::{self, Tombstone};
 use crate::wal::segment::{delete_checkpoints_before, list_segments};
-use crate::wal::{RecordBatch, WalError};
+use crate::wal::{LogTail, RecordBatch, WalError};
 
 /// What a garbage collection left.
 #[derive(Debug)]
@@ -41,6 +42,24 @@ impl Head {
         }
         truncated?;
         if was_used { inner.truncate_wal(t_ms) } else { Ok(()) }
+    }
+
+    /// Shortens the log if that was put off because a reader needed what would have gone. Returns whether it still
+    /// is to be done.
+    pub fn shorten_held_log(&self) -> Result<bool, WalError> {
+        let inner = &self.inner;
+        let held_ms = inner.held_truncation_ms.load(Ordering::Relaxed);
+        if held_ms <= inner.last_wal_truncation_ms.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let _maintenance = inner.maintenance.lock();
+        inner.truncate_wal(held_ms)?;
+        Ok(inner.last_wal_truncation_ms.load(Ordering::Relaxed) < held_ms)
+    }
+
+    /// The log as those see it who read along; `None` without a log.
+    pub fn log_tail(&self) -> Option<LogTail> {
+        self.inner.wal.get().map(|wal| wal.tail().clone())
     }
 
     /// Forgets the out-of-order chunks before `chunk` and the out-of-order log before `wbl_segment`: they
@@ -197,7 +216,7 @@ impl Inner {
                 let series = std::mem::take(&mut all[at]);
                 page.set_last_t_ms(at, NO_SERIES);
                 drop(all);
-                self.metrics.levels.stale_series.fetch_sub(i64::from(series.stale), Ordering::Relaxed);
+                self.count_removed(&series);
                 let Some(cold) = series.cold else { continue };
                 if cold.labels.is_empty() {
                     continue;
@@ -207,18 +226,32 @@ impl Inner {
                 slots.insert(slot);
             }
         }
+        self.forget_series(&gone, &slots);
+    }
+
+    /// Takes a series that is removed out of the numbers that are published.
+    pub(super) fn count_removed(&self, series: &Series) {
+        let levels = &self.metrics.levels;
+        levels.stale_series.fetch_sub(i64::from(series.stale), Ordering::Relaxed);
+        levels.histogram_series.fetch_sub(i64::from(series.last_kind.is_histogram()), Ordering::Relaxed);
+        levels.histogram_buckets.fetch_sub(i64::from(series.histogram_buckets()), Ordering::Relaxed);
+    }
+
+    /// Forgets the labels of series that are unlinked and whose slots are empty.
+    pub(super) fn forget_series(&self, gone: &[EncodedLabels], slots: &HashSet<Slot>) {
         if gone.is_empty() {
             return;
         }
         let mut state = self.index.write();
-        state.index.forget(&gone, |slot| !slots.contains(&slot));
-        self.drop_empty_pages(&slots, state.next_slot);
+        state.index.forget(gone, |slot| !slots.contains(&slot));
+        self.drop_empty_pages(slots, state.next_slot);
         self.metrics.levels.series.store(state.index.len() as u64, Ordering::Relaxed);
         drop(state);
         self.metrics.series_removed.add(gone.len() as u64);
         let until_ms = self.metrics.levels.max_ms.load(Ordering::Relaxed);
         let mut expiries = self.expiries.lock();
-        expiries.extend(slots.iter().map(|&slot| (self.series_ref(slot), until_ms)));
+        let segment = self.wal.get().map_or(0, |wal| wal.position().0);
+        expiries.extend(slots.iter().map(|&slot| (self.series_ref(slot), Expiry { until_ms, segment })));
         drop(expiries);
         self.metadata.write().retain(|slot, _| !slots.contains(slot));
     }
@@ -258,21 +291,22 @@ impl Inner {
         }
         let start = self.clock.monotonic();
         let segments = list_segments(wal.dir())?;
-        wal.next_segment()?;
-        self.last_wal_truncation_ms.store(t_ms, Ordering::Relaxed);
-        let (Some(&first), Some(&last)) = (segments.first(), segments.last()) else { return Ok(()) };
-        let Some(last) = last.checked_sub(1) else { return Ok(()) };
-        let to = first + last.saturating_sub(first) * 2 / 3;
-        if to <= first {
+        let range = checkpoint_range(&segments);
+        if range.is_some_and(|(_, to)| !wal.tail().release(to)) {
+            // Readers need what would go: it is tried again from time to time.
+            self.held_truncation_ms.fetch_max(t_ms, Ordering::Relaxed);
             return Ok(());
         }
+        wal.next_segment()?;
+        self.last_wal_truncation_ms.store(t_ms, Ordering::Relaxed);
+        let Some((first, to)) = range else { return Ok(()) };
         self.metrics.checkpoints.inc();
-        let expiries: BTreeMap<u64, i64> = self.expiries.lock().iter().map(|(&r, &t)| (r, t)).collect();
+        let expiries: BTreeMap<u64, Expiry> = self.expiries.lock().iter().map(|(&r, &e)| (r, e)).collect();
         let base = self.ref_base.load(Ordering::Relaxed);
         let keep = |series: u64| {
             let slot = series.checked_sub(base).and_then(|slot| Slot::try_from(slot).ok());
             slot.is_some_and(|slot| is_live(self, slot))
-                || expiries.get(&series).is_some_and(|&until_ms| until_ms >= t_ms)
+                || expiries.get(&series).is_some_and(|expiry| expiry.is_needed(t_ms, to))
         };
         let stats = write_checkpoint(wal, to, t_ms, &keep).inspect_err(|_| {
             self.metrics.checkpoints_failed.inc();
@@ -285,7 +319,7 @@ impl Inner {
             // The checkpoint stands for them; they go with the next one.
             tracing::error!(%error, "old log segments could not be deleted");
         }
-        self.expiries.lock().retain(|_, until_ms| *until_ms >= t_ms);
+        self.expiries.lock().retain(|_, expiry| expiry.is_needed(t_ms, to));
         self.metrics.checkpoint_deletions.inc();
         if let Err(error) = delete_checkpoints_before(wal.dir(), to) {
             tracing::error!(%error, "old checkpoints could not be deleted");
@@ -296,6 +330,14 @@ impl Inner {
         tracing::info!(first, last = to, duration_ms = elapsed.as_millis() as u64, "log checkpoint written");
         Ok(())
     }
+}
+
+/// The first segment of a log, and the last one the next checkpoint is to cover; `None` while there is too little
+/// to be worth it.
+fn checkpoint_range(segments: &[u32]) -> Option<(u32, u32)> {
+    let (&first, last) = (segments.first()?, segments.last()?.checked_sub(1)?);
+    let to = first + last.saturating_sub(first) * 2 / 3;
+    (to > first).then_some((first, to))
 }
 
 fn has_data(series: &Series) -> bool {

@@ -26,9 +26,7 @@ pub fn cut_end(path: &Path, len: u64) -> Result<(), WalError> {
 pub fn rewrite_without_damage(path: &Path, quarantine: &Path) -> Result<PathBuf, WalError> {
     let repaired = path.with_extension("repair");
     write_readable_records(path, &repaired)?;
-    std::fs::create_dir_all(quarantine).map_err(WalError::io("create", quarantine))?;
-    let kept = free_name(quarantine, path);
-    std::fs::rename(path, &kept).map_err(WalError::io("move to quarantine", path))?;
+    let kept = move_aside(path, quarantine, &name_with_parent(path))?;
     std::fs::rename(&repaired, path).map_err(WalError::io("rename", &repaired))?;
     if let Some(dir) = path.parent() {
         sync_dir(dir)?;
@@ -57,14 +55,33 @@ fn write_readable_records(from: &Path, to: &Path) -> Result<(), WalError> {
     file.sync_all().map_err(WalError::io("sync", to))
 }
 
-fn free_name(quarantine: &Path, path: &Path) -> PathBuf {
+/// Moves a file or directory into `quarantine` as `name`, or the next name that is free. Returns where it went.
+pub fn move_aside(path: &Path, quarantine: &Path, name: &str) -> Result<PathBuf, WalError> {
+    let kept = free_name(quarantine, name)?;
+    std::fs::rename(path, &kept).map_err(WalError::io("move to quarantine", path))?;
+    Ok(kept)
+}
+
+/// As [`move_aside`], but the file also stays where it is.
+pub fn copy_aside(path: &Path, quarantine: &Path, name: &str) -> Result<PathBuf, WalError> {
+    let kept = free_name(quarantine, name)?;
+    std::fs::copy(path, &kept).map_err(WalError::io("copy to quarantine", path))?;
+    Ok(kept)
+}
+
+/// The name of a file with that of its directory: files of several directories have the same names.
+pub fn name_with_parent(path: &Path) -> String {
     let parent = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut candidate = quarantine.join(format!("{parent}-{name}"));
+    format!("{parent}-{}", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn free_name(quarantine: &Path, name: &str) -> Result<PathBuf, WalError> {
+    std::fs::create_dir_all(quarantine).map_err(WalError::io("create", quarantine))?;
+    let mut candidate = quarantine.join(name);
     let mut attempt = 1;
     while candidate.exists() {
-        candidate = quarantine.join(format!("{parent}-{name}.{attempt}"));
+        candidate = quarantine.join(format!("{name}.{attempt}"));
         attempt += 1;
     }
-    candidate
+    Ok(candidate)
 }

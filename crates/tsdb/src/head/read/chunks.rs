@@ -46,7 +46,9 @@ impl HeadSeriesSet {
         }
         let Some(encoding) = scratch.open_encoding else { return Ok(()) };
         // The copy may hold samples of later commits, which `range` ends before.
-        let Some(span) = chunkenc::time_range(&scratch.open, encoding).map_err(corrupt)? else { return Ok(()) };
+        let Some(span) = chunkenc::time_range(&scratch.open, encoding).map_err(corrupt)? else {
+            return Ok(());
+        };
         push_kept((encoding, &scratch.open), span, subtract(range, self.deleted(i)), out).map_err(corrupt)
     }
 

@@ -3,6 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::full_disk::{in_own_process, limit_files};
 
 fn fill(head: &Head, from: i64, to: i64) {
     for t in from..to {
@@ -181,19 +182,15 @@ proptest! {
     }
 }
 
-/// Needs a file system of a few megabytes: its directory is named by the environment.
 #[test]
 fn on_a_full_disk_commits_fail_whole_and_ingestion_resumes_when_there_is_space() {
-    let Some(small) = std::env::var_os("BARTIZAN_SMALL_DISK") else {
-        println!("skipped: on_a_full_disk_commits_fail_whole: BARTIZAN_SMALL_DISK names no directory");
+    let name = "on_a_full_disk_commits_fail_whole_and_ingestion_resumes_when_there_is_space";
+    if !in_own_process(module_path!(), name) {
         return;
-    };
+    }
     let mut fixture = Fixture::new(options());
-    fixture.head = None;
-    fixture.dir = tempfile::tempdir_in(small).unwrap();
     let head = fixture.open().clone();
-    let ballast = fixture.path().join("ballast");
-    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    limit_files(Some(2 << 20));
     let mut expected = 0;
     let mut failed = false;
     let mut t = 0;
@@ -219,13 +216,13 @@ fn on_a_full_disk_commits_fail_whole_and_ingestion_resumes_when_there_is_space()
             Err(other) => panic!("{other}"),
         }
     }
-    assert!(failed, "the file system is too large for this test");
+    assert!(failed);
     assert!(step(&head).is_err());
     let count = |head: &Head| {
         read(head, vec![Matcher::equal("i", "0"), Matcher::equal("__name__", "m")], TimeRange::ALL)[0].1.len()
     };
     assert_eq!(count(&head), expected);
-    fs::remove_file(&ballast).unwrap();
+    limit_files(None);
     for _ in 0..5 {
         step(&head).unwrap();
     }

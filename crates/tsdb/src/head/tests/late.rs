@@ -85,3 +85,28 @@ proptest! {
         check(fixture.open());
     }
 }
+
+#[test]
+fn a_sample_that_must_be_in_order_is_refused_even_where_late_ones_are_taken() {
+    let fixture = Fixture::new(HeadOptions { out_of_order_window_ms: 60_000, ..options() });
+    let head = fixture.head();
+    commit(head, &[(series("m", 0), 50_000, 1.0)]);
+    let mut appender = Box::new(head.head_appender());
+    let m = appender.resolve(&series("m", 0)).unwrap();
+    assert_eq!(appender.append_in_order(m, 40_000, SampleValue::Float(2.0)), Err(AppendError::OutOfOrder));
+    let histogram = integer_histogram(1);
+    let late = appender.append_in_order(m, 40_000, SampleValue::Histogram(&histogram));
+    assert_eq!(late, Err(AppendError::OutOfOrder));
+    assert_eq!(appender.append_in_order(m, -20_000, SampleValue::Float(2.0)), Err(AppendError::TooOld));
+    // Only at the commit does it turn out that another transaction was faster.
+    appender.append_in_order(m, 60_000, SampleValue::Float(3.0)).unwrap();
+    append(&mut *appender, m, 41_000, 4.0).unwrap();
+    commit(head, &[(series("m", 0), 70_000, 5.0)]);
+    appender.commit().unwrap();
+    let all = read(head, vec![], TimeRange::ALL);
+    assert_eq!(all[0].1.timestamps_ms, [41_000, 50_000, 70_000]);
+    assert_eq!(fixture.metric("prometheus_tsdb_out_of_order_samples_total"), 3.0);
+    let before = dump(head);
+    let mut fixture = fixture;
+    assert_eq!(dump(fixture.open()), before);
+}
