@@ -106,6 +106,12 @@ impl Reservation {
         Ok(())
     }
 
+    /// Takes over what `other` holds of the same budget.
+    pub fn absorb(&mut self, mut other: Reservation) {
+        debug_assert!(Arc::ptr_eq(&self.budget.inner, &other.budget.inner), "two budgets");
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Gives back all but `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(surplus) = self.bytes.checked_sub(bytes) {
@@ -161,6 +167,11 @@ mod tests {
         assert_eq!(refused.name, "process");
         assert_eq!(other.used_bytes(), 0);
         drop(held);
+        assert_eq!(process.used_bytes(), 0);
+        let mut first = query.reserve(10).unwrap();
+        first.absorb(query.reserve(5).unwrap());
+        assert_eq!((first.bytes(), process.used_bytes()), (15, 15));
+        drop(first);
         assert_eq!(process.used_bytes(), 0);
         assert_eq!(query.reserve(81).unwrap_err().name, "query");
     }

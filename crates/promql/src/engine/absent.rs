@@ -6,7 +6,7 @@ use model::Labels;
 
 use super::env::Env;
 use super::error::EvalResult;
-use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, drive};
+use super::operator::{HeldRows, HeldSeries, Materialized, Operator, SharedOperator, drive};
 use super::value::{StepVector, is_absent};
 
 /// 1 with `labels` at each step where `input` has no value.
@@ -29,6 +29,9 @@ pub(crate) fn open_absent(
         Ok(())
     })?;
     env.samples.settle(before, steps as i64)?;
-    let series = if values.is_all_absent() { Vec::new() } else { vec![HeldSeries::new(labels, values)] };
-    Ok(Materialized::new(env, series)?.shared())
+    let mut rows = HeldRows::new(env)?;
+    if !values.is_all_absent() {
+        rows.push(HeldSeries::new(labels, values))?;
+    }
+    Ok(Materialized::new(rows).shared())
 }

@@ -10,7 +10,9 @@ use super::error::{EvalResult, QueryError};
 use super::grouping::{Groups, group_series};
 use super::names::{is_metadata_label, is_valid_label_name};
 use super::open::{Opener, Scope};
-use super::operator::{HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive, held_bytes};
+use super::operator::{
+    HeldRows, HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive, take_row,
+};
 use super::plan::{Grouping, Node, NodeId};
 use super::value::{StepValue, StepVector};
 use crate::annotations::{Annotation, Annotations};
@@ -60,21 +62,21 @@ pub(crate) fn open_aggregate(
     let input = opener.vector(input, scope)?;
     let env = opener.env.clone();
     let run = Run { env: &env, input, grouping, steps, input_start: start_of(0) };
-    let series = match op {
+    let rows = match op {
         AggregateOp::Topk => run.top(KeepEnd::Largest, &params, node.span.start)?,
         AggregateOp::Bottomk => run.top(KeepEnd::Smallest, &params, node.span.start)?,
         AggregateOp::Limitk => run.limit(&params)?,
         AggregateOp::LimitRatio => run.ratio(&params, start_of(1))?,
         _ => run.fold(aggregation(op), &params, start_of(1))?,
     };
-    env.samples.settle(before, count_samples(&series))?;
+    env.samples.settle(before, count_samples(&rows.series))?;
     let is_unique = match op {
         AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
             run.input.is_unique_without_metadata()
         }
         _ => run.groups_differ_without_metadata(),
     };
-    Ok(Materialized::new(&env, series)?.unique_without_metadata(is_unique).shared())
+    Ok(Materialized::new(rows).unique_without_metadata(is_unique).shared())
 }
 
 fn aggregation(op: AggregateOp) -> Aggregation {
@@ -117,34 +119,26 @@ impl Run<'_> {
         }
     }
 
-    fn groups(&self) -> Groups {
+    fn groups(&self) -> EvalResult<Groups> {
         if self.grouping.is_single() {
-            let series = self.input.len();
-            return Groups {
-                of_series: Vec::new(),
-                first_series: if series > 0 { vec![0] } else { Vec::new() },
-            };
+            return Ok(Groups::single(self.input.len()));
         }
-        group_series(&*self.input, self.grouping)
+        group_series(self.env, &*self.input, self.grouping)
     }
 
     /// Aggregations with one result per group.
-    fn fold(
-        &self,
-        aggregation: Aggregation,
-        params: &[f64],
-        param_start: usize,
-    ) -> EvalResult<Vec<HeldSeries>> {
+    fn fold(&self, aggregation: Aggregation, params: &[f64], param_start: usize) -> EvalResult<HeldRows> {
         if aggregation == Aggregation::Quantile {
             self.env.annotate(|annotations| note_quantiles(params, param_start, annotations));
         }
-        let groups = self.groups();
-        let mut reserved = HeldBytes::new(self.env)?;
+        let groups = self.groups()?;
+        let slots = groups.first_series.len() * (size_of::<Option<Accumulator>>() + size_of::<bool>());
+        let mut reserved = HeldBytes::of(self.env, slots)?;
         let mut accumulators: Vec<Option<Accumulator>> = Vec::new();
         accumulators.resize_with(groups.first_series.len(), || None);
         let mut drop_name = vec![false; groups.first_series.len()];
         let mut annotations = Annotations::default();
-        let mut bytes = 0;
+        let mut bytes = slots;
         let input = &*self.input;
         let delayed = self.env.settings.delayed_name_removal;
         drive(input, self.env, self.steps, |first, rows| {
@@ -169,18 +163,18 @@ impl Run<'_> {
             }
             reserved.raise_to(bytes)
         })?;
-        let mut series = Vec::with_capacity(accumulators.len());
+        let mut held = HeldRows::new(self.env)?;
         for (group, accumulator) in accumulators.into_iter().enumerate() {
             let Some(accumulator) = accumulator else { continue };
             let mut values = StepVector::default();
             accumulator.finish(params, self.input_start, &mut values, &mut annotations);
             if !values.is_all_absent() {
                 let labels = self.group_labels(groups.first_series[group]);
-                series.push(HeldSeries { labels, drop_name: drop_name[group], values });
+                held.push(HeldSeries { labels, drop_name: drop_name[group], values })?;
             }
         }
         self.env.annotate(|all| all.merge(annotations));
-        Ok(series)
+        Ok(held)
     }
 
     fn group_labels(&self, first_series: usize) -> Labels {
@@ -212,14 +206,15 @@ impl Run<'_> {
     }
 
     /// `topk` and `bottomk`.
-    fn top(&self, keep: KeepEnd, params: &[f64], start: usize) -> EvalResult<Vec<HeldSeries>> {
-        let Some(limits) = self.limits(params)? else { return Ok(Vec::new()) };
-        let groups = self.groups();
+    fn top(&self, keep: KeepEnd, params: &[f64], start: usize) -> EvalResult<HeldRows> {
+        let Some(limits) = self.limits(params)? else { return HeldRows::new(self.env) };
+        let groups = self.groups()?;
         // A heap for each group and step, and as much in them as has come in or as they keep.
         let heaps = groups.first_series.len() * self.steps;
         let largest = limits.iter().copied().max().unwrap_or(0);
         let mut reserved = HeldBytes::new(self.env)?;
-        reserved.add(heaps * size_of::<Vec<Selected>>())?;
+        let heap_bytes = heaps * size_of::<Vec<Selected>>() + groups.first_series.len() * size_of::<TopK>();
+        reserved.add(heap_bytes)?;
         let mut tops: Vec<TopK> =
             groups.first_series.iter().map(|_| TopK::new(keep, limits.clone())).collect();
         let mut annotations = Annotations::default();
@@ -231,28 +226,29 @@ impl Run<'_> {
             }
             let come_in = (first + rows.len()).saturating_mul(self.steps);
             let kept = come_in.min(heaps.saturating_mul(largest));
-            reserved.raise_to(heaps * size_of::<Vec<Selected>>() + kept * size_of::<Selected>())
+            // Heaps grow by doubling.
+            reserved.raise_to(heap_bytes + kept * 2 * size_of::<Selected>())
         })?;
         self.env.annotate(|all| all.merge(annotations));
-        let mut kept = Kept::new(&*self.input, self.steps);
+        let mut kept = Kept::new(self.env, &*self.input, self.steps)?;
         for top in &mut tops {
             for step in 0..self.steps {
                 for selected in top.take(step) {
-                    kept.row(selected.series as usize).set_float(step, selected.value);
+                    kept.row(selected.series as usize)?.set_float(step, selected.value);
                 }
             }
         }
-        Ok(kept.series)
+        Ok(kept.rows)
     }
 
     /// `limitk`: the first series of each group.
-    fn limit(&self, params: &[f64]) -> EvalResult<Vec<HeldSeries>> {
-        let Some(limits) = self.limits(params)? else { return Ok(Vec::new()) };
-        let groups = self.groups();
-        let mut bytes = HeldBytes::new(self.env)?;
-        bytes.add(groups.first_series.len() * self.steps * size_of::<usize>())?;
+    fn limit(&self, params: &[f64]) -> EvalResult<HeldRows> {
+        let Some(limits) = self.limits(params)? else { return HeldRows::new(self.env) };
+        let groups = self.groups()?;
+        let slots = groups.first_series.len() * self.steps;
+        let _taken = HeldBytes::of(self.env, slots.saturating_mul(size_of::<usize>()))?;
         let mut taken = vec![0_usize; groups.first_series.len() * self.steps];
-        let mut by_group: Vec<(u32, HeldSeries)> = Vec::new();
+        let mut by_group = ByGroup::new(self.env)?;
         let input = &*self.input;
         drive(input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter_mut().enumerate() {
@@ -270,22 +266,19 @@ impl Run<'_> {
                     }
                 }
                 if !row.is_all_absent() {
-                    let series = take_row(input, i, row);
-                    bytes.add(held_bytes(std::slice::from_ref(&series)))?;
-                    by_group.push((group, series));
+                    by_group.push(group, take_row(input, i, row))?;
                 }
             }
             Ok(())
         })?;
-        by_group.sort_by_key(|(group, _)| *group);
-        Ok(by_group.into_iter().map(|(_, series)| series).collect())
+        by_group.finish()
     }
 
     /// `limit_ratio`: the series whose hash lies in the ratio.
-    fn ratio(&self, params: &[f64], param_start: usize) -> EvalResult<Vec<HeldSeries>> {
+    fn ratio(&self, params: &[f64], param_start: usize) -> EvalResult<HeldRows> {
         let range = ParamRange::of(params);
         if range.max == 0.0 && range.min == 0.0 {
-            return Ok(Vec::new());
+            return HeldRows::new(self.env);
         }
         if range.has_nan {
             return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
@@ -298,9 +291,8 @@ impl Run<'_> {
                 annotations.add(Annotation::invalid_ratio(range.min, -1.0), param_start);
             }
         });
-        let mut by_group: Vec<(u32, HeldSeries)> = Vec::new();
-        let mut bytes = HeldBytes::new(self.env)?;
-        let groups = self.groups();
+        let mut by_group = ByGroup::new(self.env)?;
+        let groups = self.groups()?;
         let input = &*self.input;
         drive(input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter_mut().enumerate() {
@@ -315,15 +307,12 @@ impl Run<'_> {
                 }
                 if !row.is_all_absent() {
                     let group = groups.of_series.get(i).copied().unwrap_or(0);
-                    let series = take_row(input, i, row);
-                    bytes.add(held_bytes(std::slice::from_ref(&series)))?;
-                    by_group.push((group, series));
+                    by_group.push(group, take_row(input, i, row))?;
                 }
             }
             Ok(())
         })?;
-        by_group.sort_by_key(|(group, _)| *group);
-        Ok(by_group.into_iter().map(|(_, series)| series).collect())
+        by_group.finish()
     }
 
     /// `count_values`: one result per group and value, the value in `label`.
@@ -337,34 +326,41 @@ impl Run<'_> {
         let base = Grouping { labels, without: self.grouping.without };
         let is_removed = self.grouping.without
             && (self.grouping.labels.iter().any(|l| l == label) || label == METRIC_NAME);
-        let groups = group_series(&*self.input, &base);
+        let groups = group_series(self.env, &*self.input, &base)?;
         let mut counted: HashMap<(u32, CountedValue), usize> = HashMap::new();
-        let mut series: Vec<HeldSeries> = Vec::new();
+        let mut held = HeldRows::new(self.env)?;
         let input = &*self.input;
-        let mut bytes = HeldBytes::new(self.env)?;
         drive(input, self.env, self.steps, |first, rows| {
             for (offset, row) in rows.iter().enumerate() {
                 let group = groups.of_series[first + offset];
                 for step in 0..self.steps {
                     let Some(value) = row.get(step) else { continue };
-                    let at = *counted.entry((group, CountedValue::of(value))).or_insert_with(|| {
-                        let labels = base.labels_of(&input.labels(groups.first_series[group as usize]));
-                        let text = if is_removed { String::new() } else { value_text(value) };
-                        let labels = LabelsBuilder::from_labels(&labels).set(label, &text).build();
-                        series.push(HeldSeries::new(labels, StepVector::absent(self.steps)));
-                        series.len() - 1
-                    });
-                    let count = &mut series[at].values;
+                    let key = (group, CountedValue::of(value));
+                    let at = match counted.get(&key) {
+                        Some(&known) => known,
+                        None => {
+                            let labels = base.labels_of(&input.labels(groups.first_series[group as usize]));
+                            let text = if is_removed { String::new() } else { value_text(value) };
+                            let labels = LabelsBuilder::from_labels(&labels).set(label, &text).build();
+                            held.bytes.make_table_room(&mut counted, 1)?;
+                            held.bytes.add(key.1.memory_bytes())?;
+                            let at = held.push_absent(labels, false, self.steps)?;
+                            counted.insert(key, at);
+                            at
+                        }
+                    };
+                    let count = &mut held.series[at].values;
                     let so_far = if count.is_present(step) { count.values[step] } else { 0.0 };
                     count.set_float(step, so_far + 1.0);
                 }
             }
-            bytes.raise_to(series.len() * (self.steps * 8 + size_of::<HeldSeries>()))
+            Ok(())
         })?;
+        drop(counted);
         // Values that are written alike count together.
-        let series = add_up_equal_labels(series)?;
-        self.env.samples.settle(before, count_samples(&series))?;
-        Ok(Materialized::new(self.env, series)?.shared())
+        add_up_equal_labels(self.env, &mut held)?;
+        self.env.samples.settle(before, count_samples(&held.series))?;
+        Ok(Materialized::new(held).shared())
     }
 }
 
@@ -381,33 +377,64 @@ fn note_quantiles(params: &[f64], start: usize, annotations: &mut Annotations) {
     }
 }
 
-fn take_row(input: &dyn Operator, i: usize, row: &mut StepVector) -> HeldSeries {
-    HeldSeries { labels: input.labels(i), drop_name: input.drop_name(i), values: std::mem::take(row) }
+/// Selected series with their groups.
+struct ByGroup {
+    rows: HeldRows,
+    group_of: Vec<u32>,
+}
+
+impl ByGroup {
+    fn new(env: &Env) -> EvalResult<Self> {
+        Ok(Self { rows: HeldRows::new(env)?, group_of: Vec::new() })
+    }
+
+    fn push(&mut self, group: u32, series: HeldSeries) -> EvalResult<()> {
+        self.rows.bytes.make_room(&mut self.group_of, 1)?;
+        self.group_of.push(group);
+        self.rows.push(series)
+    }
+
+    /// The series in the order of their groups.
+    fn finish(mut self) -> EvalResult<HeldRows> {
+        if !self.group_of.is_sorted() {
+            let HeldRows { series, bytes } = &mut self.rows;
+            // Once more while they are sorted.
+            let moved = series.len() * 2 * size_of::<(&u32, HeldSeries)>();
+            bytes.add(moved)?;
+            let mut pairs: Vec<_> = self.group_of.iter().zip(series.drain(..)).collect();
+            pairs.sort_by_key(|(group, _)| **group);
+            series.extend(pairs.into_iter().map(|(_, series)| series));
+            bytes.give_back(moved);
+        }
+        Ok(self.rows)
+    }
 }
 
 /// The series that were selected at some step, in the order in which they first were.
 struct Kept<'a> {
     input: &'a dyn Operator,
     steps: usize,
-    series: Vec<HeldSeries>,
     place: HashMap<usize, usize>,
+    rows: HeldRows,
 }
 
 impl<'a> Kept<'a> {
-    fn new(input: &'a dyn Operator, steps: usize) -> Self {
-        Self { input, steps, series: Vec::new(), place: HashMap::new() }
+    fn new(env: &Env, input: &'a dyn Operator, steps: usize) -> EvalResult<Self> {
+        Ok(Self { input, steps, place: HashMap::new(), rows: HeldRows::new(env)? })
     }
 
-    fn row(&mut self, series: usize) -> &mut StepVector {
-        let at = *self.place.entry(series).or_insert_with(|| {
-            self.series.push(HeldSeries {
-                labels: self.input.labels(series),
-                drop_name: self.input.drop_name(series),
-                values: StepVector::absent(self.steps),
-            });
-            self.series.len() - 1
-        });
-        &mut self.series[at].values
+    fn row(&mut self, series: usize) -> EvalResult<&mut StepVector> {
+        let at = match self.place.get(&series) {
+            Some(&known) => known,
+            None => {
+                self.rows.bytes.make_table_room(&mut self.place, 1)?;
+                let (labels, drop_name) = (self.input.labels(series), self.input.drop_name(series));
+                let at = self.rows.push_absent(labels, drop_name, self.steps)?;
+                self.place.insert(series, at);
+                at
+            }
+        };
+        Ok(&mut self.rows.series[at].values)
     }
 }
 
@@ -425,6 +452,14 @@ impl CountedValue {
             StepValue::Histogram(histogram) => Self::Histogram(FloatHistogram::to_string(histogram)),
         }
     }
+
+    /// Bytes besides those of the value itself.
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Float(_) => 0,
+            Self::Histogram(text) => text.capacity(),
+        }
+    }
 }
 
 fn value_text(value: StepValue<'_>) -> String {
@@ -434,20 +469,26 @@ fn value_text(value: StepValue<'_>) -> String {
     }
 }
 
-fn add_up_equal_labels(series: Vec<HeldSeries>) -> EvalResult<Vec<HeldSeries>> {
-    let mut place: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
-    let mut added: Vec<HeldSeries> = Vec::with_capacity(series.len());
-    for one in series {
-        let at = *place.entry(one.labels.clone()).or_insert(added.len());
-        if at == added.len() {
-            added.push(one);
+fn add_up_equal_labels(env: &Env, held: &mut HeldRows) -> EvalResult<()> {
+    let series = &mut held.series;
+    let mut bytes = HeldBytes::new(env)?;
+    let mut place: HashMap<Labels, usize> = HashMap::new();
+    bytes.make_table_room(&mut place, series.len())?;
+    let mut kept = 0;
+    for i in 0..series.len() {
+        let at = *place.entry(series[i].labels.clone()).or_insert(kept);
+        if at == kept {
+            series.swap(kept, i);
+            kept += 1;
             continue;
         }
-        let sum = &mut added[at].values;
-        for step in (0..one.values.len()).filter(|&step| one.values.is_present(step)) {
+        let (added, rest) = series.split_at_mut(i);
+        let (sum, one) = (&mut added[at].values, &rest[0].values);
+        for step in (0..one.len()).filter(|&step| one.is_present(step)) {
             let so_far = if sum.is_present(step) { sum.values[step] } else { 0.0 };
-            sum.set_float(step, so_far + one.values.values[step]);
+            sum.set_float(step, so_far + one.values[step]);
         }
     }
-    Ok(added)
+    series.truncate(kept);
+    Ok(())
 }

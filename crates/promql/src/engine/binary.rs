@@ -5,19 +5,17 @@
 //! matches whom depends on who is present at a step; that is worked out step by step over held series
 //! ([`super::match_steps`]).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::{FloatHistogram, Labels};
-use rayon::prelude::*;
 
 use super::env::{Env, HeldBytes, Scratch};
 use super::error::EvalResult;
-use super::grouping::group_both;
+use super::grouping::{BothGroups, KeyHasher, all_differ, group_both};
 use super::match_steps::match_steps;
 use super::matching::{ResultLabels, changes_metric};
 use super::operator::{
-    HeldSeries, Materialized, Operator, SharedOperator, all_labels, count_samples, held_bytes,
+    HeldRows, Materialized, Operator, SharedOperator, collect_labels, count_samples, drive, take_row,
 };
 use super::plan::Matching;
 use super::value::{ABSENT, StepValue, StepVector, is_absent};
@@ -73,9 +71,9 @@ pub(crate) fn open_binary(
 ) -> EvalResult<SharedOperator> {
     let swapped = matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let (of_many, of_one, groups) = group_both(&*many, &*one, matching);
+    let groups = group_both(env, &*many, &*one, matching)?;
     if !matching.fills()
-        && let Some(pairs) = pair_series(matching, &of_many, &of_one, groups)
+        && let Some(pairs) = pair_series(env, matching, &groups)?
     {
         let labels = ResultLabels::new(env, operation.op, operation.return_bool, matching);
         let join =
@@ -85,35 +83,27 @@ pub(crate) fn open_binary(
         }
     }
     let before = env.samples.current();
-    let mut bytes = HeldBytes::new(env)?;
-    let many = hold_with_groups(env, &*many, &of_many, steps, &mut bytes)?;
-    let one = hold_with_groups(env, &*one, &of_one, steps, &mut bytes)?;
-    let result = match_steps(env, &operation, matching, many, one, groups, steps)?;
-    env.samples.settle(before, count_samples(&result))?;
-    Ok(Materialized::new(env, result)?.shared())
+    let many = hold_with_groups(env, &*many, &groups.of_lhs, steps)?;
+    let one = hold_with_groups(env, &*one, &groups.of_rhs, steps)?;
+    let result = match_steps(env, &operation, matching, &many, &one, groups.count, steps)?;
+    env.samples.settle(before, count_samples(&result.series))?;
+    Ok(Materialized::new(result).shared())
 }
 
-/// A held series and its matching group.
+/// Held series and the matching group of each.
 pub(crate) struct Grouped {
-    pub series: HeldSeries,
-    pub group: usize,
+    pub rows: HeldRows,
+    pub group_of: Vec<u32>,
 }
 
-fn hold_with_groups(
-    env: &Env,
-    operator: &dyn Operator,
-    groups: &[u32],
-    steps: usize,
-    bytes: &mut HeldBytes,
-) -> EvalResult<Vec<Grouped>> {
-    let mut held = Vec::new();
-    super::operator::drive(operator, env, steps, |first, rows| {
+fn hold_with_groups(env: &Env, operator: &dyn Operator, groups: &[u32], steps: usize) -> EvalResult<Grouped> {
+    let mut held = Grouped { rows: HeldRows::new(env)?, group_of: Vec::new() };
+    drive(operator, env, steps, |first, rows| {
         for (offset, row) in rows.iter_mut().enumerate() {
             if !row.is_all_absent() {
-                let i = first + offset;
-                let series = HeldSeries::new(operator.labels(i), std::mem::take(row));
-                bytes.add(held_bytes(std::slice::from_ref(&series)))?;
-                held.push(Grouped { series, group: groups[i] as usize });
+                held.rows.bytes.make_room(&mut held.group_of, 1)?;
+                held.group_of.push(groups[first + offset]);
+                held.rows.push(take_row(operator, first + offset, row))?;
             }
         }
         Ok(())
@@ -121,33 +111,39 @@ fn hold_with_groups(
     Ok(held)
 }
 
-/// The partner of each series of the "many" side that has one; `None` when a group has several series
-/// on the "one" side, or on either side of one-to-one.
-fn pair_series(
-    matching: &Matching,
-    of_many: &[u32],
-    of_one: &[u32],
-    groups: usize,
-) -> Option<Vec<(u32, u32)>> {
+/// The series of either side that make up results.
+struct Pairs {
+    of: Vec<(u32, u32)>,
+    bytes: HeldBytes,
+}
+
+/// The partner of each series of the "many" side, which is the left one of `groups`, that has one; `None`
+/// when a group has several series on the "one" side, or on either side of one-to-one.
+fn pair_series(env: &Env, matching: &Matching, groups: &BothGroups) -> EvalResult<Option<Pairs>> {
     const NONE: u32 = u32::MAX;
-    let mut partner = vec![NONE; groups];
-    for (series, &group) in of_one.iter().enumerate() {
+    let _working = HeldBytes::of(env, groups.count * (size_of::<u32>() + size_of::<bool>()))?;
+    let mut partner = vec![NONE; groups.count];
+    for (series, &group) in groups.of_rhs.iter().enumerate() {
         if std::mem::replace(&mut partner[group as usize], series as u32) != NONE {
-            return None;
+            return Ok(None);
         }
     }
-    let mut pairs = Vec::with_capacity(of_many.len().min(groups));
-    let mut is_taken = vec![false; groups];
-    for (series, &group) in of_many.iter().enumerate() {
+    let most = groups.of_lhs.len();
+    let mut bytes = HeldBytes::of(env, most * size_of::<(u32, u32)>())?;
+    let mut pairs = Vec::with_capacity(most);
+    let mut is_taken = vec![false; groups.count];
+    for (series, &group) in groups.of_lhs.iter().enumerate() {
         let taken = std::mem::replace(&mut is_taken[group as usize], true);
         if taken && matching.cardinality == Cardinality::OneToOne {
-            return None;
+            return Ok(None);
         }
         if partner[group as usize] != NONE {
             pairs.push((series as u32, partner[group as usize]));
         }
     }
-    Some(pairs)
+    bytes.give_back((most - pairs.len()) * size_of::<(u32, u32)>());
+    pairs.shrink_to_fit();
+    Ok(Some(Pairs { of: pairs, bytes }))
 }
 
 /// Results that are each a function of one series on either side.
@@ -163,6 +159,7 @@ struct Join {
     /// The labels of the "one" side, where results take some over.
     one_labels: Vec<Labels>,
     steps: usize,
+    _held: HeldBytes,
 }
 
 /// The side of which each series may have many partners.
@@ -182,19 +179,23 @@ impl Join {
         many: SharedOperator,
         one: SharedOperator,
         swapped: bool,
-        pairs: Vec<(u32, u32)>,
+        pairs: Pairs,
         labels: ResultLabels,
         steps: usize,
     ) -> EvalResult<Option<Self>> {
-        let one_labels = if labels.includes() { all_labels(&*one) } else { Vec::new() };
+        let Pairs { of: pairs, mut bytes } = pairs;
+        let one_labels = if labels.includes() {
+            collect_labels(one.len(), &mut bytes, |i| one.labels(i))?
+        } else {
+            Vec::new()
+        };
         if !labels.are_unique(env, &*many) {
-            let of_pair = |&(m, o): &(u32, u32)| {
+            let hash = |i: usize, hasher: &mut KeyHasher| {
+                let (m, o) = pairs[i];
                 let one = one_labels.get(o as usize).cloned().unwrap_or_default();
-                labels.of(&many.labels(m as usize), &one)
+                hasher.hash_labels(&labels.of(&many.labels(m as usize), &one))
             };
-            let all: Vec<Labels> = pairs.par_iter().with_min_len(1024).map(of_pair).collect();
-            let mut seen = HashSet::with_capacity(all.len());
-            if !all.iter().all(|labels| seen.insert(labels)) {
+            if !all_differ(env, pairs.len(), hash)? {
                 return Ok(None);
             }
         }
@@ -203,7 +204,7 @@ impl Join {
             pairs.iter().all(|&(_, o)| !std::mem::replace(&mut is_matched[o as usize], true))
         };
         let one = if matched_once { OneSide::Streamed(one) } else { hold_rows(&*one, env, steps)? };
-        Ok(Some(Self { operation, many, one, swapped, pairs, labels, one_labels, steps }))
+        Ok(Some(Self { operation, many, one, swapped, pairs, labels, one_labels, steps, _held: bytes }))
     }
 
     fn combine(&self, many: &mut StepVector, one: &StepVector, annotations: &mut Annotations) {
@@ -271,10 +272,10 @@ impl Join {
 }
 
 fn hold_rows(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<OneSide> {
-    let mut bytes = HeldBytes::new(env)?;
+    let mut bytes = HeldBytes::of(env, operator.len() * size_of::<StepVector>())?;
     let mut held = Vec::with_capacity(operator.len());
-    super::operator::drive(operator, env, steps, |_, rows| {
-        bytes.add(rows.iter().map(|row| row.memory_bytes() + size_of::<StepVector>()).sum())?;
+    drive(operator, env, steps, |_, rows| {
+        bytes.add(rows.iter().map(StepVector::memory_bytes).sum())?;
         held.extend(rows.iter_mut().map(std::mem::take));
         Ok(())
     })?;

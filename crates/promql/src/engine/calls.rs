@@ -7,7 +7,7 @@ use super::histogram::{HistogramReading, Reading};
 use super::mapped::{Mapped, Transform};
 use super::names::LabelEffect;
 use super::open::{Opener, Scope};
-use super::operator::{HeldSeries, Materialized, SharedOperator};
+use super::operator::{HeldRows, HeldSeries, Materialized, SharedOperator};
 use super::plan::{Kind, NodeId};
 use super::relabel;
 use super::selector::Facet;
@@ -71,8 +71,9 @@ fn map(
 
 fn one_series(opener: &Opener<'_>, values: Vec<f64>) -> EvalResult<SharedOperator> {
     let values = StepVector { values, histograms: Vec::new() };
-    let series = vec![HeldSeries::new(model::Labels::empty(), values)];
-    Ok(Materialized::new(&opener.env, series)?.unique_without_metadata(true).shared())
+    let mut rows = HeldRows::new(&opener.env)?;
+    rows.push(HeldSeries::new(model::Labels::empty(), values))?;
+    Ok(Materialized::new(rows).unique_without_metadata(true).shared())
 }
 
 fn optional_scalar(

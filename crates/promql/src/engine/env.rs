@@ -1,5 +1,7 @@
 //! What all operators of one query share: limits, options, annotations, counters, spare buffers.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -90,12 +92,72 @@ impl Env {
 }
 
 /// Bytes held by a part of evaluation that grows as it goes, against the query's budget.
+///
+/// A value that counts as such bytes declares them after its data, so that dropping it frees the memory
+/// before it gives the bytes back.
 #[derive(Debug)]
 pub(crate) struct HeldBytes(Reservation);
 
 impl HeldBytes {
     pub fn new(env: &Env) -> EvalResult<Self> {
-        Ok(Self(env.ctx.reserve(0)?))
+        Self::of(env, 0)
+    }
+
+    /// Holds `bytes`.
+    pub fn of(env: &Env, bytes: usize) -> EvalResult<Self> {
+        Ok(Self(env.ctx.reserve(bytes)?))
+    }
+
+    /// Holds `bytes` less.
+    pub fn give_back(&mut self, bytes: usize) {
+        self.shrink_to(self.0.bytes().saturating_sub(bytes));
+    }
+
+    /// Takes over what `other` holds.
+    pub fn absorb(&mut self, other: HeldBytes) {
+        self.0.absorb(other.0);
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.0.shrink_to(bytes);
+    }
+
+    /// The reservation itself.
+    pub fn into_reservation(self) -> Reservation {
+        self.0
+    }
+
+    /// Makes room for `more` elements and holds the bytes of the whole vector; while it moves, those of the
+    /// old one as well.
+    pub fn make_room<T>(&mut self, vec: &mut Vec<T>, more: usize) -> EvalResult<()> {
+        let (old, wanted) = (vec.capacity(), vec.len() + more);
+        if wanted <= old {
+            return Ok(());
+        }
+        let capacity = wanted.max(old + old / 2).max(8);
+        self.add(capacity * size_of::<T>())?;
+        vec.reserve_exact(capacity - vec.len());
+        self.give_back(old * size_of::<T>());
+        Ok(())
+    }
+
+    /// Makes room for `more` entries and holds the bytes of the whole table, as
+    /// [`HeldBytes::make_room`] does for vectors.
+    pub fn make_table_room<K: Eq + Hash, V>(
+        &mut self,
+        map: &mut HashMap<K, V>,
+        more: usize,
+    ) -> EvalResult<()> {
+        let (old, wanted) = (map.capacity(), map.len() + more);
+        if wanted <= old {
+            return Ok(());
+        }
+        let capacity = wanted.max(old * 2);
+        self.add(table_bytes::<K, V>(capacity))?;
+        map.reserve(capacity - map.len());
+        self.give_back(table_bytes::<K, V>(old));
+        Ok(())
     }
 
     /// Holds `bytes` more.
@@ -107,6 +169,13 @@ impl HeldBytes {
     pub fn raise_to(&mut self, bytes: usize) -> EvalResult<()> {
         self.add(bytes.saturating_sub(self.0.bytes()))
     }
+}
+
+/// Bytes of a hash table with room for so many entries.
+fn table_bytes<K, V>(entries: usize) -> usize {
+    // The standard table is a power of two of buckets, of which one in eight stays empty, and a byte of
+    // control for each.
+    if entries == 0 { 0 } else { (entries * 8).div_ceil(7).next_power_of_two() * (size_of::<(K, V)>() + 1) }
 }
 
 /// A panic while holding one of these locks leaves plain data behind: go on with it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{FloatHistogram, Labels, LabelsBuilder};
 use rayon::prelude::*;
 
-use super::env::{Env, Scratch};
+use super::env::{Env, HeldBytes, Scratch};
 use super::error::{EvalResult, QueryError};
 use super::grouping::{GroupKey, group_series};
 use super::names::LabelEffect;
@@ -73,6 +73,7 @@ pub(crate) struct HistogramReading {
     vector_start: usize,
     grid: StepGrid,
     is_unique: bool,
+    _held: HeldBytes,
 }
 
 struct FamilyKey;
@@ -92,11 +93,25 @@ impl HistogramReading {
         vector_start: usize,
         grid: StepGrid,
     ) -> EvalResult<SharedOperator> {
-        let families = families_of(&*input);
-        let outputs = outputs_of(families.len(), &reading);
+        let mut held = HeldBytes::new(env)?;
+        let families = families_of(env, &*input, &mut held)?;
+        let outputs = outputs_of(families.len(), &reading, &mut held)?;
+        // Every thread evaluates all members of a family at once.
+        let largest = families.iter().map(|family| family.members.len()).max().unwrap_or(0);
+        let row_bytes = grid.len * size_of::<f64>() + size_of::<StepVector>();
+        held.add(largest.saturating_mul(row_bytes * rayon::current_num_threads()))?;
         let is_unique = input.is_unique_without_metadata();
-        let opened =
-            Self { env: env.clone(), input, families, outputs, reading, vector_start, grid, is_unique: true };
+        let opened = Self {
+            env: env.clone(),
+            input,
+            families,
+            outputs,
+            reading,
+            vector_start,
+            grid,
+            is_unique: true,
+            _held: held,
+        };
         if is_unique || env.settings.delayed_name_removal {
             return Ok(Arc::new(opened));
         }
@@ -208,8 +223,11 @@ impl HistogramReading {
     }
 }
 
-fn families_of(input: &dyn Operator) -> Vec<Family> {
-    let groups = group_series(input, &FamilyKey);
+fn families_of(env: &Env, input: &dyn Operator, held: &mut HeldBytes) -> EvalResult<Vec<Family>> {
+    let groups = group_series(env, input, &FamilyKey)?;
+    let _working = HeldBytes::of(env, input.len() * size_of::<Option<f64>>())?;
+    // Vectors that grow have up to as much room again.
+    held.add(groups.first_series.len() * size_of::<Family>() + input.len() * 2 * size_of::<Member>())?;
     let bound_of =
         |series: usize| model::number::parse_float(input.labels(series).get_or_empty(BUCKET_LABEL)).ok();
     let bounds: Vec<Option<f64>> =
@@ -222,12 +240,13 @@ fn families_of(input: &dyn Operator) -> Vec<Family> {
     for family in &mut families {
         family.members.sort_by(|a, b| a.order().total_cmp(&b.order()));
     }
-    families
+    Ok(families)
 }
 
-fn outputs_of(families: usize, reading: &Reading) -> Vec<Output> {
+fn outputs_of(families: usize, reading: &Reading, held: &mut HeldBytes) -> EvalResult<Vec<Output>> {
     let Reading::Quantiles { quantiles, .. } = reading else {
-        return (0..families).map(|family| Output { family, quantile: None }).collect();
+        held.add(families * size_of::<Output>())?;
+        return Ok((0..families).map(|family| Output { family, quantile: None }).collect());
     };
     let mut texts: Vec<String> = Vec::new();
     for text in quantiles.iter().flat_map(|q| q.iter()).map(|&q| quantile_text(q)) {
@@ -235,10 +254,13 @@ fn outputs_of(families: usize, reading: &Reading) -> Vec<Output> {
             texts.push(text);
         }
     }
-    texts
-        .iter()
-        .flat_map(|text| (0..families).map(|family| Output { family, quantile: Some(text.clone()) }))
-        .collect()
+    // A short text takes as much as the smallest allocation.
+    held.add(texts.len() * families * (2 * size_of::<Output>() + 16))?;
+    let of_text = |text: &String| {
+        let text = text.clone();
+        (0..families).map(move |family| Output { family, quantile: Some(text.clone()) })
+    };
+    Ok(texts.iter().flat_map(of_text).collect())
 }
 
 /// A quantile as the value of a label: as OpenMetrics writes floats.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
+use super::env::HeldBytes;
 use super::error::{EvalResult, QueryError};
 use super::open::{Opener, Scope};
 use super::operator::{
-    Collision, HeldSeries, Materialized, Operator, SharedOperator, count_samples, hold_all,
+    Collision, HeldRows, HeldSeries, Materialized, Operator, SharedOperator, count_samples, hold_all,
     merge_equal_labels,
 };
 use super::plan::{NodeId, Selector};
@@ -31,19 +32,31 @@ pub(crate) fn open_info(
     let steps = scope.grid.len;
     let before = opener.env.samples.current();
     let input = opener.vector(input, scope)?;
-    let base = hold_all(&*input, &opener.env, steps)?;
+    let held_base = hold_all(&*input, &opener.env, steps)?;
+    let base = &held_base.series[..];
     let conditions = Conditions::new(conditions);
     let is_info: Vec<bool> =
         base.iter().map(|series| conditions.is_info(series.labels.metric_name())).collect();
-    let info = select_info(opener, &base, &is_info, &conditions, shift, scope)?;
-    let mut join = InfoJoin::new(&base, &is_info, &info, &conditions, steps);
+    let held_info = select_info(opener, base, &is_info, &conditions, shift, scope)?;
+    let info: Vec<InfoSeries<'_>> = held_info
+        .series
+        .iter()
+        .map(|series| InfoSeries { labels: &series.labels, sample_times: &series.values })
+        .collect();
+    // Groups of either side: a few label sets and lists each.
+    let joined = (base.len() + info.len()) * 256;
+    let held = HeldBytes::of(&opener.env, joined)?;
+    let results = HeldRows::new(&opener.env)?;
+    let mut join = InfoJoin::new(base, &is_info, &info, &conditions, steps, results);
     for step in 0..steps {
         opener.env.check()?;
         join.step(step)?;
     }
-    let series = merge_equal_labels(join.finish(), Collision::MergeSteps)?;
-    opener.env.samples.settle(before, count_samples(&series))?;
-    Ok(Materialized::new(&opener.env, series)?.shared())
+    let mut rows = join.results;
+    drop(held);
+    merge_equal_labels(&opener.env, &mut rows, Collision::MergeSteps)?;
+    opener.env.samples.settle(before, count_samples(&rows.series))?;
+    Ok(Materialized::new(rows).shared())
 }
 
 /// The second argument of `info`.
@@ -83,9 +96,9 @@ impl Conditions {
 }
 
 /// An info series: its labels, and at each step the time of the sample it shows.
-struct InfoSeries {
-    labels: Labels,
-    sample_times: StepVector,
+struct InfoSeries<'a> {
+    labels: &'a Labels,
+    sample_times: &'a StepVector,
 }
 
 fn select_info(
@@ -95,7 +108,7 @@ fn select_info(
     conditions: &Conditions,
     shift: TimeShift,
     scope: Scope,
-) -> EvalResult<Vec<InfoSeries>> {
+) -> EvalResult<HeldRows> {
     let mut matchers = Vec::new();
     for label in IDENTIFYING_LABELS {
         let enriched = base.iter().zip(is_info).filter(|(_, is_info)| !**is_info);
@@ -108,7 +121,7 @@ fn select_info(
         }
     }
     if matchers.is_empty() {
-        return Ok(Vec::new());
+        return HeldRows::new(&opener.env);
     }
     matchers.extend(conditions.labels.iter().chain(&conditions.names).cloned());
     let selector = Selector { matchers, shift, extension: RangeExtension::None, statistics: false };
@@ -118,8 +131,7 @@ fn select_info(
     let (env, grid, tally) = (opener.env.clone(), scope.grid, scope.tally);
     let times = VectorSelector { env: env.clone(), series, grid, shift, facet: Facet::Timestamp, tally };
     refuse_histograms(&env, &times, &set)?;
-    let held = hold_all(&times, &env, grid.len)?;
-    Ok(held.into_iter().map(|s| InfoSeries { labels: s.labels, sample_times: s.values }).collect())
+    hold_all(&times, &env, grid.len)
 }
 
 fn refuse_histograms(
@@ -154,14 +166,14 @@ fn quote_pattern(text: &str) -> String {
 struct InfoJoin<'a> {
     base: &'a [HeldSeries],
     is_info: &'a [bool],
-    info: &'a [InfoSeries],
+    info: &'a [InfoSeries<'a>],
     conditions: &'a Conditions,
     /// The groups (metric name and identifying labels) of info series, by number.
     of_info: Vec<usize>,
     groups: usize,
     /// The groups each base series may be enriched from.
     of_base: Vec<Vec<usize>>,
-    results: Vec<HeldSeries>,
+    results: HeldRows,
     by_source: HashMap<(usize, Vec<usize>), usize>,
     steps: usize,
 }
@@ -170,9 +182,10 @@ impl<'a> InfoJoin<'a> {
     fn new(
         base: &'a [HeldSeries],
         is_info: &'a [bool],
-        info: &'a [InfoSeries],
+        info: &'a [InfoSeries<'a>],
         conditions: &'a Conditions,
         steps: usize,
+        results: HeldRows,
     ) -> Self {
         let mut numbers: HashMap<Labels, usize> = HashMap::new();
         let mut by_identity: HashMap<Labels, Vec<usize>> = HashMap::new();
@@ -194,7 +207,7 @@ impl<'a> InfoJoin<'a> {
             })
             .collect();
         let groups = numbers.len();
-        let (results, by_source) = (Vec::new(), HashMap::new());
+        let by_source = HashMap::new();
         Self { base, is_info, info, conditions, of_info, groups, of_base, results, by_source, steps }
     }
 
@@ -217,7 +230,7 @@ impl<'a> InfoJoin<'a> {
                 continue;
             }
             let result = self.result_of(b, sources)?;
-            self.results[result].values.copy_step(step, &base[b].values, step);
+            self.results.series[result].values.copy_step(step, &base[b].values, step);
         }
         Ok(())
     }
@@ -253,7 +266,7 @@ impl<'a> InfoJoin<'a> {
         let labels = &self.base[base].labels;
         let mut added = LabelsBuilder::default();
         for &source in &sources {
-            for (name, value) in &self.info[source].labels {
+            for (name, value) in self.info[source].labels {
                 if !self.conditions.adds(name) {
                     continue;
                 }
@@ -270,16 +283,10 @@ impl<'a> InfoJoin<'a> {
             builder.set(name, value);
         });
         let drop_name = self.base[base].drop_name;
-        self.results.push(HeldSeries {
-            labels: builder.build(),
-            drop_name,
-            values: StepVector::absent(self.steps),
-        });
-        self.by_source.insert((base, sources), self.results.len() - 1);
-        Ok(self.results.len() - 1)
-    }
-
-    fn finish(self) -> Vec<HeldSeries> {
-        self.results
+        // The entry below: its key, a list of few sources, and the place.
+        self.results.bytes.add(2 * size_of::<((usize, Vec<usize>), usize)>() + 32)?;
+        let result = self.results.push_absent(builder.build(), drop_name, self.steps)?;
+        self.by_source.insert((base, sources), result);
+        Ok(result)
     }
 }

@@ -11,7 +11,8 @@ use super::mapped::{Broadcast, Mapped, Transform, WithScalar};
 use super::matching::changes_metric;
 use super::names::LabelEffect;
 use super::operator::{
-    Collision, HeldSeries, Materialized, SharedOperator, count_samples, hold_all, resolve_collisions,
+    Collision, HeldRows, HeldSeries, Materialized, SharedOperator, count_samples, hold_all,
+    resolve_collisions,
 };
 use super::plan::{Kind, Matching, NodeId, Plan, Selector};
 use super::range::{RangeCall, RangeSource, Windowing};
@@ -70,14 +71,14 @@ impl<'a> Opener<'a> {
 
     fn hold(&self, operator: SharedOperator, scope: Scope) -> EvalResult<SharedOperator> {
         let before = self.env.samples.current();
-        let series = hold_all(&*operator, &self.env, scope.grid.len)?;
-        self.env.samples.settle(before, count_samples(&series))?;
+        let rows = hold_all(&*operator, &self.env, scope.grid.len)?;
+        self.env.samples.settle(before, count_samples(&rows.series))?;
         let is_unique = operator.is_unique_without_metadata();
-        Ok(Materialized::new(&self.env, series)?.unique_without_metadata(is_unique).shared())
+        Ok(Materialized::new(rows).unique_without_metadata(is_unique).shared())
     }
 
     pub fn nothing(&self) -> EvalResult<SharedOperator> {
-        Ok(Materialized::new(&self.env, Vec::new())?.unique_without_metadata(true).shared())
+        Ok(Materialized::new(HeldRows::new(&self.env)?).unique_without_metadata(true).shared())
     }
 
     fn open(&mut self, id: NodeId, scope: Scope) -> EvalResult<SharedOperator> {
@@ -203,9 +204,11 @@ impl<'a> Opener<'a> {
     /// One series without labels.
     fn one_series(&self, values: &[f64]) -> EvalResult<SharedOperator> {
         let values = StepVector { values: values.to_vec(), histograms: Vec::new() };
-        let series = HeldSeries::new(model::Labels::empty(), values);
-        let series = if series.values.is_empty() { Vec::new() } else { vec![series] };
-        Ok(Materialized::new(&self.env, series)?.unique_without_metadata(true).shared())
+        let mut rows = HeldRows::new(&self.env)?;
+        if !values.is_empty() {
+            rows.push(HeldSeries::new(model::Labels::empty(), values))?;
+        }
+        Ok(Materialized::new(rows).unique_without_metadata(true).shared())
     }
 
     fn binary(

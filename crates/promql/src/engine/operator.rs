@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use base::Reservation;
 use model::Labels;
 use rayon::prelude::*;
 
 use super::env::{Env, HeldBytes, Scratch, histogram_weight};
 use super::error::{EvalResult, QueryError};
+use super::grouping::{AllLabels, KeyHasher, all_differ};
 use super::names::LabelEffect;
 use super::value::StepVector;
 
@@ -54,8 +54,8 @@ pub(crate) trait Operator: Send + Sync {
 /// A shared operator.
 pub(crate) type SharedOperator = Arc<dyn Operator>;
 
-/// Values evaluated at once, over which work is spread: about 1 MiB.
-const BLOCK_SLOTS: usize = 128 << 10;
+/// Bytes of series evaluated at once, over which work is spread.
+const BLOCK_BYTES: usize = 1 << 20;
 /// Below this much work, spreading it costs more than it saves.
 const SEQUENTIAL_SLOTS: usize = 128;
 
@@ -73,9 +73,10 @@ pub(crate) fn drive(
         return drive_sequentially(operator, env, fold);
     }
     let threads = rayon::current_num_threads();
-    let rows = (BLOCK_SLOTS / steps.max(1)).max(4 * threads).min(series);
+    let row_bytes = steps * 8 + size_of::<StepVector>();
+    let rows = (BLOCK_BYTES / row_bytes).max(4 * threads).min(series);
     let blocks = series.div_ceil(rows);
-    let _reserved = env.ctx.reserve(rows * (steps * 8 + size_of::<StepVector>()) * blocks.min(2))?;
+    let _reserved = HeldBytes::of(env, rows * row_bytes * blocks.min(2))?;
     let block_range = |block: usize| block * rows..((block + 1) * rows).min(series);
     let mut current = vec![StepVector::default(); rows];
     let mut next = vec![StepVector::default(); if blocks > 1 { rows } else { 0 }];
@@ -125,16 +126,36 @@ fn fill(operator: &dyn Operator, env: &Env, range: Range<usize>, rows: &mut [Ste
     })
 }
 
-/// The labels of all series, collected in parallel when there are many.
-pub(crate) fn all_labels(operator: &dyn Operator) -> Vec<Labels> {
-    let series = operator.len();
-    if series < 4096 {
-        return (0..series).map(|i| operator.labels(i)).collect();
+/// Label sets collected before they are counted.
+const LABELS_AT_ONCE: usize = 4096;
+
+/// The label sets `make` makes of `0..len`, counted in `bytes`; made in parallel when there are many.
+pub(crate) fn collect_labels(
+    len: usize,
+    bytes: &mut HeldBytes,
+    make: impl Fn(usize) -> Labels + Sync,
+) -> EvalResult<Vec<Labels>> {
+    bytes.add(len * size_of::<Labels>())?;
+    let mut all = Vec::with_capacity(len);
+    for first in (0..len).step_by(LABELS_AT_ONCE) {
+        let range = first..(first + LABELS_AT_ONCE).min(len);
+        if range.len() < LABELS_AT_ONCE {
+            all.extend(range.map(&make));
+        } else {
+            all.par_extend(range.into_par_iter().map(&make));
+        }
+        bytes.add(all[first..].iter().map(label_bytes).sum())?;
     }
-    (0..series).into_par_iter().map(|i| operator.labels(i)).collect()
+    Ok(all)
 }
 
-/// One series of [`Materialized`].
+/// Bytes of a label set, apart from the handle of it.
+pub(crate) fn label_bytes(labels: &Labels) -> usize {
+    // Two counters before the text, and what allocators round up by.
+    labels.as_bytes().len() + 32
+}
+
+/// One series of [`HeldRows`].
 #[derive(Debug, Clone)]
 pub(crate) struct HeldSeries {
     pub labels: Labels,
@@ -146,22 +167,52 @@ impl HeldSeries {
     pub fn new(labels: Labels, values: StepVector) -> Self {
         Self { labels, drop_name: false, values }
     }
+
+    /// Bytes besides those of the struct itself.
+    fn content_bytes(&self) -> usize {
+        self.values.memory_bytes() + label_bytes(&self.labels)
+    }
 }
 
-/// Series whose values are held in memory.
+/// Series whose values are held in memory, against the query's byte budget.
+#[derive(Debug)]
+pub(crate) struct HeldRows {
+    pub series: Vec<HeldSeries>,
+    pub bytes: HeldBytes,
+}
+
+impl HeldRows {
+    /// No series.
+    pub fn new(env: &Env) -> EvalResult<Self> {
+        Ok(Self { series: Vec::new(), bytes: HeldBytes::new(env)? })
+    }
+
+    /// Adds a series, or fails when it is beyond the budget.
+    pub fn push(&mut self, series: HeldSeries) -> EvalResult<()> {
+        self.bytes.make_room(&mut self.series, 1)?;
+        self.bytes.add(series.content_bytes())?;
+        self.series.push(series);
+        Ok(())
+    }
+
+    /// Adds a series without value at any step; returns its place.
+    pub fn push_absent(&mut self, labels: Labels, drop_name: bool, steps: usize) -> EvalResult<usize> {
+        self.push(HeldSeries { labels, drop_name, values: StepVector::absent(steps) })?;
+        Ok(self.series.len() - 1)
+    }
+}
+
+/// [`HeldRows`] as an operator.
 #[derive(Debug)]
 pub(crate) struct Materialized {
-    pub series: Vec<HeldSeries>,
+    rows: HeldRows,
     is_unique_without_metadata: bool,
-    _reserved: Option<Reservation>,
 }
 
 impl Materialized {
-    /// Holds `series` against the query's byte budget. All of them must have a value at some step.
-    pub fn new(env: &Env, series: Vec<HeldSeries>) -> EvalResult<Self> {
-        let bytes = held_bytes(&series);
-        let reserved = if bytes > 0 { Some(env.ctx.reserve(bytes)?) } else { None };
-        Ok(Self { series, is_unique_without_metadata: false, _reserved: reserved })
+    /// All of `rows` must have a value at some step.
+    pub fn new(rows: HeldRows) -> Self {
+        Self { rows, is_unique_without_metadata: false }
     }
 
     /// Says that the series differ without the metric's metadata.
@@ -169,6 +220,16 @@ impl Materialized {
     pub fn unique_without_metadata(mut self, is_unique: bool) -> Self {
         self.is_unique_without_metadata = is_unique;
         self
+    }
+
+    /// The held series.
+    pub fn rows(&self) -> &[HeldSeries] {
+        &self.rows.series
+    }
+
+    /// The held series to go on with.
+    pub fn into_rows(self) -> HeldRows {
+        self.rows
     }
 
     /// As an operator.
@@ -179,19 +240,19 @@ impl Materialized {
 
 impl Operator for Materialized {
     fn len(&self) -> usize {
-        self.series.len()
+        self.rows.series.len()
     }
 
     fn labels(&self, i: usize) -> Labels {
-        self.series[i].labels.clone()
+        self.rows.series[i].labels.clone()
     }
 
     fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
-        self.series[i].labels.iter().for_each(|(name, value)| visit(name, value));
+        self.rows.series[i].labels.iter().for_each(|(name, value)| visit(name, value));
     }
 
     fn drop_name(&self, i: usize) -> bool {
-        self.series[i].drop_name
+        self.rows.series[i].drop_name
     }
 
     fn is_unique_without_metadata(&self) -> bool {
@@ -199,7 +260,7 @@ impl Operator for Materialized {
     }
 
     fn evaluate(&self, i: usize, _scratch: &mut Scratch, out: &mut StepVector) -> EvalResult<()> {
-        let values = &self.series[i].values;
+        let values = &self.rows.series[i].values;
         out.values.clone_from(&values.values);
         out.histograms.clone_from(&values.histograms);
         Ok(())
@@ -207,31 +268,22 @@ impl Operator for Materialized {
 }
 
 /// Evaluates everything and keeps the series that have a value at some step.
-pub(crate) fn hold_all(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<Vec<HeldSeries>> {
-    // Declared first, so that a failure gives the bytes back after the series are gone.
-    let mut bytes = HeldBytes::new(env)?;
-    let mut held = Vec::new();
+pub(crate) fn hold_all(operator: &dyn Operator, env: &Env, steps: usize) -> EvalResult<HeldRows> {
+    let mut held = HeldRows::new(env)?;
     drive(operator, env, steps, |first, rows| {
-        let before = held.len();
         for (offset, row) in rows.iter_mut().enumerate() {
             if !row.is_all_absent() {
-                let i = first + offset;
-                let values = std::mem::take(row);
-                held.push(HeldSeries {
-                    labels: operator.labels(i),
-                    drop_name: operator.drop_name(i),
-                    values,
-                });
+                held.push(take_row(operator, first + offset, row))?;
             }
         }
-        bytes.add(held_bytes(&held[before..]))
+        Ok(())
     })?;
     Ok(held)
 }
 
-/// Bytes of held series, without their labels.
-pub(crate) fn held_bytes(series: &[HeldSeries]) -> usize {
-    series.iter().map(|s| s.values.memory_bytes() + size_of::<HeldSeries>()).sum()
+/// Series `i` with the values that were evaluated for it.
+pub(crate) fn take_row(operator: &dyn Operator, i: usize, row: &mut StepVector) -> HeldSeries {
+    HeldSeries { labels: operator.labels(i), drop_name: operator.drop_name(i), values: std::mem::take(row) }
 }
 
 /// Number of samples in `series`, with histograms by weight.
@@ -254,25 +306,31 @@ pub(crate) enum Collision {
     MergeSteps,
 }
 
-/// `series` with those of equal labels joined as `rule` says, in order of first occurrence.
-pub(crate) fn merge_equal_labels(series: Vec<HeldSeries>, rule: Collision) -> EvalResult<Vec<HeldSeries>> {
-    let mut place: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
-    let mut merged: Vec<HeldSeries> = Vec::with_capacity(series.len());
-    for one in series {
-        match place.entry(one.labels.clone()) {
+/// Joins series of equal labels in `rows` as `rule` says, in order of first occurrence.
+pub(crate) fn merge_equal_labels(env: &Env, rows: &mut HeldRows, rule: Collision) -> EvalResult<()> {
+    let series = &mut rows.series;
+    let mut bytes = HeldBytes::new(env)?;
+    let mut place: HashMap<Labels, usize> = HashMap::new();
+    bytes.make_table_room(&mut place, series.len())?;
+    let mut kept = 0;
+    for i in 0..series.len() {
+        match place.entry(series[i].labels.clone()) {
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(merged.len());
-                merged.push(one);
+                entry.insert(kept);
+                series.swap(kept, i);
+                kept += 1;
             }
             std::collections::hash_map::Entry::Occupied(_) if rule == Collision::Refuse => {
                 return Err(QueryError::same_labelset());
             }
             std::collections::hash_map::Entry::Occupied(entry) => {
-                merge_steps(&mut merged[*entry.get()].values, &one.values)?;
+                let (merged, rest) = series.split_at_mut(i);
+                merge_steps(&mut merged[*entry.get()].values, &rest[0].values)?;
             }
         }
     }
-    Ok(merged)
+    series.truncate(kept);
+    Ok(())
 }
 
 fn merge_steps(into: &mut StepVector, from: &StepVector) -> EvalResult<()> {
@@ -285,12 +343,6 @@ fn merge_steps(into: &mut StepVector, from: &StepVector) -> EvalResult<()> {
         }
     }
     Ok(())
-}
-
-/// Whether two series of `operator` have equal labels.
-pub(crate) fn has_equal_labels(operator: &dyn Operator) -> bool {
-    let mut seen = std::collections::HashSet::with_capacity(operator.len());
-    !all_labels(operator).into_iter().all(|labels| seen.insert(labels))
 }
 
 /// How an operator that maps series one to one changes their labels.
@@ -306,11 +358,13 @@ pub(crate) fn resolve_collisions(
     steps: usize,
     rule: Collision,
 ) -> EvalResult<SharedOperator> {
-    if !has_equal_labels(&*operator) {
+    let hash = |i: usize, hasher: &mut KeyHasher| hasher.hash(&*operator, &AllLabels, i);
+    if all_differ(env, operator.len(), hash)? {
         return Ok(operator);
     }
     let before = env.samples.current();
-    let merged = merge_equal_labels(hold_all(&*operator, env, steps)?, rule)?;
-    env.samples.settle(before, count_samples(&merged))?;
-    Ok(Materialized::new(env, merged)?.unique_without_metadata(true).shared())
+    let mut rows = hold_all(&*operator, env, steps)?;
+    merge_equal_labels(env, &mut rows, rule)?;
+    env.samples.settle(before, count_samples(&rows.series))?;
+    Ok(Materialized::new(rows).unique_without_metadata(true).shared())
 }

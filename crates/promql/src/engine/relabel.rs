@@ -1,17 +1,17 @@
 //! `label_replace` and `label_join`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::regex::AnchoredRegex;
 use model::{Labels, LabelsBuilder, METRIC_NAME};
-use rayon::prelude::*;
 
 use super::calls::string_arg;
-use super::env::Scratch;
+use super::env::{HeldBytes, Scratch};
 use super::error::{EvalResult, QueryError};
 use super::names::is_valid_label_name;
 use super::open::{Opener, Scope};
-use super::operator::{Collision, Operator, SharedOperator, resolve_collisions};
+use super::operator::{Collision, Operator, SharedOperator, collect_labels, resolve_collisions};
 use super::plan::NodeId;
 use super::value::StepVector;
 
@@ -21,6 +21,7 @@ struct Relabelled {
     labels: Vec<Labels>,
     /// Series whose name has been set anew, so that it stays.
     keeps_name: Vec<bool>,
+    _held: HeldBytes,
 }
 
 impl Operator for Relabelled {
@@ -51,15 +52,20 @@ fn open_relabelled(
 ) -> EvalResult<SharedOperator> {
     let input = opener.vector(input, scope)?;
     let sets_name = target == METRIC_NAME;
-    let relabel = |i: usize| {
+    let mut bytes = HeldBytes::of(&opener.env, input.len())?;
+    let names_set: Vec<AtomicBool> = (0..input.len()).map(|_| AtomicBool::new(false)).collect();
+    let labels = collect_labels(input.len(), &mut bytes, |i| {
         let labels = input.labels(i);
         match change(&labels) {
-            Some(changed) => (changed, sets_name),
-            None => (labels, false),
+            Some(changed) => {
+                names_set[i].store(sets_name, Ordering::Relaxed);
+                changed
+            }
+            None => labels,
         }
-    };
-    let (labels, keeps_name) = (0..input.len()).into_par_iter().with_min_len(1024).map(relabel).unzip();
-    let relabelled = Arc::new(Relabelled { input: input.clone(), labels, keeps_name });
+    })?;
+    let keeps_name = names_set.into_iter().map(AtomicBool::into_inner).collect();
+    let relabelled = Arc::new(Relabelled { input: input.clone(), labels, keeps_name, _held: bytes });
     resolve_collisions(relabelled, &opener.env, scope.grid.len, Collision::MergeSteps)
 }
 

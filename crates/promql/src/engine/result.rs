@@ -1,16 +1,15 @@
 //! From the root of a plan to the value a query returns.
 
-use std::collections::HashSet;
-
 use base::Reservation;
 use model::{Labels, SampleColumns};
 use rayon::prelude::*;
 
-use super::env::Env;
+use super::env::{Env, HeldBytes};
 use super::error::{EvalResult, QueryError};
+use super::grouping::all_differ;
 use super::names::drop_metadata;
 use super::open::{Opener, Scope, once};
-use super::operator::{Collision, HeldSeries, Operator, drive, merge_equal_labels};
+use super::operator::{Collision, HeldRows, HeldSeries, Operator, drive, label_bytes, merge_equal_labels};
 use super::plan::{Kind, NodeId};
 use super::range::{RangeSource, Windowing, samples_in};
 use super::stats::{QueryStats, Stopwatch};
@@ -60,7 +59,7 @@ pub(crate) fn evaluate_root(
     let root = opener.plan.root();
     let node = opener.plan.node(root);
     let t_ms = scope.grid.start_ms;
-    let mut held = opener.env.ctx.reserve(0)?;
+    let mut held = HeldBytes::new(&opener.env)?;
     let value = match (node.value_type, &node.kind) {
         (ValueType::String, Kind::String(text)) => QueryValue::String { t_ms, value: text.clone() },
         (ValueType::Scalar, _) => {
@@ -79,7 +78,7 @@ pub(crate) fn evaluate_root(
     if !warnings.is_empty() {
         opener.env.annotate(|all| warnings.iter().for_each(|text| all.add_storage_warning(text)));
     }
-    Ok((value, held))
+    Ok((value, held.into_reservation()))
 }
 
 fn scalar_matrix(values: &[f64], grid: &StepGrid) -> QueryValue {
@@ -104,7 +103,7 @@ fn instant_value(
     opener: &mut Opener<'_>,
     root: NodeId,
     scope: Scope,
-    held: &mut Reservation,
+    held: &mut HeldBytes,
 ) -> EvalResult<QueryValue> {
     // A plan evaluated once gives the same as one evaluated at its one step.
     let operator = opener.vector(root, scope)?;
@@ -112,7 +111,6 @@ fn instant_value(
     let t_ms = scope.grid.start_ms;
     let mut vector = Vec::new();
     drive(&*operator, &env, 1, |first, rows| {
-        let before = vector.len();
         let mut bytes = 0;
         for (offset, row) in rows.iter().enumerate() {
             let value = row.values[0];
@@ -121,19 +119,16 @@ fn instant_value(
             }
             let histogram = row.histogram(0).cloned();
             let labels = final_labels(&env, &*operator, first + offset);
-            bytes += labels.as_bytes().len();
+            bytes += label_bytes(&labels) + histogram.as_ref().map_or(0, |h| h.memory_bytes());
             let value = if histogram.is_some() { 0.0 } else { value };
+            held.make_room(&mut vector, 1)?;
             vector.push(VectorSample { labels, t_ms, value, histogram });
         }
-        held.grow(bytes + (vector.len() - before) * size_of::<VectorSample>())?;
-        Ok(())
+        held.add(bytes)
     })?;
     env.samples.settle(0, vector.len() as i64)?;
     if env.settings.delayed_name_removal {
-        let mut seen = HashSet::with_capacity(vector.len());
-        if !vector.iter().all(|sample| seen.insert(&sample.labels)) {
-            return Err(QueryError::same_labelset());
-        }
+        refuse_equal_labels(&env, vector.len(), |i| &vector[i].labels)?;
     }
     Ok(QueryValue::Vector(vector))
 }
@@ -142,32 +137,31 @@ fn matrix_value(
     opener: &mut Opener<'_>,
     root: NodeId,
     scope: Scope,
-    held: &mut Reservation,
+    held: &mut HeldBytes,
     stopwatch: &mut Stopwatch,
 ) -> EvalResult<QueryValue> {
     let operator = opener.vector(root, scope)?;
     let env = opener.env.clone();
-    let mut series: Vec<HeldSeries> = Vec::new();
+    let mut rows = HeldRows::new(&env)?;
     if scope.grid.len > 0 {
-        drive(&*operator, &env, scope.grid.len, |first, rows| {
-            let mut bytes = 0;
-            for (offset, row) in rows.iter_mut().enumerate() {
+        drive(&*operator, &env, scope.grid.len, |first, block| {
+            for (offset, row) in block.iter_mut().enumerate() {
                 if row.is_all_absent() {
                     continue;
                 }
                 let labels = final_labels(&env, &*operator, first + offset);
-                let values = std::mem::take(row);
-                // Once as steps and once as samples.
-                bytes += values.memory_bytes() * 3 + labels.as_bytes().len();
-                series.push(HeldSeries::new(labels, values));
+                // Its steps are counted when it is pushed; here its samples.
+                rows.bytes.add(row.memory_bytes() * 2 + size_of::<MatrixSeries>())?;
+                rows.push(HeldSeries::new(labels, std::mem::take(row)))?;
             }
-            held.grow(bytes)?;
             Ok(())
         })?;
     }
     if env.settings.delayed_name_removal {
-        series = merge_equal_labels(series, Collision::MergeSteps)?;
+        merge_equal_labels(&env, &mut rows, Collision::MergeSteps)?;
     }
+    let HeldRows { series, bytes } = rows;
+    held.absorb(bytes);
     let matrix: Vec<MatrixSeries> = series
         .into_par_iter()
         .with_min_len(64)
@@ -176,6 +170,10 @@ fn matrix_value(
             samples: samples_of(&series.values, &scope.grid),
         })
         .collect();
+    let remains = |series: &MatrixSeries| {
+        series.samples.memory_bytes() + label_bytes(&series.labels) + size_of::<MatrixSeries>()
+    };
+    held.shrink_to(matrix.iter().map(remains).sum());
     env.samples.settle(0, matrix.iter().map(|s| s.samples.len() as i64).sum())?;
     Ok(QueryValue::Matrix(sort_matrix(matrix, stopwatch)))
 }
@@ -210,7 +208,7 @@ fn range_value(
     opener: &mut Opener<'_>,
     root: NodeId,
     scope: Scope,
-    held: &mut Reservation,
+    held: &mut HeldBytes,
     stopwatch: &mut Stopwatch,
 ) -> EvalResult<QueryValue> {
     let (source, windowing) = opener.range(root, once(scope))?;
@@ -231,12 +229,13 @@ fn range_value(
             continue;
         }
         let labels = range_labels(&env, &source, i);
-        held.grow(samples.memory_bytes() + labels.as_bytes().len())?;
+        held.add(samples.memory_bytes() + label_bytes(&labels))?;
         samples.start_timestamps_ms = Vec::new();
+        held.make_room(&mut matrix, 1)?;
         matrix.push(MatrixSeries { labels, samples });
     }
     if env.settings.delayed_name_removal {
-        refuse_equal_labels(&matrix)?;
+        refuse_equal_labels(&env, matrix.len(), |i| &matrix[i].labels)?;
     }
     Ok(QueryValue::Matrix(sort_matrix(matrix, stopwatch)))
 }
@@ -246,13 +245,13 @@ fn range_labels(env: &Env, source: &RangeSource, i: usize) -> Labels {
     if env.settings.delayed_name_removal && source.drop_name(i) { drop_metadata(labels) } else { labels }
 }
 
-fn refuse_equal_labels(matrix: &[MatrixSeries]) -> EvalResult<()> {
-    let mut seen = HashSet::with_capacity(matrix.len());
-    if matrix.iter().all(|series| seen.insert(&series.labels)) {
-        Ok(())
-    } else {
-        Err(QueryError::same_labelset())
-    }
+fn refuse_equal_labels<'a>(
+    env: &Env,
+    len: usize,
+    labels: impl Fn(usize) -> &'a Labels + Sync,
+) -> EvalResult<()> {
+    let differ = all_differ(env, len, |i, hasher| hasher.hash_labels(labels(i)))?;
+    if differ { Ok(()) } else { Err(QueryError::same_labelset()) }
 }
 
 /// Replaces what was loaded around an extended range by values at its ends.

@@ -6,7 +6,7 @@ use model::Labels;
 
 use super::env::{Env, HeldBytes, Scratch};
 use super::error::EvalResult;
-use super::grouping::group_both;
+use super::grouping::{BothGroups, group_both};
 use super::operator::{
     Collision, HeldSeries, Materialized, Operator, SharedOperator, count_samples, drive, hold_all,
     merge_equal_labels,
@@ -15,23 +15,39 @@ use super::plan::Matching;
 use super::value::{StepVector, is_absent};
 use crate::ast::BinaryOp;
 
-/// At which steps some series of a group has a value.
-#[derive(Debug, Clone, Default)]
+/// At which steps some series of each group has a value.
+#[derive(Debug)]
 struct Presence {
-    /// One slot per step; empty when there is none.
-    steps: Vec<bool>,
+    /// One slot per step for each group; empty for a group without any.
+    groups: Vec<Vec<bool>>,
+    bytes: HeldBytes,
 }
 
 impl Presence {
-    fn add(&mut self, values: &StepVector) {
-        self.steps.resize(values.len(), false);
-        for (present, &value) in self.steps.iter_mut().zip(&values.values) {
-            *present |= !is_absent(value);
-        }
+    /// Nothing is there.
+    fn new(env: &Env, groups: usize) -> EvalResult<Self> {
+        let bytes = HeldBytes::of(env, groups * size_of::<Vec<bool>>())?;
+        Ok(Self { groups: vec![Vec::new(); groups], bytes })
     }
 
-    fn at(&self, step: usize) -> bool {
-        self.steps.get(step).copied().unwrap_or(false)
+    fn add(&mut self, group: u32, values: &StepVector) -> EvalResult<()> {
+        let steps = &mut self.groups[group as usize];
+        if steps.is_empty() {
+            self.bytes.add(values.len())?;
+            steps.resize(values.len(), false);
+        }
+        for (present, &value) in steps.iter_mut().zip(&values.values) {
+            *present |= !is_absent(value);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self, group: u32) -> bool {
+        self.groups[group as usize].is_empty()
+    }
+
+    fn at(&self, group: u32, step: usize) -> bool {
+        self.groups[group as usize].get(step).copied().unwrap_or(false)
     }
 }
 
@@ -54,8 +70,8 @@ pub(crate) fn open_set(
 struct Filtered {
     input: SharedOperator,
     /// The series of `input` that may have elements left, and the group of each.
-    kept: Vec<(usize, u32)>,
-    presence: Vec<Presence>,
+    kept: Vec<(u32, u32)>,
+    presence: Presence,
     wants_partner: bool,
     _held: HeldBytes,
 }
@@ -68,26 +84,25 @@ fn open_filter(
     matching: &Matching,
     steps: usize,
 ) -> EvalResult<SharedOperator> {
-    let (of_input, of_partners, groups) = group_both(&*input, partners, matching);
-    let mut presence = vec![Presence::default(); groups];
-    let mut bytes = HeldBytes::new(env)?;
+    let groups = group_both(env, &*input, partners, matching)?;
+    let mut presence = Presence::new(env, groups.count)?;
     let before = env.samples.current();
     drive(partners, env, steps, |first, rows| {
         for (offset, row) in rows.iter().enumerate() {
             if !row.is_all_absent() {
-                let presence = &mut presence[of_partners[first + offset] as usize];
-                if presence.steps.is_empty() {
-                    bytes.add(steps)?;
-                }
-                presence.add(row);
+                presence.add(groups.of_rhs[first + offset], row)?;
             }
         }
         Ok(())
     })?;
     env.samples.settle(before, 0)?;
-    let may_remain = |group: u32| !wants_partner || !presence[group as usize].steps.is_empty();
-    let kept = of_input.into_iter().enumerate().filter(|&(_, group)| may_remain(group)).collect();
-    Ok(Arc::new(Filtered { input, kept, presence, wants_partner, _held: bytes }))
+    let may_remain = |group: u32| !wants_partner || !presence.is_empty(group);
+    let remaining = || (0..).zip(&groups.of_lhs).filter(|&(_, &group)| may_remain(group));
+    let count = remaining().count();
+    let held = HeldBytes::of(env, count * size_of::<(u32, u32)>())?;
+    let mut kept = Vec::with_capacity(count);
+    kept.extend(remaining().map(|(series, &group)| (series, group)));
+    Ok(Arc::new(Filtered { input, kept, presence, wants_partner, _held: held }))
 }
 
 impl Operator for Filtered {
@@ -96,15 +111,15 @@ impl Operator for Filtered {
     }
 
     fn labels(&self, i: usize) -> Labels {
-        self.input.labels(self.kept[i].0)
+        self.input.labels(self.kept[i].0 as usize)
     }
 
     fn visit_labels(&self, i: usize, visit: &mut dyn FnMut(&str, &str)) {
-        self.input.visit_labels(self.kept[i].0, visit);
+        self.input.visit_labels(self.kept[i].0 as usize, visit);
     }
 
     fn drop_name(&self, i: usize) -> bool {
-        self.input.drop_name(self.kept[i].0)
+        self.input.drop_name(self.kept[i].0 as usize)
     }
 
     fn is_unique_without_metadata(&self) -> bool {
@@ -117,10 +132,9 @@ impl Operator for Filtered {
 
     fn evaluate(&self, i: usize, scratch: &mut Scratch, out: &mut StepVector) -> EvalResult<()> {
         let (series, group) = self.kept[i];
-        self.input.evaluate(series, scratch, out)?;
-        let presence = &self.presence[group as usize];
+        self.input.evaluate(series as usize, scratch, out)?;
         for step in 0..out.len() {
-            if presence.at(step) != self.wants_partner {
+            if self.presence.at(group, step) != self.wants_partner {
                 out.clear_step(step);
             }
         }
@@ -136,23 +150,23 @@ fn open_or(
     steps: usize,
 ) -> EvalResult<SharedOperator> {
     let before = env.samples.current();
-    let left = Materialized::new(env, hold_all(lhs, env, steps)?)?;
-    let right = Materialized::new(env, hold_all(rhs, env, steps)?)?;
-    let (of_left, of_right, groups) = group_both(&left, &right, matching);
-    let mut presence = vec![Presence::default(); groups];
-    for (one, group) in left.series.iter().zip(of_left) {
-        presence[group as usize].add(&one.values);
+    let left = Materialized::new(hold_all(lhs, env, steps)?);
+    let right = Materialized::new(hold_all(rhs, env, steps)?);
+    let BothGroups { of_lhs, of_rhs, count, .. } = &group_both(env, &left, &right, matching)?;
+    let mut presence = Presence::new(env, *count)?;
+    for (one, &group) in left.rows().iter().zip(of_lhs) {
+        presence.add(group, &one.values)?;
     }
-    let mut series = left.series;
-    for (one, group) in right.series.into_iter().zip(of_right) {
-        let presence = &presence[group as usize];
-        let HeldSeries { mut values, labels, drop_name } = one;
-        (0..steps).filter(|&step| presence.at(step)).for_each(|step| values.clear_step(step));
+    let (mut rows, mut others) = (left.into_rows(), right.into_rows());
+    for (one, &group) in others.series.iter_mut().zip(of_rhs) {
+        let mut values = std::mem::take(&mut one.values);
+        (0..steps).filter(|&step| presence.at(group, step)).for_each(|step| values.clear_step(step));
         if !values.is_all_absent() {
-            series.push(HeldSeries { values, labels, drop_name });
+            rows.push(HeldSeries { values, labels: one.labels.clone(), drop_name: one.drop_name })?;
         }
     }
-    let merged = merge_equal_labels(series, Collision::MergeSteps)?;
-    env.samples.settle(before, count_samples(&merged))?;
-    Ok(Materialized::new(env, merged)?.shared())
+    drop(others);
+    merge_equal_labels(env, &mut rows, Collision::MergeSteps)?;
+    env.samples.settle(before, count_samples(&rows.series))?;
+    Ok(Materialized::new(rows).shared())
 }

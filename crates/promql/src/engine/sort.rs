@@ -19,7 +19,8 @@ pub(crate) enum SortBy {
 /// The series of `input`, which has one step, in order.
 pub(crate) fn open_sort(env: &Arc<Env>, input: &dyn Operator, by: &SortBy) -> EvalResult<SharedOperator> {
     let before = env.samples.current();
-    let mut series = hold_all(input, env, 1)?;
+    let mut rows = hold_all(input, env, 1)?;
+    let series = &mut rows.series;
     match by {
         SortBy::Value { descending } => {
             series.retain(|s| s.values.histogram(0).is_none());
@@ -32,8 +33,8 @@ pub(crate) fn open_sort(env: &Arc<Env>, input: &dyn Operator, by: &SortBy) -> Ev
             });
         }
     }
-    env.samples.settle(before, count_samples(&series))?;
-    Ok(Materialized::new(env, series)?.unique_without_metadata(input.is_unique_without_metadata()).shared())
+    env.samples.settle(before, count_samples(series))?;
+    Ok(Materialized::new(rows).unique_without_metadata(input.is_unique_without_metadata()).shared())
 }
 
 fn compare_values(a: f64, b: f64, descending: bool) -> Ordering {

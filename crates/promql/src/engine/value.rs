@@ -87,6 +87,8 @@ impl StepVector {
     /// Makes all of `len` steps absent.
     pub fn reset(&mut self, len: usize) {
         self.values.clear();
+        // Exactly, because vectors of one step are many.
+        self.values.reserve_exact(len);
         self.values.resize(len, ABSENT);
         self.histograms.clear();
     }
@@ -182,7 +184,7 @@ impl StepVector {
     /// Heap bytes in use, for budgets.
     pub fn memory_bytes(&self) -> usize {
         let histograms = self.histograms.iter().flatten().map(|h| h.memory_bytes()).sum::<usize>();
-        (self.values.len() + self.histograms.len()) * 8 + histograms
+        (self.values.capacity() + self.histograms.capacity()) * 8 + histograms
     }
 }
 
