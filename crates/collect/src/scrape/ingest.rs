@@ -135,20 +135,22 @@ impl<'a> Ingest<'a> {
         if let Some(warning) = warning {
             tracing::debug!(%warning, "invalid content type on scrape, using fallback setting");
         }
-        match parser {
+        let parsed = match parser {
             Parser::Text(parser) => self.samples(parser),
             Parser::OpenMetrics(parser) => self.samples(parser),
             Parser::Protobuf(parser) => self.samples(*parser),
             Parser::TextNhcb(parser) => self.samples(*parser),
             Parser::OpenMetricsNhcb(parser) => self.samples(*parser),
-        }?;
-        self.state.previous_ms = self.t_ms;
+        };
+        // Limits that were hit count even if the rest of the body cannot be read.
         if self.sample_limit_hit {
             self.metrics.exceeded_sample_limit.inc();
         }
         if self.bucket_limit_hit {
             self.metrics.exceeded_bucket_limit.inc();
         }
+        parsed?;
+        self.state.previous_ms = self.t_ms;
         match (self.sample_limit_hit, self.bucket_limit_hit) {
             (true, _) => Err(IngestError::SampleLimit),
             (_, true) => Err(IngestError::BucketLimit),

@@ -138,6 +138,7 @@ impl Manager {
         let mut failed = Vec::new();
         for job in jobs {
             let Some(pool) = pools.running.get_mut(&job.job_name) else { continue };
+            pool.open_failure_log(job);
             if **pool.config() == **job {
                 continue;
             }

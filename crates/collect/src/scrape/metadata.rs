@@ -39,6 +39,8 @@ pub(super) struct MetadataCache {
     families: HashMap<Arc<str>, Family>,
     texts: TextPool,
     iteration: u64,
+    /// Families after the last success.
+    successful_len: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +57,7 @@ const KEPT_SCRAPES: u64 = 10;
 
 impl MetadataCache {
     pub fn new(texts: TextPool) -> Self {
-        Self { families: HashMap::new(), texts, iteration: 1 }
+        Self { families: HashMap::new(), texts, iteration: 1, successful_len: 0 }
     }
 
     fn update(&mut self, name: &str, change: impl FnOnce(&mut Family, &TextPool) -> bool) {
@@ -117,11 +119,16 @@ impl MetadataCache {
         self.families.values().map(size).sum()
     }
 
-    /// Ends a scrape; families that a success has not shown for long are forgotten.
+    /// Ends a scrape; families not shown for long are forgotten by a success, or once failing scrapes have
+    /// piled up too many.
     pub fn finish(&mut self, succeeded: bool) {
-        if succeeded {
+        let overflows = self.families.len() > self.successful_len * 2 + 1000;
+        if succeeded || overflows {
             let iteration = self.iteration;
             self.families.retain(|_, family| iteration - family.seen <= KEPT_SCRAPES);
+        }
+        if succeeded {
+            self.successful_len = self.families.len();
         }
         self.iteration += 1;
     }
@@ -178,6 +185,16 @@ mod tests {
             cache.finish(true);
         }
         assert_eq!(cache.len(), 0);
+    }
+
+    #[test]
+    fn failing_scrapes_do_not_pile_up_families() {
+        let mut cache = MetadataCache::new(TextPool::default());
+        for scrape in 0..100 {
+            (0..200).for_each(|i| cache.set_help(&format!("family_{scrape}_{i}"), "Help."));
+            cache.finish(false);
+        }
+        assert!(cache.len() <= 200 * (KEPT_SCRAPES as usize + 1), "{}", cache.len());
     }
 
     #[test]

@@ -175,6 +175,11 @@ impl Pool {
             exceeded.then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
     }
 
+    /// Opens the failure log anew, for it may have been rotated away.
+    pub fn open_failure_log(&self, config: &ScrapeConfig) {
+        *self.state.failure_log.lock() = open_failure_log(config);
+    }
+
     /// Goes on under another configuration: all targets are built anew at the next sync, and those that
     /// exist already go on with what they remember, if it is still valid.
     pub async fn reload(
@@ -187,9 +192,6 @@ impl Pool {
         let client = Client::new(&config.http, self.shared.clock.clone())
             .inspect_err(|_| self.shared.metrics.pool_reloads_failed.inc())?;
         let reusable = memory_survives(&self.config, &config);
-        if config.scrape_failure_log_file != self.config.scrape_failure_log_file {
-            *self.state.failure_log.lock() = open_failure_log(&config);
-        }
         self.config = config;
         self.client = client;
         self.socket_clients.clear();

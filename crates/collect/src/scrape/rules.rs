@@ -116,14 +116,11 @@ impl SampleRules {
 
     /// The labels under which a sample is stored; `None` if relabelling drops it.
     pub fn apply(&self, raw: &RawLabels) -> Result<Option<Labels>, LabelError> {
-        if let Some(name) = raw.duplicate() {
-            return Err(LabelError::Duplicate(cut(name)));
-        }
         let mut labels = LabelsBuilder::default();
         for (name, value) in raw.iter() {
             labels.set(name, value);
         }
-        self.add_target_labels(&mut labels);
+        self.add_target_labels(raw, &mut labels);
         if !relabel::process(&mut labels, &self.relabel) {
             return Ok(None);
         }
@@ -133,6 +130,10 @@ impl SampleRules {
         }
         if labels.get(METRIC_NAME).is_none() {
             return Err(LabelError::NoName);
+        }
+        // What relabelling drops may be as wrong as it likes.
+        if let Some(name) = raw.duplicate().filter(|name| labels.get(name).is_some()) {
+            return Err(LabelError::Duplicate(cut(name)));
         }
         // Before anything else: other errors show the labels.
         let (len, limit) = (labels.as_bytes().len(), MAX_LABELS_BYTES);
@@ -146,10 +147,12 @@ impl SampleRules {
         Ok(Some(labels))
     }
 
-    fn add_target_labels(&self, labels: &mut LabelsBuilder) {
+    fn add_target_labels(&self, raw: &RawLabels, labels: &mut LabelsBuilder) {
         if self.honor_labels {
             for (name, value) in &self.target {
-                if labels.get(name).is_none() {
+                // An empty label counts too: with it targets that speak for others, as a push gateway does,
+                // keep their own `instance` away.
+                if raw.get(name).is_none() {
                     labels.set(name, value);
                 }
             }
@@ -250,6 +253,13 @@ mod tests {
             apply(&rules(true, &target), &scraped).unwrap(),
             r#"{__name__="m", a="1", b="3", exported_a="2", job="j"}"#
         );
+    }
+
+    #[test]
+    fn an_empty_label_keeps_the_targets_away_if_honoured() {
+        let (target, scraped) = ([("instance", "gateway")], [("__name__", "m"), ("instance", "")]);
+        assert_eq!(apply(&rules(true, &target), &scraped).unwrap(), r#"{__name__="m"}"#);
+        assert_eq!(apply(&rules(false, &target), &scraped).unwrap(), r#"{__name__="m", instance="gateway"}"#);
     }
 
     #[test]

@@ -327,17 +327,37 @@ fn url_of(config: &ScrapeConfig, labels: &Labels) -> String {
     if !path.starts_with('/') && !path.is_empty() {
         url.push('/');
     }
-    url.push_str(&path.replace('?', "%3F").replace('#', "%23").replace(' ', "%20"));
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in params.iter().flat_map(|(name, values)| values.iter().map(move |v| (name, v))) {
-        query.append_pair(name, value);
-    }
-    let query = query.finish();
-    if !query.is_empty() {
-        url.push('?');
-        url.push_str(&query);
+    escape_into(&mut url, path, Part::Path);
+    let pairs = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    for (at, (name, value)) in pairs.enumerate() {
+        url.push(if at == 0 { '?' } else { '&' });
+        escape_into(&mut url, name, Part::Query);
+        url.push('=');
+        escape_into(&mut url, value, Part::Query);
     }
     url
+}
+
+/// A part of a URL, by what may stand in it as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Path,
+    /// A name or value of the query.
+    Query,
+}
+
+/// Adds text to a URL. What is escaped is what Go escapes: the URL is part of a target's identity and shown.
+fn escape_into(url: &mut String, text: &str, part: Part) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+            b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@' if part == Part::Path => {
+                url.push(char::from(byte));
+            }
+            b' ' if part == Part::Query => url.push('+'),
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -370,6 +390,20 @@ mod tests {
         assert_eq!(target.labels().to_string(), r#"{env="p", instance="h:1", job="j"}"#);
         assert_eq!(target.discovered_labels().get("__meta_x"), Some("y"));
         assert_eq!((target.interval_text(), target.timeout_text()), ("1m", "10s"));
+    }
+
+    #[test]
+    fn urls_are_escaped_as_go_does() {
+        let target = kept(
+            "  metrics_path: /a b/%20/(x)*!?ü#\n  params: {'q[]': ['a*~ &=+/']}\n",
+            &[("__address__", "h:1"), ("__param_empty", ""), ("__param_n", "v")],
+        );
+        assert_eq!(
+            target.url(),
+            "http://h:1/a%20b/%2520/%28x%29%2A%21%3F%C3%BC%23?n=v&q%5B%5D=a%2A~+%26%3D%2B%2F"
+        );
+        let target = kept("  metrics_path: m\n", &[("__address__", "[::1]:9")]);
+        assert_eq!(target.url(), "http://[::1]:9/m");
     }
 
     #[test]

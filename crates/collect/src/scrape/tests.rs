@@ -268,6 +268,12 @@ async fn timeouts_and_refused_connections_say_so_and_are_logged_to_the_file() {
     let line: serde_json::Value =
         serde_json::from_str(std::fs::read_to_string(&log).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!((line["msg"].as_str(), line["job_name"].as_str()), (Some(expected.as_str()), Some("j")));
+    // A reload that changes nothing opens the file anew, so that it can be rotated.
+    std::fs::rename(&log, folder.path().join("rotated.json")).unwrap();
+    bench.manager.apply(&jobs(&yaml).jobs, &Labels::empty()).await.unwrap();
+    bench.scrape().await;
+    bench.scrape().await;
+    assert!(std::fs::read_to_string(&log).unwrap().contains("context deadline exceeded"));
     bench.manager.stop().await;
 }
 
