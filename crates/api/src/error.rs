@@ -41,7 +41,8 @@ impl ErrorType {
         }
     }
 
-    fn status(self) -> StatusCode {
+    /// The status code that goes with it.
+    pub fn status(self) -> StatusCode {
         match self {
             Self::BadData => StatusCode::BAD_REQUEST,
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,

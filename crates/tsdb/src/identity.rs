@@ -50,7 +50,7 @@ impl LabelHasher {
 }
 
 /// The hash of a label set given as texts, in the order of names.
-pub(crate) fn hash_labels<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> SeriesHash {
+pub fn hash_labels<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> SeriesHash {
     let strings = pairs.flat_map(|(name, value)| [name, value]);
     let bytes: Vec<u8> = strings.flat_map(|text| xxh3_128(text.as_bytes()).to_le_bytes()).collect();
     xxh3_128(&bytes)

@@ -7,7 +7,7 @@ use model::{
 };
 use rayon::prelude::*;
 
-use crate::identity::SeriesHash;
+use crate::identity::{SeriesHash, hash_labels};
 
 /// One source of a [`MergedSet`].
 pub struct Part {
@@ -17,6 +17,15 @@ pub struct Part {
     pub hashes: Vec<SeriesHash>,
     /// No sample of it is later.
     pub end_ms: i64,
+}
+
+impl Part {
+    /// A source that knows its series by their labels alone.
+    pub fn of(set: Box<dyn SeriesSet>, end_ms: i64) -> Self {
+        let hash = |i| hash_labels(set.labels(i).iter());
+        let hashes = (0..set.len()).into_par_iter().map(hash).collect();
+        Self { set, hashes, end_ms }
+    }
 }
 
 /// The union of several sets: a series that is in more than one is read from all of them.

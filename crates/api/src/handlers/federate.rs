@@ -52,7 +52,7 @@ fn last_samples(
     for matchers in sets {
         let matchers = matchers.clone();
         let request = SelectRequest { range, matchers, projection: Projection::All, sorted: false, limit: 0 };
-        let set = state.source.select(&request, ctx)?;
+        let set = state.local.select(&request, ctx)?;
         for i in 0..set.len() {
             columns.clear();
             set.read_last(i, range, &mut columns, ctx)?;
