@@ -5,11 +5,13 @@ pub mod exemplars;
 pub mod expression;
 pub mod federate;
 pub mod query;
+pub mod read;
 pub mod search;
 pub mod series;
 pub mod status;
 pub mod system;
 pub mod targets;
+pub mod write;
 
 use std::sync::Arc;
 

@@ -9,11 +9,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, any, get, on, post, put};
 use model::regex::AnchoredRegex;
-use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::NotForContentType;
+use tower_http::compression::{CompressionLayer, DefaultPredicate, Predicate as _};
 
 use crate::error::{ApiError, ErrorType};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, query, search, series, status, system, targets,
+    Shared, admin, exemplars, expression, federate, query, read, search, series, status, system, targets,
+    write,
 };
 use crate::metrics::{HttpMetrics, measure};
 use crate::state::ApiState;
@@ -34,6 +36,9 @@ where
     on(axum::routing::MethodFilter::POST.or(axum::routing::MethodFilter::PUT), handler)
 }
 
+/// Remote read streams what is compressed already.
+const NOT_CHUNKS: NotForContentType = NotForContentType::const_new("application/x-streamed-protobuf");
+
 /// All routes, below the route prefix.
 pub fn router(state: Arc<ApiState>) -> Router {
     let prefix = state.options.route_prefix.clone();
@@ -49,7 +54,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
         .route("/", get(system::landing))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(NOT_CHUNKS)))
         .layer(middleware::from_fn_with_state(HttpMetrics::new(&state), measure));
     let routed = if prefix.is_empty() {
         routes
@@ -73,6 +78,9 @@ fn api_v1() -> Router<Shared> {
         .route("/labels", get_post(series::label_names))
         .route("/label/{name}/values", get(series::label_values))
         .route("/series", get_post(series::series))
+        .route("/read", post(read::read))
+        .route("/write", post(write::write))
+        .route("/push", post(write::write))
         .route("/search/metric_names", get_post(search::metric_names))
         .route("/search/label_names", get_post(search::label_names))
         .route("/search/label_values", get_post(search::label_values))

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::Registry;
-use model::{Labels, Matcher, Metadata, SeriesSource, TimeRange};
+use base::{ByteBudget, ErrorKind};
+use model::{Labels, Matcher, Metadata, SeriesSource, TenantId, TimeRange};
 use promql::engine::Engine;
 use tokio::sync::Semaphore;
+use wire::remote_write::MessageType;
 
+use crate::handlers::read::ReadService;
 use crate::metrics::QueryMetrics;
 
 /// Settings of the HTTP surface; names are those of the flags.
@@ -50,6 +52,8 @@ pub struct ApiState {
     pub clock: SharedClock,
     /// Where metrics are read from.
     pub source: Arc<dyn SeriesSource>,
+    /// Where federation reads from: what this process itself stores.
+    pub local: Arc<dyn SeriesSource>,
     /// Evaluates queries.
     pub engine: Arc<Engine>,
     /// What queries cost.
@@ -58,6 +62,10 @@ pub struct ApiState {
     pub query_budget: ByteBudget,
     /// Admits queries, `query_max_concurrency` at once.
     pub query_slots: Arc<Semaphore>,
+    /// Answers remote reads.
+    pub read: ReadService,
+    /// Takes in remote writes; `None` if that is off.
+    pub write: Option<RemoteWriteState>,
     /// Scraping, seen from outside.
     pub targets: Arc<dyn Targets>,
     /// The storage engine, seen from outside.
@@ -262,4 +270,58 @@ pub struct Notification {
     pub date: String,
     /// Whether it still holds.
     pub active: bool,
+}
+
+/// How remote writes are received.
+#[derive(Clone)]
+pub struct RemoteWriteState {
+    /// Stores them.
+    pub receiver: Arc<dyn RemoteWriteReceiver>,
+    /// Messages that are accepted.
+    pub accepted: Vec<MessageType>,
+    /// The memory all requests share.
+    pub budget: ByteBudget,
+    /// The most bytes of a body as it comes.
+    pub max_body_bytes: usize,
+}
+
+/// A remote write.
+#[derive(Debug, Clone)]
+pub struct RemoteWriteRequest<'a> {
+    /// Who pushes.
+    pub tenant: TenantId,
+    /// Which message the body is.
+    pub message: MessageType,
+    /// The body as it came, compressed.
+    pub body: &'a [u8],
+}
+
+/// What became of what was pushed.
+#[derive(Debug, Clone, Default)]
+pub struct PushOutcome {
+    /// Float samples that are durable.
+    pub samples: usize,
+    /// Histogram samples that are durable.
+    pub histograms: usize,
+    /// Exemplars that are stored.
+    pub exemplars: usize,
+    /// Why there are not more.
+    pub problem: Option<PushProblem>,
+}
+
+/// Why something pushed was not stored.
+#[derive(Debug, Clone)]
+pub struct PushProblem {
+    /// What the sender can do about it.
+    pub kind: ErrorKind,
+    /// What happened, for the sender.
+    pub message: String,
+    /// When to try again, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+/// Stores what is pushed, seen from outside.
+pub trait RemoteWriteReceiver: Send + Sync {
+    /// Stores a remote write. It blocks.
+    fn remote_write(&self, request: RemoteWriteRequest<'_>) -> PushOutcome;
 }

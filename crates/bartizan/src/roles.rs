@@ -5,12 +5,14 @@
 //! | 1 | [`web`] | binds the listener, answers "not ready" | last, after requests in flight |
 //! | 2 | [`storage`] | locks the data directory, replays the log | makes everything durable |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
+//! | 3 | [`receiving`] | takes what is pushed, once the storage is open | with the listener |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
 
 pub mod features;
 mod process;
+mod receiving;
 mod scraping;
 mod settings;
 mod signals;
@@ -19,7 +21,6 @@ mod system;
 mod upkeep;
 mod web;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,11 +30,15 @@ use base::metrics::Registry;
 use crate::cli::{PrometheusArgs, UpArgs};
 use crate::logging;
 use settings::{ConfigSource, Settings};
+pub use web::tls_options;
 
 /// `bartizan prometheus`: the seat of Prometheus.
-pub fn prometheus(args: &PrometheusArgs, flags: BTreeMap<String, String>) -> anyhow::Result<ExitCode> {
+pub fn prometheus(args: &PrometheusArgs, given: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
     logging::start(args.log_level, args.log_format);
-    run(Settings::of_prometheus(args, flags)?)
+    for warning in crate::cli::prometheus::flag_warnings(given) {
+        tracing::warn!("{warning}");
+    }
+    run(Settings::of_prometheus(args, crate::cli::prometheus::flag_values(given))?)
 }
 
 /// `bartizan up`: the embedded default.
@@ -63,7 +68,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     // from outside.
     let opened = storage::Opened::default();
     let scraping = scraping::Scraping::new(&settings, &registry, clock.clone(), opened.clone());
-    let web = web::Web::bind(&settings, &system, &opened, &scraping, &registry).await?;
+    let receiving = receiving::Receiving::new(&settings, &registry, clock.clone(), opened.clone())?;
+    let web = web::Web::bind(&settings, &system, &opened, &scraping, &receiving, &registry).await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -86,6 +92,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     // 3. Scraping.
     system.on_reload(scraping.clone());
     system.on_reload(opened.clone());
+    system.on_reload(receiving);
     let applying = system.clone();
     tokio::task::spawn_blocking(move || applying.apply()).await?;
     // 4. Upkeep.

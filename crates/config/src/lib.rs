@@ -39,6 +39,7 @@ pub use sections::global::{
 pub use sections::http::{
     Authorization, BasicAuth, HeaderConfig, HttpClientConfig, OAuth2, ProxyConfig, TlsConfig, TlsVersion,
 };
+pub use sections::limits::LimitsConfig;
 pub use sections::otlp::{OtlpConfig, TranslationStrategy};
 pub use sections::relabel::{LabelNames, NameValidation, Regex, RelabelAction, RelabelConfig, RelabelScheme};
 pub use sections::remote::{MetadataConfig, QueueConfig, RemoteReadConfig, RemoteWriteConfig};

@@ -1,5 +1,6 @@
 //! The whole configuration, and how it is loaded.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::error::{ConfigError, Fault, Source};
 use crate::section::{Check, section};
 use crate::sections::alerting::AlertingConfig;
 use crate::sections::global::{Defaults, GlobalConfig, RuntimeConfig};
+use crate::sections::limits::LimitsConfig;
 use crate::sections::otlp::OtlpConfig;
 use crate::sections::remote::{RemoteReadConfig, RemoteWriteConfig, check_unique_names};
 use crate::sections::scrape::{ScrapeConfig, ScrapeFile};
@@ -43,6 +45,10 @@ section! {
         set remote_read: Vec<RemoteReadConfig>;
         /// How OTLP metrics become series.
         set otlp: OtlpConfig;
+        /// What each tenant may push to this server. Not a section of Prometheus.
+        set limits: LimitsConfig;
+        /// What single tenants may push, by name; what is absent is as in `limits`. Not a section of Prometheus.
+        set overrides: BTreeMap<String, LimitsConfig>;
     }
 }
 
@@ -161,7 +167,7 @@ impl Config {
     }
 }
 
-const TOP_LEVEL: [&str; 11] = [
+const TOP_LEVEL: [&str; 13] = [
     "global",
     "runtime",
     "alerting",
@@ -173,6 +179,8 @@ const TOP_LEVEL: [&str; 11] = [
     "remote_write",
     "remote_read",
     "otlp",
+    "limits",
+    "overrides",
 ];
 
 /// Reads one file of jobs. `owners` holds the names taken, and by which file.

@@ -16,7 +16,7 @@ use wire::protobuf::ProtobufError;
 use crate::cache::Secret;
 use crate::limits::{Limits, LimitsBook, Refused};
 use crate::metrics::Metrics;
-use crate::tenant::{Tenant, Tenants};
+use crate::tenant::{InvalidTenant, Tenant, Tenants, check_tenant_name};
 
 /// How far in the future a sample's timestamp may lie.
 pub(crate) const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -94,6 +94,9 @@ pub enum PushError {
     /// Requests hold all the memory they may. Nothing was stored.
     #[error(transparent)]
     Memory(#[from] BudgetExceeded),
+    /// The tenant's name is none. Nothing was stored.
+    #[error(transparent)]
+    Tenant(#[from] InvalidTenant),
     /// Too many tenants push. Nothing was stored.
     #[error("{tenants} tenants push to this server, which is as many as it tells apart")]
     TooManyTenants {
@@ -109,9 +112,11 @@ impl PushError {
     /// What the sender can do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Encoding(_) | Self::Malformed(_) | Self::TooLarge { .. } | Self::Refused(_) => {
-                ErrorKind::InvalidInput
-            }
+            Self::Encoding(_)
+            | Self::Malformed(_)
+            | Self::Tenant(_)
+            | Self::TooLarge { .. }
+            | Self::Refused(_) => ErrorKind::InvalidInput,
             Self::TooFast { retry_after: None, .. } => ErrorKind::InvalidInput,
             Self::TooFast { .. } => ErrorKind::LimitExceeded,
             // What would not fit even alone will not fit later.
@@ -184,6 +189,7 @@ impl Receiver {
 
     /// The tenant and its limits.
     pub(crate) fn tenant(&self, id: &TenantId, now_ms: i64) -> Result<(Arc<Tenant>, Limits), PushError> {
+        check_tenant_name(&id.0)?;
         let Some(tenant) = self.tenants.get(id, now_ms) else {
             return Err(PushError::TooManyTenants { tenants: self.tenants.max_tenants() });
         };

@@ -170,13 +170,13 @@ pub fn check_tenant_name(name: &str) -> Result<(), InvalidTenant> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTenant {
     /// It is long.
-    #[error("tenant name of {0} bytes is longer than 150")]
+    #[error("X-Scope-OrgID: tenant name of {0} bytes is longer than 150")]
     TooLong(usize),
     /// It has a character names must not have.
-    #[error("tenant name contains {0:?}; letters, digits and !-_.*'() are allowed")]
+    #[error("X-Scope-OrgID: tenant name contains {0:?}; letters, digits and !-_.*'() are allowed")]
     Character(char),
     /// It is empty or means a directory.
-    #[error("tenant name must not be empty, \".\" or \"..\"")]
+    #[error("X-Scope-OrgID: tenant name must not be empty, \".\" or \"..\"")]
     Reserved,
 }
 

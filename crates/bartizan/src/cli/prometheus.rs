@@ -1,10 +1,19 @@
 //! Prometheus's flags, under their names, with their defaults.
 
+mod compatibility;
+mod receiving;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
+
+use compatibility::CompatibilityArgs;
+pub use receiving::ReceivingArgs;
+
+/// The longest delay of compactions, in percent of the range of the head.
+pub const DEFAULT_DELAY_PERCENT: i64 = 10;
 
 /// Flags of the server; values keep the form in which `/api/v1/status/flags` shows them.
 #[derive(Args, Debug, Clone)]
@@ -68,14 +77,6 @@ pub struct PrometheusArgs {
     #[arg(long = "no-web.enable-admin-api", hide = true)]
     no_admin_api: bool,
 
-    /// Path of console templates; accepted for compatibility, consoles are not served.
-    #[arg(long = "web.console.templates", default_value = "consoles", value_name = "DIR")]
-    pub console_templates: String,
-
-    /// Path of console libraries; accepted for compatibility, consoles are not served.
-    #[arg(long = "web.console.libraries", default_value = "console_libraries", value_name = "DIR")]
-    pub console_libraries: String,
-
     /// Title of the pages of this server.
     #[arg(
         long = "web.page-title",
@@ -132,17 +133,10 @@ pub struct PrometheusArgs {
     #[arg(long = "storage.tsdb.max-block-duration", default_value = "0s", value_parser = duration, hide = true)]
     pub max_block_duration: DurationArg,
 
-    /// Samples a head chunk is cut at; accepted for compatibility.
-    #[arg(long = "storage.tsdb.samples-per-chunk", default_value_t = 120, hide = true)]
-    pub samples_per_chunk: usize,
-
-    /// Size of the queue of head chunks; accepted for compatibility, chunks are written directly.
-    #[arg(long = "storage.tsdb.head-chunks-write-queue-size", default_value_t = 0, hide = true)]
-    pub head_chunks_write_queue_size: usize,
-
-    /// Overlapping blocks are always allowed; accepted for compatibility.
-    #[arg(long = "storage.tsdb.allow-overlapping-blocks", hide = true)]
-    allow_overlapping_blocks: bool,
+    /// The longest random delay of compactions with --enable-feature=delayed-compaction, in percent of
+    /// the range of the head.
+    #[arg(long = "storage.tsdb.delayed-compaction.max-percent", default_value_t = DEFAULT_DELAY_PERCENT, hide = true, allow_negative_numbers = true)]
+    pub compaction_delay_percent: i64,
 
     /// How many series the head may hold; more are refused, those there are still fed. 0 for no limit.
     /// Not a flag of Prometheus.
@@ -181,18 +175,11 @@ pub struct PrometheusArgs {
     #[arg(long = "log.format", default_value = "logfmt")]
     pub log_format: LogFormat,
 
-    /// Match the CPU quota of the container; accepted for compatibility, it always does.
-    #[arg(long = "auto-gomaxprocs", action = ArgAction::SetTrue, hide = true)]
-    auto_gomaxprocs: bool,
-    #[arg(long = "no-auto-gomaxprocs", hide = true)]
-    no_auto_gomaxprocs: bool,
-    /// Accepted for compatibility: memory is not garbage-collected.
-    #[arg(long = "auto-gomemlimit", action = ArgAction::SetTrue, hide = true)]
-    auto_gomemlimit: bool,
-    #[arg(long = "no-auto-gomemlimit", hide = true)]
-    no_auto_gomemlimit: bool,
-    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
-    auto_gomemlimit_ratio: Option<f64>,
+    #[command(flatten)]
+    pub receiving: ReceivingArgs,
+
+    #[command(flatten)]
+    compatibility: CompatibilityArgs,
 }
 
 /// A duration and the text it was given as.
@@ -279,15 +266,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// Switches that are on unless they are switched off.
+const ON_BY_DEFAULT: [&str; 4] = [
+    "alertmanager.drain-notification-queue-on-shutdown",
+    "auto-gomaxprocs",
+    "auto-gomemlimit",
+    "storage.tsdb.wal-compression",
+];
+
 /// All flags and their values by name, as `/api/v1/status/flags` shows them.
 pub fn flag_values(matches: &clap::ArgMatches) -> BTreeMap<String, String> {
     let command = FlagsOnly::command();
+    let is_set = |id: &str| matches.get_flag(id);
     let mut flags = BTreeMap::new();
     for arg in command.get_arguments() {
         let Some(name) = arg.get_long().filter(|name| !name.starts_with("no-")) else { continue };
         let id = arg.get_id().as_str();
         let value = match arg.get_action() {
-            ArgAction::SetTrue => matches.get_flag(id).to_string(),
+            ArgAction::SetTrue if ON_BY_DEFAULT.contains(&name) => {
+                let off = command
+                    .get_arguments()
+                    .find(|a| a.get_long().and_then(|l| l.strip_prefix("no-")) == Some(name));
+                (!off.is_some_and(|off| is_set(off.get_id().as_str()))).to_string()
+            }
+            ArgAction::SetTrue => is_set(id).to_string(),
             _ => {
                 let given = matches.try_get_raw(id).ok().flatten();
                 let texts =
@@ -298,6 +300,13 @@ pub fn flag_values(matches: &clap::ArgMatches) -> BTreeMap<String, String> {
         flags.insert(name.to_owned(), value);
     }
     flags
+}
+
+/// What to tell about flags that were given and have no effect.
+pub fn flag_warnings(matches: &clap::ArgMatches) -> Vec<String> {
+    let command = FlagsOnly::command();
+    let named = |arg: &clap::Arg| Some((arg.get_long()?.to_owned(), arg.get_id().to_string()));
+    compatibility::warnings(matches, command.get_arguments().filter_map(named).collect::<Vec<_>>())
 }
 
 /// The flags as a command of their own.
@@ -351,6 +360,26 @@ mod tests {
     #[test]
     fn a_flag_can_be_switched_off_again() {
         assert!(!parse(&["--web.enable-admin-api", "--no-web.enable-admin-api"]).unwrap().enable_admin_api);
+    }
+
+    #[test]
+    fn flags_of_parts_that_are_absent_are_taken_with_a_warning() {
+        let (_, matches) = parse_from(["--rules.alert.resend-delay=5m", "--auto-gomemlimit"]).unwrap();
+        assert_eq!(
+            flag_warnings(&matches),
+            ["--rules.alert.resend-delay has no effect: rules are not evaluated"]
+        );
+        assert!(flag_warnings(&parse_from([]).unwrap().1).is_empty());
+    }
+
+    #[test]
+    fn switches_that_are_on_by_default_are_shown_so() {
+        let shown = |flags: &[&str]| {
+            let (_, matches) = parse_from(flags.iter().copied()).unwrap();
+            flag_values(&matches).remove("storage.tsdb.wal-compression").unwrap()
+        };
+        assert_eq!(shown(&[]), "true");
+        assert_eq!(shown(&["--no-storage.tsdb.wal-compression"]), "false");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::PrometheusArgs;
+
 /// What is switched on.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "fields are named as the features are")]
 pub struct Features {
     pub auto_reload: bool,
     pub created_timestamp_zero_ingestion: bool,
+    pub delayed_compaction: bool,
     pub delayed_name_removal: bool,
     pub exemplar_storage: bool,
     pub experimental_functions: bool,
@@ -28,9 +31,8 @@ pub struct Features {
 
 /// Features that are accepted and change nothing: they are always on, or belong to the runtime of the
 /// program they come from.
-const NO_OPS: [&str; 13] = [
+const NO_OPS: [&str; 12] = [
     "concurrent-rule-eval",
-    "delayed-compaction",
     "histograms-st-encoding",
     "native-histograms",
     "no-default-scrape-port",
@@ -62,6 +64,7 @@ impl Features {
         Some(match name {
             "auto-reload-config" => &mut self.auto_reload,
             "created-timestamp-zero-ingestion" => &mut self.created_timestamp_zero_ingestion,
+            "delayed-compaction" => &mut self.delayed_compaction,
             "promql-delayed-name-removal" => &mut self.delayed_name_removal,
             "exemplar-storage" => &mut self.exemplar_storage,
             "promql-experimental-functions" => &mut self.experimental_functions,
@@ -107,8 +110,7 @@ impl Features {
     /// What the features endpoint tells, by subject.
     pub fn report(
         &self,
-        admin: bool,
-        lifecycle: bool,
+        args: &PrometheusArgs,
         auto_reload: bool,
     ) -> BTreeMap<String, BTreeMap<String, bool>> {
         let mut report = BTreeMap::new();
@@ -119,14 +121,14 @@ impl Features {
         add(
             "api",
             &[
-                ("admin", admin),
+                ("admin", args.enable_admin_api),
                 ("exclude_alerts", true),
                 ("label_values_match", true),
-                ("lifecycle", lifecycle),
+                ("lifecycle", args.enable_lifecycle),
                 ("otlp_write_receiver", false),
                 ("query_stats", true),
                 ("query_warnings", true),
-                ("remote_write_receiver", false),
+                ("remote_write_receiver", args.receiving.enable_remote_write_receiver),
                 ("search", self.search_api),
                 ("search_fuzz_alg_jarowinkler", true),
                 ("search_fuzz_alg_subsequence", true),
@@ -200,6 +202,7 @@ impl Features {
         add(
             "tsdb",
             &[
+                ("delayed_compaction", self.delayed_compaction),
                 ("exemplar_storage", self.exemplar_storage),
                 ("isolation", true),
                 ("native_histograms", true),
@@ -227,7 +230,8 @@ mod tests {
             let protocols = features.config_defaults().scrape_protocols;
             assert_eq!(protocols[0], config::ScrapeProtocol::PrometheusProto, "{name}");
         }
-        let report = features.report(true, false, false);
+        let (args, _) = crate::cli::prometheus::parse_from(["--web.enable-admin-api"]).unwrap();
+        let report = features.report(&args, false);
         assert!(report["promql_operators"]["limitk"]);
         assert!(report["api"]["admin"] && !report["api"]["lifecycle"]);
     }

@@ -78,11 +78,29 @@ impl Settings {
         let retention = format!("--storage.tsdb.retention.time={}", up.retention);
         let listen = format!("--web.listen-address={}", up.listen_address);
         let path = format!("--storage.tsdb.path={}", up.data_dir.display());
-        let (args, matches) = prometheus::parse_from([&retention, &listen, &path].map(String::as_str))?;
+        let flags = [&retention, &listen, &path].map(String::as_str);
+        let receiving = ["--web.enable-remote-write-receiver"];
+        let (args, matches) = prometheus::parse_from(flags.into_iter().chain(receiving))?;
         let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
         settings.config = ConfigSource::Embedded(embedded(up));
         settings.host_metrics = true;
         Ok(settings)
+    }
+
+    /// The longest delay of compactions, in percent of the range of the head.
+    pub fn compaction_delay_percent(&self) -> i64 {
+        match self.args.compaction_delay_percent {
+            percent @ 1..=100 => percent,
+            percent => {
+                let default = prometheus::DEFAULT_DELAY_PERCENT;
+                tracing::warn!(
+                    percent,
+                    default,
+                    "--storage.tsdb.delayed-compaction.max-percent must be from 1 to 100; the default is taken"
+                );
+                default
+            }
+        }
     }
 
     /// How the write-ahead log is compressed.

@@ -174,9 +174,8 @@ impl api::state::System for System {
     }
 
     fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>> {
-        let args = &self.settings.args;
         let auto_reload = self.settings.auto_reload.is_some();
-        self.settings.features.report(args.enable_admin_api, args.enable_lifecycle, auto_reload)
+        self.settings.features.report(&self.settings.args, auto_reload)
     }
 
     fn build_info(&self) -> BuildInfo {

@@ -1,12 +1,12 @@
 //! The listener: API, self-metrics and, in the embedded default, this host's metrics.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use api::metrics::QueryMetrics;
-use api::server::{Security, ServerOptions, TlsFiles, User};
+use api::server::{ClientDemand, Clients, Pem, Security, ServerOptions, TlsOptions, User};
 use api::{ApiOptions, ApiState, Server};
 use arc_swap::ArcSwap;
 use base::ByteBudget;
@@ -16,6 +16,7 @@ use promql::engine::{Engine, EngineOptions};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use super::receiving::Receiving;
 use super::scraping::Scraping;
 use super::settings::{HOST_METRICS_PATH, Settings};
 use super::storage::Opened;
@@ -35,6 +36,7 @@ impl Web {
         system: &Arc<System>,
         opened: &Opened,
         scraping: &Scraping,
+        receiving: &Receiving,
         registry: &Registry,
     ) -> anyhow::Result<Self> {
         let args = &settings.args;
@@ -42,7 +44,7 @@ impl Web {
             "" => None,
             path => Some((Path::new(path), WebConfig::load(Path::new(path))?)),
         };
-        let tls = web_config.as_ref().and_then(|(path, config)| tls_files(path, config)).transpose()?;
+        let tls = web_config.as_ref().and_then(|(path, config)| tls_options(path, config));
         let security =
             web_config.as_ref().map(|(_, config)| security(config)).transpose()?.unwrap_or_default();
         let security = Arc::new(ArcSwap::from_pointee(security));
@@ -57,7 +59,7 @@ impl Web {
         };
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
-        let state = Arc::new(state(settings, system, opened, scraping, registry));
+        let state = Arc::new(state(settings, system, opened, scraping, receiving, registry));
         let mut router = api::router(state);
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
@@ -88,6 +90,7 @@ fn state(
     system: &Arc<System>,
     opened: &Opened,
     scraping: &Scraping,
+    receiving: &Receiving,
     registry: &Registry,
 ) -> ApiState {
     let (args, features) = (&settings.args, &settings.features);
@@ -127,6 +130,7 @@ fn state(
             usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX),
         ),
         query_slots: Arc::new(Semaphore::new(slots)),
+        write: receiving.remote_write(settings),
         targets: Arc::new(scraping.clone()),
         storage: Arc::new(opened.clone()),
         system: system.clone(),
@@ -173,37 +177,32 @@ fn security(config: &WebConfig) -> anyhow::Result<Security> {
     })
 }
 
-/// The certificate files, if TLS is on; what rustls does not offer is refused by name.
-fn tls_files(path: &Path, config: &WebConfig) -> Option<anyhow::Result<TlsFiles>> {
+/// What the web configuration in the file at `path` says about TLS, if it is on.
+pub fn tls_options(path: &Path, config: &WebConfig) -> Option<TlsOptions> {
     let tls = config.tls_server_config.as_ref()?;
-    let seen = |file: &Path| config::root::path_seen_from(path, &file.to_string_lossy());
-    let checked = || {
-        let inline = !tls.cert.is_empty() || !tls.key.expose().is_empty() || !tls.client_ca.is_empty();
-        anyhow::ensure!(
-            !inline,
-            "tls_server_config: give certificates as cert_file, key_file and client_ca_file"
-        );
-        anyhow::ensure!(
-            tls.client_allowed_sans.is_empty(),
-            "tls_server_config: client_allowed_sans is not supported yet; remove it"
-        );
-        let (ask, require) = match tls.client_auth_type {
-            None | Some(ClientAuth::NoClientCert) => (false, false),
-            Some(ClientAuth::VerifyClientCertIfGiven) => (true, false),
-            Some(ClientAuth::RequireAndVerifyClientCert) => (true, true),
-            Some(other) => anyhow::bail!(
-                "tls_server_config: client_auth_type {other:?} accepts certificates nobody vouches for; \
-                 use VerifyClientCertIfGiven or RequireAndVerifyClientCert"
-            ),
-        };
-        Ok(TlsFiles {
-            cert_file: seen(&tls.cert_file),
-            key_file: seen(&tls.key_file),
-            client_ca_file: ask.then(|| seen(&tls.client_ca_file)),
-            require_client_cert: require,
-            only_tls13: tls.min_version == Some(TlsVersion::Tls13),
-            http2: config.http_server_config.http2,
-        })
+    let pem = |inline: &str, file: &PathBuf| match inline {
+        "" => Pem::File(config::root::path_seen_from(path, &file.to_string_lossy())),
+        inline => Pem::Inline(inline.to_owned()),
     };
-    Some(checked().with_context(|| path.display().to_string()))
+    let has_authorities = !tls.client_ca.is_empty() || !tls.client_ca_file.as_os_str().is_empty();
+    let authorities = has_authorities.then(|| pem(&tls.client_ca, &tls.client_ca_file));
+    let demand = match tls.client_auth_type {
+        None | Some(ClientAuth::NoClientCert) => ClientDemand::Nothing,
+        Some(ClientAuth::RequestClientCert) => ClientDemand::Request,
+        Some(ClientAuth::RequireAnyClientCert | ClientAuth::RequireClientCert) => ClientDemand::RequireAny,
+        Some(ClientAuth::VerifyClientCertIfGiven) => ClientDemand::VerifyIfGiven,
+        Some(ClientAuth::RequireAndVerifyClientCert) => ClientDemand::RequireAndVerify,
+    };
+    let is_spoken = |version: TlsVersion| {
+        tls.min_version.is_none_or(|min| version >= min) && tls.max_version.is_none_or(|max| version <= max)
+    };
+    Some(TlsOptions {
+        clients: Clients { demand, authorities, allowed_names: tls.client_allowed_sans.clone() },
+        tls12: is_spoken(TlsVersion::Tls12),
+        tls13: is_spoken(TlsVersion::Tls13),
+        cipher_suites: tls.cipher_suites.clone(),
+        curves: tls.curve_preferences.clone(),
+        http2: config.http_server_config.http2,
+        ..TlsOptions::new(pem(&tls.cert, &tls.cert_file), pem(tls.key.expose(), &tls.key_file))
+    })
 }

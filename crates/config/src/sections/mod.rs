@@ -4,6 +4,7 @@ pub mod alerting;
 pub mod foreign;
 pub mod global;
 pub mod http;
+pub mod limits;
 pub mod otlp;
 pub mod relabel;
 pub mod remote;

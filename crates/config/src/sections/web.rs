@@ -85,6 +85,8 @@ choice! {
         RequestClientCert = "RequestClientCert",
         /// Any certificate is needed.
         RequireAnyClientCert = "RequireAnyClientCert",
+        /// The same under an older name.
+        RequireClientCert = "RequireClientCert",
         /// One that is shown is checked.
         VerifyClientCertIfGiven = "VerifyClientCertIfGiven",
         /// A certificate is needed and checked.
@@ -152,13 +154,16 @@ impl Check for TlsServerConfig {
             self.client_auth_type,
             Some(ClientAuth::RequireAndVerifyClientCert | ClientAuth::VerifyClientCertIfGiven)
         );
-        let checks = verifies || self.client_auth_type == Some(ClientAuth::RequireAnyClientCert);
+        let checks = matches!(
+            self.client_auth_type,
+            Some(ClientAuth::RequireAnyClientCert | ClientAuth::RequireClientCert)
+        ) || verifies;
         if verifies && !authority {
             return Err(at
                 .fault("client_auth_type", "client CA's have been configured without a Client Auth Policy")
                 .remedy("add client_ca_file"));
         }
-        if authority && self.client_auth_type.is_none() {
+        if authority && matches!(self.client_auth_type, None | Some(ClientAuth::NoClientCert)) {
             return Err(at
                 .fault("client_ca_file", "client CA's have been configured without a Client Auth Policy")
                 .remedy("add client_auth_type: RequireAndVerifyClientCert"));
