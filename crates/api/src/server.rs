@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use self::auth::Authenticator;
 pub use self::auth::User;
-pub use self::tls::TlsFiles;
+pub use self::tls::{ClientDemand, Clients, Pem, TlsOptions};
 
 /// How long an orderly end waits for requests in flight.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub struct ServerOptions {
     /// Time a client may take to send its request's headers, and a connection may idle.
     pub read_timeout: Duration,
     /// TLS, if it is on.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<TlsOptions>,
 }
 
 /// What may change while the server runs.

@@ -97,6 +97,11 @@ fn web_configurations_are_checked_with_their_certificates() {
     let done = bartizan(["check", "web-config", &plain, &tls]);
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.err.contains(&format!("{tls} FAILED: ")) && done.err.contains("absent.pem"), "{done:?}");
+    let inline = "tls_server_config:\n  cert: not a certificate\n  key: not a key\n";
+    let inline = write("inline.yml", inline);
+    let done = bartizan(["check", "web-config", &inline]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.contains("inline PEM: no certificate found"), "{done:?}");
 }
 
 const EXPOSITION: &str = "# HELP a_total Counts.\n# TYPE a_total counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} 1\n\
