@@ -48,7 +48,24 @@ pub fn options(settings: &Settings, config: &Config) -> Options {
         metadata_records: settings.features.metadata_wal_records,
         start_timestamps: settings.features.st_storage,
         snapshot_on_shutdown: settings.features.memory_snapshot_on_shutdown,
+        compaction_delay_ms: compaction_delay_ms(settings),
+        stale_series_threshold: tsdb.stale_series_compaction_threshold,
         ..Options::default()
+    }
+}
+
+/// With the feature on, a random part of the longest delay the flag allows; otherwise none.
+fn compaction_delay_ms(settings: &Settings) -> i64 {
+    if !settings.features.delayed_compaction {
+        return 0;
+    }
+    let range_ms = i64::try_from(settings.args.min_block_duration.value.as_millis()).unwrap_or(0);
+    let longest_ms = range_ms.saturating_mul(settings.compaction_delay_percent()) / 100;
+    let mut random = [0_u8; 8];
+    match rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => i64::from_le_bytes(random).rem_euclid(longest_ms.max(1)),
+        // Any delay will do; it only keeps servers apart.
+        Err(_) => longest_ms / 2,
     }
 }
 
@@ -152,6 +169,7 @@ impl Reloadable for Opened {
     fn reload(&self, settings: &Settings, config: &Config) -> Result<(), String> {
         let Some(db) = self.get() else { return Ok(()) };
         db.set_retention(retention(settings, config));
+        db.set_stale_series_threshold(config.file.storage.tsdb.stale_series_compaction_threshold);
         let window_ms = config.file.storage.tsdb.out_of_order_time_window.as_ms();
         db.head().set_out_of_order_window_ms(window_ms).map_err(|error| error.to_string())?;
         if settings.features.exemplar_storage {

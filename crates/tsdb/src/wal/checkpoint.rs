@@ -46,6 +46,17 @@ pub struct Kept {
     pub kept: u64,
 }
 
+impl Kept {
+    /// Counts an entry, and keeps it in `kept` if it is wanted.
+    fn sift<T>(&mut self, entry: T, wanted: bool, kept: &mut Vec<T>) {
+        self.read += 1;
+        if wanted {
+            self.kept += 1;
+            kept.push(entry);
+        }
+    }
+}
+
 /// Flush the checkpoint's buffer at this size.
 const FLUSH_BYTES: usize = 1 << 20;
 
@@ -118,7 +129,15 @@ impl<'a> Filter<'a> {
                 match reader.next()? {
                     ReadEvent::End => break,
                     ReadEvent::Damage(damage) => self.stats.damages.push(damage),
-                    ReadEvent::Record(record) => self.take(record)?,
+                    ReadEvent::Record(record) => match self.take(record) {
+                        // It would never decode: waiting for it would keep the log growing for good.
+                        Err(WalError::Record(error)) => {
+                            let (path, offset) = (path.clone(), reader.record_start());
+                            let reason = error.to_string();
+                            self.stats.damages.push(Damage { path, offset, torn_end: false, reason });
+                        }
+                        taken => taken?,
+                    },
                 }
                 if self.batch.data_bytes() > FLUSH_BYTES {
                     self.out.append(&self.batch)?;
@@ -187,31 +206,20 @@ impl<'a> Filter<'a> {
     }
 
     fn take_floats(&mut self, bytes: &[u8]) -> Result<(), WalError> {
+        let Self { stats, min_t_ms, batch, .. } = self;
         let mut kept = Vec::new();
-        let (min_t_ms, mut read) = (self.min_t_ms, 0);
-        for_each_float(bytes, |sample| {
-            read += 1;
-            if sample.t_ms >= min_t_ms {
-                kept.push(sample);
-            }
-        })?;
-        self.stats.samples.read += read;
-        self.stats.samples.kept += kept.len() as u64;
+        for_each_float(bytes, |sample| stats.samples.sift(sample, sample.t_ms >= *min_t_ms, &mut kept))?;
         let with_start = Kind::of(bytes) == Some(Kind::SamplesWithStart);
-        self.batch.push(|out| record::put_floats(out, &kept, with_start))
+        batch.push(|out| record::put_floats(out, &kept, with_start))
     }
 
     fn take_histograms(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), WalError> {
+        let Self { stats, min_t_ms, batch, .. } = self;
         let mut kept = Vec::new();
-        let (min_t_ms, mut read) = (self.min_t_ms, 0);
         for_each_histogram(bytes, |sample| {
-            read += 1;
-            if sample.t_ms >= min_t_ms {
-                kept.push(sample);
-            }
+            let wanted = sample.t_ms >= *min_t_ms;
+            stats.samples.sift(sample, wanted, &mut kept);
         })?;
-        self.stats.samples.read += read;
-        self.stats.samples.kept += kept.len() as u64;
         // Early versions put histograms with custom buckets into the general kinds.
         let kinds = match kind {
             Kind::Histograms => vec![Kind::Histograms, Kind::CustomHistograms],
@@ -219,7 +227,7 @@ impl<'a> Filter<'a> {
             other => vec![other],
         };
         for kind in kinds {
-            self.batch.push(|out| {
+            batch.push(|out| {
                 put_histograms(out, kind, &kept);
             })?;
         }
@@ -230,12 +238,9 @@ impl<'a> Filter<'a> {
         let Self { stats, keep, min_t_ms, batch, .. } = self;
         let mut kept = Vec::new();
         for_each_tombstone(bytes, |stone| {
-            stats.tombstones.read += 1;
-            if keep(stone.series) && stone.end_ms >= *min_t_ms {
-                kept.push(stone);
-            }
+            let wanted = keep(stone.series) && stone.end_ms >= *min_t_ms;
+            stats.tombstones.sift(stone, wanted, &mut kept);
         })?;
-        stats.tombstones.kept += kept.len() as u64;
         if kept.is_empty() {
             return Ok(());
         }
@@ -243,20 +248,16 @@ impl<'a> Filter<'a> {
     }
 
     fn take_exemplars(&mut self, bytes: &[u8]) -> Result<(), WalError> {
+        let Self { stats, min_t_ms, batch, .. } = self;
         let mut kept = Vec::new();
-        let (min_t_ms, mut read) = (self.min_t_ms, 0);
         for_each_exemplar(bytes, |exemplar| {
-            read += 1;
-            if exemplar.t_ms >= min_t_ms {
-                kept.push(exemplar);
-            }
+            let wanted = exemplar.t_ms >= *min_t_ms;
+            stats.exemplars.sift(exemplar, wanted, &mut kept);
         })?;
-        self.stats.exemplars.read += read;
-        self.stats.exemplars.kept += kept.len() as u64;
         if kept.is_empty() {
             return Ok(());
         }
-        self.batch.push(|out| record::put_exemplars(out, &kept))
+        batch.push(|out| record::put_exemplars(out, &kept))
     }
 }
 

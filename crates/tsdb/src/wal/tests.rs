@@ -337,6 +337,27 @@ fn a_checkpoint_keeps_what_is_needed_and_supersedes_the_last_one() {
     assert_eq!(series, [0, 2, 10, 12, 20, 22]);
 }
 
+#[test]
+fn a_record_that_makes_no_sense_does_not_keep_a_checkpoint_from_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = open(dir.path(), Compression::None, 1 << 20);
+    let mut batch = RecordBatch::new(Compression::None);
+    // A series record that is cut off, in a sound frame, between two that are whole.
+    for series in [1, 2, 3] {
+        let push = |out: &mut Vec<u8>| {
+            begin(out, Kind::Series);
+            put_series(out, series, &Labels::from_pairs([("__name__", "m")]));
+            out.truncate(if series == 2 { out.len() - 1 } else { out.len() });
+        };
+        batch.push(push).unwrap();
+    }
+    wal.append(&[&batch]).unwrap();
+    wal.next_segment().unwrap();
+    let stats = write_checkpoint(&wal, 0, 0, &|_| true).unwrap();
+    assert_eq!((stats.series.kept, stats.damages.len()), (2, 1), "{stats:?}");
+    assert!(stats.damages[0].path.ends_with("00000000") && stats.damages[0].offset > 0, "{stats:?}");
+}
+
 proptest! {
     #[test]
     fn float_records_of_both_kinds_survive(

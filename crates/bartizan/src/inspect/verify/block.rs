@@ -19,9 +19,6 @@ use ulid::Ulid;
 
 use super::{Findings, Totals};
 
-/// A series reference is its offset in the index divided by this.
-const SERIES_ALIGN: u64 = 16;
-
 /// Reads everything in the block `name` in `dir`.
 pub fn verify(
     dir: &Path,
@@ -138,7 +135,7 @@ impl BlockCheck<'_, '_> {
     fn symbols(&mut self) -> io::Result<()> {
         let mut before: Option<&str> = None;
         for id in 0..self.index.symbol_count() {
-            match self.index.symbol(id) {
+            match self.index.nth_symbol(id) {
                 Ok(symbol) => {
                     if before.is_some_and(|before| before >= symbol) {
                         self.problem(format_args!("symbol {id} ({}) is out of order", Quoted(symbol)))?;
@@ -169,7 +166,10 @@ impl BlockCheck<'_, '_> {
             match self.one_series(id)? {
                 Some(labels) => {
                     if before.is_some_and(|before| before >= labels) {
-                        self.problem(format_args!("series at {} {labels} is out of order", offset(id)))?;
+                        self.problem(format_args!(
+                            "series at {} {labels} is out of order",
+                            self.index.series_offset(id)
+                        ))?;
                     }
                     before = Some(labels);
                 }
@@ -191,7 +191,7 @@ impl BlockCheck<'_, '_> {
         let metas = match metas {
             Ok(metas) => metas,
             Err(error) => {
-                self.problem(format_args!("series at {}: {error}", offset(id)))?;
+                self.problem(format_args!("series at {}: {error}", self.index.series_offset(id)))?;
                 return Ok(None);
             }
         };
@@ -200,14 +200,17 @@ impl BlockCheck<'_, '_> {
             match (self.index.symbol(name), self.index.symbol(value)) {
                 (Ok(name), Ok(value)) => pairs.push((name, value)),
                 (Err(error), _) | (_, Err(error)) => {
-                    self.problem(format_args!("series at {}: {error}", offset(id)))?;
+                    self.problem(format_args!("series at {}: {error}", self.index.series_offset(id)))?;
                     return Ok(None);
                 }
             }
         }
         let labels = Labels::from_pairs(pairs.iter().copied());
         if pairs.is_empty() || !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            self.problem(format_args!("series at {} {labels}: label names do not ascend", offset(id)))?;
+            self.problem(format_args!(
+                "series at {} {labels}: label names do not ascend",
+                self.index.series_offset(id)
+            ))?;
         }
         for &pair in &symbols {
             self.pairs.entry(pair).or_default().add(id);
@@ -217,7 +220,8 @@ impl BlockCheck<'_, '_> {
     }
 
     fn chunks_of(&mut self, id: u32, labels: &Labels, metas: &[ChunkMeta]) -> io::Result<()> {
-        let place = || format!("series at {} {labels}", offset(id));
+        let at = self.index.series_offset(id);
+        let place = || format!("series at {at} {labels}");
         if metas.is_empty() {
             self.problem(format_args!("{} has no chunks", place()))?;
         }
@@ -291,10 +295,6 @@ impl BlockCheck<'_, '_> {
         }
         Ok(())
     }
-}
-
-fn offset(id: u32) -> u64 {
-    u64::from(id) * SERIES_ALIGN
 }
 
 fn compare(list: &Postings<'_>, expected: Fingerprint) -> Result<(), String> {
