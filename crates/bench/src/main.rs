@@ -12,6 +12,7 @@ mod history;
 mod http;
 mod program;
 mod queries;
+mod receive;
 mod report;
 mod scenario;
 mod shape;
@@ -38,6 +39,8 @@ enum Command {
     Live(Live),
     /// Queries over a day of stored history.
     History(History),
+    /// CPU and memory of received remote writes.
+    Receive(Receive),
     /// Time and memory until an empty server is ready.
     Start(Common),
     /// Serves the generated targets only, until the duration is over.
@@ -106,10 +109,38 @@ struct History {
     interval_s: u64,
 }
 
+#[derive(Args, Debug, Clone)]
+struct Receive {
+    #[command(flatten)]
+    common: Common,
+    /// Series that are pushed.
+    #[arg(long, default_value_t = 200_000)]
+    series: usize,
+    /// Samples of each series.
+    #[arg(long, default_value_t = 60)]
+    rounds: u64,
+    /// Seconds from sample to sample, in the data.
+    #[arg(long, default_value_t = 15)]
+    interval_s: u64,
+    /// Samples of a request.
+    #[arg(long, default_value_t = 2_000)]
+    samples_per_request: usize,
+    /// Connections that push at once.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Seconds after the last request that still count.
+    #[arg(long, default_value_t = 5)]
+    settle_s: u64,
+    /// Keep the data.
+    #[arg(long)]
+    keep: bool,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Live(options) => scenario::live(&options),
         Command::History(options) => history::run(&options),
+        Command::Receive(options) => receive::run(&options),
         Command::Start(options) => scenario::start(&options),
         Command::Targets(options) => scenario::targets_only(&options),
     };

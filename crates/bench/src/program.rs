@@ -86,11 +86,35 @@ pub struct Memory {
 impl Running {
     /// Starts `kind` on `data` with the scrape configuration `config`, its log beside `data`.
     pub fn start(kind: Kind, bartizan: &Path, config: &Path, data: &Path) -> Result<Self, BenchError> {
+        Self::start_with(kind, bartizan, config, data, &[])
+    }
+
+    /// The same, ready to receive remote writes.
+    pub fn start_receiving(
+        kind: Kind,
+        bartizan: &Path,
+        config: &Path,
+        data: &Path,
+    ) -> Result<Self, BenchError> {
+        let flags: &[&str] = match kind {
+            Kind::VictoriaMetrics => &[],
+            Kind::Prometheus | Kind::Bartizan => &["--web.enable-remote-write-receiver"],
+        };
+        Self::start_with(kind, bartizan, config, data, flags)
+    }
+
+    fn start_with(
+        kind: Kind,
+        bartizan: &Path,
+        config: &Path,
+        data: &Path,
+        flags: &[&str],
+    ) -> Result<Self, BenchError> {
         let port = free_port()?;
         let log_path = PathBuf::from(format!("{}.log", data.display()));
         let log = File::options().create(true).append(true).open(log_path)?;
         let mut command = kind.command(bartizan, config, data, port);
-        let child = command.stdout(log.try_clone()?).stderr(log).spawn();
+        let child = command.args(flags).stdout(log.try_clone()?).stderr(log).spawn();
         let child = child.map_err(|error| BenchError::Start(kind.name(), error))?;
         Ok(Self { kind, child, port })
     }

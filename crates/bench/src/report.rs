@@ -23,6 +23,10 @@ pub struct Figures {
     pub samples_per_s: f64,
     /// CPU time per sample, scrape to stored.
     pub cpu_us_per_sample: f64,
+    /// CPU time per sample that makes its series.
+    pub first_cpu_us_per_sample: f64,
+    /// Requests that were not answered with success.
+    pub failed_requests: u64,
     /// Memory at the end of the measurement.
     pub memory: Memory,
     /// Resident memory per active series.
@@ -48,6 +52,8 @@ impl Figures {
             samples: 0,
             samples_per_s: f64::NAN,
             cpu_us_per_sample: f64::NAN,
+            first_cpu_us_per_sample: f64::NAN,
+            failed_requests: 0,
             memory: Memory::default(),
             memory_bytes_per_series: f64::NAN,
             disk_bytes_per_sample: f64::NAN,
@@ -64,6 +70,7 @@ impl Figures {
             ("ready, s".to_owned(), self.ready_s),
             ("samples/s served".to_owned(), self.samples_per_s),
             ("CPU per sample, us".to_owned(), self.cpu_us_per_sample),
+            ("CPU per sample of new series, us".to_owned(), self.first_cpu_us_per_sample),
             ("resident memory, MiB".to_owned(), mib(self.memory.rss_bytes)),
             ("anonymous memory, MiB".to_owned(), mib(self.memory.anonymous_bytes)),
             ("resident memory per series, B".to_owned(), self.memory_bytes_per_series),
