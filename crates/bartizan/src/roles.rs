@@ -12,6 +12,7 @@
 
 pub mod features;
 mod process;
+mod reading;
 mod receiving;
 mod scraping;
 mod settings;
@@ -49,7 +50,10 @@ pub fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // A thread that has nothing to do keeps what others freed of its memory: let it end soon.
+    let idle = std::time::Duration::from_secs(1);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
     let outcome = runtime.block_on(start_and_stop(settings));
     // What still runs on blocking threads is a query nobody waits for any more.
     runtime.shutdown_background();
@@ -69,7 +73,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let opened = storage::Opened::default();
     let scraping = scraping::Scraping::new(&settings, &registry, clock.clone(), opened.clone());
     let receiving = receiving::Receiving::new(&settings, &registry, clock.clone(), opened.clone())?;
-    let web = web::Web::bind(&settings, &system, &opened, &scraping, &receiving, &registry).await?;
+    let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
+    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, &receiving, &registry).await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -93,6 +98,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.on_reload(scraping.clone());
     system.on_reload(opened.clone());
     system.on_reload(receiving);
+    system.on_reload(reading);
     let applying = system.clone();
     tokio::task::spawn_blocking(move || applying.apply()).await?;
     // 4. Upkeep.

@@ -54,11 +54,13 @@ impl Config {
                 [("sigv4", &write.sigv4), ("azuread", &write.azuread), ("google_iam", &write.google_iam)];
             found.extend(ways.into_iter().filter_map(|(key, raw)| Some(authentication(key, raw.as_ref()?))));
         }
+        for read in &self.file.remote_read {
+            self.http_client(&read.http, "remote_read", &mut found);
+        }
         let later = [
             ("alerting", !self.file.alerting.alertmanagers.is_empty(), "alerts are not sent"),
             ("rule_files", !self.file.rule_files.is_empty(), "rules are not evaluated"),
             ("remote_write", !self.file.remote_write.is_empty(), "samples are not sent"),
-            ("remote_read", !self.file.remote_read.is_empty(), "only local data is queried"),
             ("tracing", self.file.tracing.is_some(), "traces are not sent"),
         ];
         for (section, _, effect) in later.into_iter().filter(|(_, present, _)| *present) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use api::handlers::read::{ReadOptions, ReadService};
 use api::metrics::QueryMetrics;
 use api::server::{Security, Server, ServerOptions};
 use api::state::{
@@ -237,10 +238,12 @@ impl TestServer {
         let state = Arc::new(ApiState {
             clock: SimClock::at(NOW_MS),
             source: Arc::new(storage.clone()),
+            local: Arc::new(storage.clone()),
             engine: Arc::new(Engine::new(script_options())),
             query_metrics: QueryMetrics::new(&registry, options.query_max_concurrency),
             query_budget: ByteBudget::new("query", 64 << 20),
             query_slots: Arc::new(Semaphore::new(options.query_max_concurrency)),
+            read: ReadService::new(ReadOptions::default(), &registry),
             targets: Arc::new(StandIn(calls.clone())),
             storage: Arc::new(StandIn(calls.clone())),
             system: Arc::new(StandIn(calls.clone())),

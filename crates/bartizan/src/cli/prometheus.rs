@@ -1,6 +1,8 @@
 //! Prometheus's flags, under their names, with their defaults.
 
+mod agent;
 mod compatibility;
+mod reading;
 mod receiving;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 
+pub use agent::{AgentArgs, MISPLACED_STATUS};
 use compatibility::CompatibilityArgs;
+pub use reading::ReadArgs;
 pub use receiving::ReceivingArgs;
 
 /// The longest delay of compactions, in percent of the range of the head.
@@ -179,6 +183,12 @@ pub struct PrometheusArgs {
     pub receiving: ReceivingArgs,
 
     #[command(flatten)]
+    pub reading: ReadArgs,
+
+    #[command(flatten)]
+    pub agent: AgentArgs,
+
+    #[command(flatten)]
     compatibility: CompatibilityArgs,
 }
 
@@ -267,10 +277,11 @@ pub enum LogFormat {
 }
 
 /// Switches that are on unless they are switched off.
-const ON_BY_DEFAULT: [&str; 4] = [
+const ON_BY_DEFAULT: [&str; 5] = [
     "alertmanager.drain-notification-queue-on-shutdown",
     "auto-gomaxprocs",
     "auto-gomemlimit",
+    "storage.agent.wal-compression",
     "storage.tsdb.wal-compression",
 ];
 
@@ -304,9 +315,18 @@ pub fn flag_values(matches: &clap::ArgMatches) -> BTreeMap<String, String> {
 
 /// What to tell about flags that were given and have no effect.
 pub fn flag_warnings(matches: &clap::ArgMatches) -> Vec<String> {
+    compatibility::warnings(matches, names_and_ids())
+}
+
+/// The refusal of flags that do not go with server or agent mode, if such were given.
+pub fn misplaced_flags(matches: &clap::ArgMatches) -> Option<String> {
+    agent::misplaced(matches, &names_and_ids())
+}
+
+fn names_and_ids() -> Vec<(String, String)> {
     let command = FlagsOnly::command();
     let named = |arg: &clap::Arg| Some((arg.get_long()?.to_owned(), arg.get_id().to_string()));
-    compatibility::warnings(matches, command.get_arguments().filter_map(named).collect::<Vec<_>>())
+    command.get_arguments().filter_map(named).collect()
 }
 
 /// The flags as a command of their own.
@@ -355,6 +375,21 @@ mod tests {
     fn an_unknown_flag_is_an_error_with_a_suggestion() {
         let error = parse(&["--storage.tsdb.pth=x"]).unwrap_err().to_string();
         assert!(error.contains("--storage.tsdb.path"), "{error}");
+    }
+
+    #[test]
+    fn flags_of_the_other_mode_are_refused() {
+        let misplaced = |flags: &[&str]| misplaced_flags(&parse_from(flags.iter().copied()).unwrap().1);
+        assert_eq!(misplaced(&["--query.timeout=1m", "--storage.tsdb.path=x"]), None);
+        assert_eq!(misplaced(&["--agent", "--storage.agent.path=x", "--web.enable-lifecycle"]), None);
+        assert_eq!(
+            misplaced(&["--agent", "--storage.tsdb.path=x", "--no-storage.tsdb.wal-compression"]).unwrap(),
+            r#"The following flag(s) can not be used in agent mode: ["--storage.tsdb.path" "--storage.tsdb.wal-compression"]"#
+        );
+        assert_eq!(
+            misplaced(&["--storage.agent.path=x"]).unwrap(),
+            r#"The following flag(s) can only be used in agent mode: ["--storage.agent.path"]"#
+        );
     }
 
     #[test]

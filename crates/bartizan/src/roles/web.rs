@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use api::handlers::read::{ReadOptions, ReadService};
 use api::metrics::QueryMetrics;
 use api::server::{ClientDemand, Clients, Pem, Security, ServerOptions, TlsOptions, User};
 use api::{ApiOptions, ApiState, Server};
@@ -16,6 +17,7 @@ use promql::engine::{Engine, EngineOptions};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use super::reading::Reading;
 use super::receiving::Receiving;
 use super::scraping::Scraping;
 use super::settings::{HOST_METRICS_PATH, Settings};
@@ -35,6 +37,7 @@ impl Web {
         settings: &Settings,
         system: &Arc<System>,
         opened: &Opened,
+        reading: &Reading,
         scraping: &Scraping,
         receiving: &Receiving,
         registry: &Registry,
@@ -59,7 +62,7 @@ impl Web {
         };
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
-        let state = Arc::new(state(settings, system, opened, scraping, receiving, registry));
+        let state = Arc::new(state(settings, system, opened, reading, scraping, receiving, registry));
         let mut router = api::router(state);
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
@@ -89,6 +92,7 @@ fn state(
     settings: &Settings,
     system: &Arc<System>,
     opened: &Opened,
+    reading: &Reading,
     scraping: &Scraping,
     receiving: &Receiving,
     registry: &Registry,
@@ -122,7 +126,8 @@ fn state(
             page_title: args.page_title.clone(),
         },
         clock: scraping.clock(),
-        source: Arc::new(opened.clone()),
+        source: reading.source(),
+        local: Arc::new(opened.clone()),
         engine: Arc::new(engine),
         query_metrics: QueryMetrics::new(registry, slots),
         query_budget: ByteBudget::new(
@@ -130,11 +135,20 @@ fn state(
             usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX),
         ),
         query_slots: Arc::new(Semaphore::new(slots)),
+        read: ReadService::new(read_options(&args.reading), registry),
         write: receiving.remote_write(settings),
         targets: Arc::new(scraping.clone()),
         storage: Arc::new(opened.clone()),
         system: system.clone(),
         registry: registry.clone(),
+    }
+}
+
+fn read_options(args: &crate::cli::prometheus::ReadArgs) -> ReadOptions {
+    ReadOptions {
+        read_sample_limit: args.read_sample_limit,
+        read_concurrent_limit: args.read_concurrent_limit,
+        read_max_bytes_in_frame: args.read_max_bytes_in_frame,
     }
 }
 
