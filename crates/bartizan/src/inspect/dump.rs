@@ -111,7 +111,7 @@ fn select(
             let matchers = matchers.clone();
             let request =
                 SelectRequest { range, matchers, projection: Projection::All, sorted: false, limit: 0 };
-            parts.push(Part { set: source.select(&request, ctx)?, end_ms });
+            parts.push(Part::of(source.select(&request, ctx)?, end_ms));
         }
     }
     Ok(MergedSet::new(parts, Projection::All, true, 0, ctx)?)

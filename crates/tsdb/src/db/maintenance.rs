@@ -44,6 +44,21 @@ impl MaintenanceMetrics {
             "prometheus_tsdb_compactions_skipped_total",
             "Total number of skipped compactions due to disabled auto compaction.",
         );
+        // Nothing here moves chosen series out of the head: they stay at zero.
+        counter(
+            "prometheus_tsdb_selected_series_compactions_triggered_total",
+            "Total number of triggered selected series compactions.",
+        );
+        counter(
+            "prometheus_tsdb_selected_series_compactions_failed_total",
+            "Total number of selected series compactions that failed.",
+        );
+        registry.histogram(
+            "prometheus_tsdb_selected_series_compaction_duration_seconds",
+            "Duration of selected series compaction runs.",
+            &[],
+            &exponential(1.0, 2.0, 14),
+        );
         Self {
             triggered: counter(
                 "prometheus_tsdb_compactions_triggered_total",
