@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use config::{TlsConfig, TlsVersion};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
@@ -41,11 +41,8 @@ pub(crate) fn build(config: &TlsConfig, alpn: &[&[u8]]) -> Result<Built, ClientE
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_protocol_versions(&versions(config)?).map_err(failed)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if config.insecure_skip_verify {
-        Arc::new(AcceptAny { provider })
-    } else {
-        verifier(config, provider)?
-    };
+    let trust = if config.insecure_skip_verify { Trust::Any } else { trust(config, provider.clone())? };
+    let verifier = Arc::new(Verifier { provider, trust });
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut rustls = match client_certificate(config)? {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
@@ -75,17 +72,14 @@ fn content(given: &str, what: &'static str, file: &Path) -> Result<Vec<u8>, Clie
     if file.as_os_str().is_empty() { Ok(given.as_bytes().to_vec()) } else { read(what, file) }
 }
 
-fn verifier(
-    config: &TlsConfig,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, ClientError> {
+fn trust(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Trust, ClientError> {
     let own = content(&config.ca, "ca_file", &config.ca_file)?;
     let failed = |error: &dyn std::fmt::Display| {
         ClientError::Tls(format!("cannot use the trusted certificates: {error}"))
     };
     if own.is_empty() {
         let inner = WebPkiServerVerifier::builder_with_provider(system_roots()?, provider);
-        return Ok(inner.build().map_err(|error| failed(&error))?);
+        return inner.build().map(Trust::Chains).map_err(|error| failed(&error));
     }
     let pinned: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(&own).collect::<Result<_, _>>().map_err(|error| failed(&error))?;
@@ -98,7 +92,7 @@ fn verifier(
         )));
     }
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-    Ok(Arc::new(Pinned { inner: inner.build().map_err(|error| failed(&error))?, pinned }))
+    Ok(Trust::Pinned(inner.build().map_err(|error| failed(&error))?, pinned))
 }
 
 /// The operating system's trusted authorities, loaded once.
@@ -139,15 +133,25 @@ fn client_certificate(config: &TlsConfig) -> Result<Option<ClientCertificate>, C
     if chain.is_empty() { Err(failed(&"no certificate found")) } else { Ok(Some((chain, key))) }
 }
 
-/// Verifies chains, and also accepts a server certificate that is itself among the trusted ones:
-/// self-signed certificates are marked as authorities, and webpki refuses those as servers.
+/// Which servers are trusted. Signatures are checked in any case: a server must own the key it shows.
 #[derive(Debug)]
-struct Pinned {
-    inner: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    trust: Trust,
 }
 
-impl ServerCertVerifier for Pinned {
+#[derive(Debug)]
+enum Trust {
+    /// Any, as `insecure_skip_verify` asks.
+    Any,
+    /// Those with a chain to a trusted authority.
+    Chains(Arc<WebPkiServerVerifier>),
+    /// Those too whose own certificate is among the trusted ones: self-signed certificates are marked as
+    /// authorities, and webpki refuses those as servers.
+    Pinned(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -156,15 +160,19 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified =
-            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let (chains, pinned) = match &self.trust {
+            Trust::Any => return Ok(ServerCertVerified::assertion()),
+            Trust::Chains(chains) => (chains, &[][..]),
+            Trust::Pinned(chains, pinned) => (chains, &pinned[..]),
+        };
+        let verified = chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(Error::InvalidCertificate(CertificateError::Other(reason))) = &verified else {
             return verified;
         };
         // webpki checks the time of validity before it looks at what the certificate may be used for, so
         // only the name is left to check.
         let used_as_server = reason.to_string().contains("CaUsedAsEndEntity");
-        if !used_as_server || !self.pinned.iter().any(|pinned| pinned == end_entity) {
+        if !used_as_server || !pinned.iter().any(|pinned| pinned == end_entity) {
             return verified;
         }
         rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
@@ -177,7 +185,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -186,59 +194,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Accepts any certificate, as `insecure_skip_verify` asks. Signatures are still checked: the server
-/// must own the key it shows.
-#[derive(Debug)]
-struct AcceptAny {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
