@@ -195,7 +195,8 @@ impl ReadSource {
         if self.remote_part(range).is_none() || !self.is_asked(&request.matchers) {
             return Ok(Vec::new());
         }
-        let problem = "remote_read: labels of other servers cannot be listed: remote read has no such request";
+        let problem =
+            "remote_read: labels of other servers cannot be listed: remote read has no such request";
         Err(SourceError::Storage(problem.to_owned()))
     }
 }

@@ -26,12 +26,7 @@ impl SeriesSource for Broken {
     fn label_names(&self, _: &LabelRequest, _: &QueryContext) -> Result<Vec<String>, SourceError> {
         Err(self.0.clone())
     }
-    fn label_values(
-        &self,
-        _: &str,
-        _: &LabelRequest,
-        _: &QueryContext,
-    ) -> Result<Vec<String>, SourceError> {
+    fn label_values(&self, _: &str, _: &LabelRequest, _: &QueryContext) -> Result<Vec<String>, SourceError> {
         Err(self.0.clone())
     }
     fn exemplars(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use base::Reservation;
 use base::clock::SharedClock;
 use config::RemoteReadConfig;
-use httpclient::{Client, ClientError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use httpclient::{
+    Client, ClientError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header,
+};
 use model::{Matcher, QueryContext, QueryStop, TimeRange};
 use wire::decompress::{Compression, SizeLimit, compress_snappy, decompress, snappy_len};
 use wire::remote_read::{

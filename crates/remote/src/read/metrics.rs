@@ -6,8 +6,7 @@ use std::sync::{Arc, Weak};
 use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Point, Registry, Value};
 use parking_lot::Mutex;
 
-const BOUNDS_SECONDS: [f64; 13] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0];
+const BOUNDS_SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0];
 
 /// The metrics of all clients there are.
 #[derive(Debug, Clone, Default)]

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use base::Reservation;
 use chunkenc::{Encoding, decode_into};
 use model::histogram::EXPONENTIAL_SCHEMA_MAX;
-use model::{
-    FloatHistogram, Labels, QueryContext, SampleColumns, SeriesSet, SourceError, TimeRange,
-};
+use model::{FloatHistogram, Labels, QueryContext, SampleColumns, SeriesSet, SourceError, TimeRange};
 use wire::protobuf::ProtobufError;
 use wire::remote_read::samples::Sample;
 use wire::remote_read::{Place, ResponseType, chunks, labels, samples};
@@ -235,7 +233,8 @@ impl SeriesSet for RemoteSet {
         ctx: &QueryContext,
     ) -> Result<(), SourceError> {
         ctx.check(STAGE)?;
-        let (start_ms, end_ms) = (range.start_ms.max(self.range.start_ms), range.end_ms.min(self.range.end_ms));
+        let (start_ms, end_ms) =
+            (range.start_ms.max(self.range.start_ms), range.end_ms.min(self.range.end_ms));
         let range = TimeRange::new(start_ms, end_ms);
         let mut read = SampleColumns::default();
         let first = out.len();
