@@ -43,7 +43,13 @@ struct Start {
 #[derive(Debug)]
 enum Progress {
     Float { previous: f64, base: f64 },
-    Histogram { previous: FloatHistogram, base: Option<FloatHistogram> },
+    Histogram(Box<Histograms>),
+}
+
+#[derive(Debug)]
+struct Histograms {
+    previous: FloatHistogram,
+    base: Option<FloatHistogram>,
 }
 
 /// What is stored of a sample.
@@ -115,7 +121,7 @@ impl Progress {
     fn begin(value: &Value<'_>) -> Self {
         let histogram = |previous: FloatHistogram| {
             let base = Some(previous.clone());
-            Self::Histogram { previous, base }
+            Self::Histogram(Box::new(Histograms { previous, base }))
         };
         match value {
             Value::Float(value) => Self::Float { previous: *value, base: *value },
@@ -135,25 +141,27 @@ impl Progress {
                 *previous = value;
                 (Value::Float(value - *base), was_reset)
             }
-            (Self::Histogram { previous, base }, Value::Histogram(value)) => {
-                let now = value.to_float();
-                let was_reset = replace(previous, base, now);
-                let value = match subtracted(previous, base.as_ref()) {
+            (Self::Histogram(seen), Value::Histogram(value)) => {
+                let was_reset = seen.replace(value.to_float());
+                let value = match seen.without_base() {
                     Some(rest) => Cow::Owned(to_integer(&rest, &value)),
                     None => value,
                 };
                 (Value::Histogram(value), was_reset)
             }
-            (Self::Histogram { previous, base }, Value::FloatHistogram(value)) => {
-                let was_reset = replace(previous, base, value.clone().into_owned());
-                let value = subtracted(previous, base.as_ref()).map_or(value, Cow::Owned);
+            (Self::Histogram(seen), Value::FloatHistogram(value)) => {
+                let was_reset = seen.replace(value.clone().into_owned());
+                let value = seen.without_base().map_or(value, Cow::Owned);
                 (Value::FloatHistogram(value), was_reset)
             }
             // The series turned from a number into a histogram or back: nothing is left of what it was.
             (progress, value) => {
                 *progress = match Self::begin(&value) {
                     Self::Float { previous, .. } => Self::Float { previous, base: 0.0 },
-                    Self::Histogram { previous, .. } => Self::Histogram { previous, base: None },
+                    Self::Histogram(mut seen) => {
+                        seen.base = None;
+                        Self::Histogram(seen)
+                    }
                 };
                 (value, true)
             }
@@ -161,22 +169,24 @@ impl Progress {
     }
 }
 
-/// Makes `now` the histogram seen last; true on a counter reset, after which nothing is subtracted.
-fn replace(previous: &mut FloatHistogram, base: &mut Option<FloatHistogram>, now: FloatHistogram) -> bool {
-    let was_reset = now.detect_reset(previous);
-    if was_reset {
-        *base = None;
+impl Histograms {
+    /// Makes `now` the histogram seen last; true on a counter reset, after which nothing is subtracted.
+    fn replace(&mut self, now: FloatHistogram) -> bool {
+        let was_reset = now.detect_reset(&self.previous);
+        if was_reset {
+            self.base = None;
+        }
+        self.previous = now;
+        was_reset
     }
-    *previous = now;
-    was_reset
-}
 
-/// The histogram without its base, if there is one that can be subtracted.
-fn subtracted(now: &FloatHistogram, base: Option<&FloatHistogram>) -> Option<FloatHistogram> {
-    let mut rest = now.clone();
-    rest.sub(base?).ok()?;
-    rest.compact(0);
-    Some(rest)
+    /// The histogram seen last without the base, if there is one that can be subtracted.
+    fn without_base(&self) -> Option<FloatHistogram> {
+        let mut rest = self.previous.clone();
+        rest.sub(self.base.as_ref()?).ok()?;
+        rest.compact(0);
+        Some(rest)
+    }
 }
 
 /// A difference of integer histograms as one. Counts beyond 2^53 are rounded.
