@@ -1,0 +1,522 @@
+//! Trees to output.
+
+use crate::functions::{Arguments, Function};
+use crate::node::{Branch, Command, Node, Operand, OperandKind, Pipeline, Position};
+use crate::parse::Templates;
+use crate::value::{Key, Map, Type, Value};
+use crate::verbs;
+
+/// A template that failed while it was carried out; what it had written before stays written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("template: {template}:{place}: executing {name:?} at <{context}>: {message}", place = place(.position))]
+pub struct ExecError {
+    /// The template that was asked for.
+    pub template: String,
+    /// The template that failed: the same, or one it called.
+    pub name: String,
+    /// Line from 1 and column from 0.
+    pub position: (u32, u32),
+    /// The part that failed.
+    pub context: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn place((line, column): &(u32, u32)) -> String {
+    format!("{line}:{column}")
+}
+
+/// What a key yields that is not in its map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingKey {
+    /// Nothing, printed as `<no value>`.
+    #[default]
+    Invalid,
+    /// The zero value of the map's element type.
+    Zero,
+    /// An error.
+    Error,
+}
+
+/// How deep templates may call each other.
+const MAX_TEMPLATE_DEPTH: usize = 500;
+
+/// The most bytes a template may write, so that a loop in one cannot fill memory.
+const MAX_OUTPUT_BYTES: usize = 64 << 20;
+
+impl Templates {
+    /// Carries out the template `name` with `data` as dot and appends what it writes to `out`, also when it
+    /// fails.
+    pub fn render(
+        &self,
+        name: &str,
+        data: Value,
+        missing_key: MissingKey,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
+        let mut run = Run {
+            templates: self,
+            missing_key,
+            out,
+            variables: vec![(String::new(), data.clone())],
+            name: name.to_owned(),
+            depth: 0,
+        };
+        let Some(tree) = self.trees.get(name).cloned() else {
+            return Err(run.error(
+                Position { line: 1, column: 0 },
+                name,
+                format!("{name:?} is an incomplete or empty template"),
+            ));
+        };
+        let flow = run.list(&tree, &data);
+        flow.map(|_| ()).map_err(|mut error| {
+            error.template = name.to_owned();
+            error
+        })
+    }
+}
+
+/// How a list of nodes ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+struct Run<'t, 'o> {
+    templates: &'t Templates,
+    missing_key: MissingKey,
+    out: &'o mut Vec<u8>,
+    /// Variables in scope, the innermost last; the first one, without a name, is `$`.
+    variables: Vec<(String, Value)>,
+    /// The template being carried out.
+    name: String,
+    depth: usize,
+}
+
+type Done<T> = Result<T, ExecError>;
+
+impl Run<'_, '_> {
+    fn error(&self, position: Position, context: &str, message: impl Into<String>) -> ExecError {
+        let short: String = context.chars().take(20).collect();
+        let context = if short.len() < context.len() { format!("{short}...") } else { short };
+        ExecError {
+            template: self.name.clone(),
+            name: self.name.clone(),
+            position: (position.line, position.column),
+            context,
+            message: message.into(),
+        }
+    }
+
+    fn fail<T>(&self, operand: &Operand, message: impl Into<String>) -> Done<T> {
+        Err(self.error(operand.position, &operand.text, message))
+    }
+
+    fn list(&mut self, nodes: &[Node], dot: &Value) -> Done<Flow> {
+        for node in nodes {
+            let flow = self.node(node, dot)?;
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn node(&mut self, node: &Node, dot: &Value) -> Done<Flow> {
+        match node {
+            Node::Text(text) => self.out.extend_from_slice(text),
+            Node::Action(pipeline) => {
+                let value = self.pipeline(pipeline, dot)?;
+                if pipeline.variables.is_empty() {
+                    self.print(pipeline, &value)?;
+                }
+            }
+            Node::If(branch) => return self.choose(branch, dot, false),
+            Node::With(branch) => return self.choose(branch, dot, true),
+            Node::Range(branch) => return self.range(branch, dot),
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
+            Node::Template { name, argument, position, text } => {
+                self.call_template(name, argument.as_ref(), dot, *position, text)?;
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn print(&mut self, pipeline: &Pipeline, value: &Value) -> Done<()> {
+        let command = &pipeline.commands[0];
+        if matches!(value, Value::Function(_)) {
+            let message = format!("can't print {} of type func", command.text);
+            return Err(self.error(command.position, &command.text, message));
+        }
+        verbs::print_value(self.out, value);
+        if self.out.len() > MAX_OUTPUT_BYTES {
+            let message = format!("more than {MAX_OUTPUT_BYTES} bytes of output");
+            return Err(self.error(command.position, &command.text, message));
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, branch: &Branch, dot: &Value, is_with: bool) -> Done<Flow> {
+        let scope = self.variables.len();
+        let value = self.pipeline(&branch.pipeline, dot)?;
+        let flow = match value.is_true() {
+            true if is_with => self.list(&branch.body, &value),
+            true => self.list(&branch.body, dot),
+            false => self.list(&branch.otherwise, dot),
+        };
+        self.variables.truncate(scope);
+        flow
+    }
+
+    fn range(&mut self, branch: &Branch, dot: &Value) -> Done<Flow> {
+        let scope = self.variables.len();
+        // Variables of a range are set for each element, not to the whole.
+        let over = self.commands(&branch.pipeline, dot)?;
+        let elements: Vec<(Value, Value)> = match over.underlying() {
+            Value::List(list) => {
+                list.items.iter().enumerate().map(|(i, item)| (Value::from(i), item.clone())).collect()
+            }
+            Value::Map(map) => map.entries.iter().map(|(key, value)| (key.value(), value.clone())).collect(),
+            Value::Missing | Value::Nil if !matches!(over, Value::Object(_)) => Vec::new(),
+            number @ (Value::Int(..) | Value::Uint(..)) => return self.count(branch, dot, &number),
+            _ => {
+                let command = &branch.pipeline.commands[0];
+                let text = verbs::print(std::slice::from_ref(&over));
+                let message = format!("range can't iterate over {}", String::from_utf8_lossy(&text));
+                return Err(self.error(command.position, &command.text, message));
+            }
+        };
+        let flow = if elements.is_empty() {
+            self.list(&branch.otherwise, dot)?
+        } else {
+            for (index, element) in elements {
+                if self.iteration(branch, index, element)? == Flow::Break {
+                    break;
+                }
+            }
+            Flow::Next
+        };
+        self.variables.truncate(scope);
+        Ok(flow)
+    }
+
+    /// `range` over a number counts from zero.
+    fn count(&mut self, branch: &Branch, dot: &Value, number: &Value) -> Done<Flow> {
+        let scope = self.variables.len();
+        let end = number.as_integer().unwrap_or_default();
+        if branch.pipeline.variables.len() > 1 {
+            let command = &branch.pipeline.commands[0];
+            let message = format!("can't use {end} to iterate over more than one variable");
+            return Err(self.error(command.position, &command.text, message));
+        }
+        if end <= 0 {
+            return self.list(&branch.otherwise, dot);
+        }
+        for i in 0..end {
+            let element = Value::Int(i64::try_from(i).unwrap_or(i64::MAX), Type::Int);
+            if self.iteration(branch, element.clone(), element)? == Flow::Break {
+                break;
+            }
+        }
+        self.variables.truncate(scope);
+        Ok(Flow::Next)
+    }
+
+    fn iteration(&mut self, branch: &Branch, index: Value, element: Value) -> Done<Flow> {
+        let scope = self.variables.len();
+        let names = &branch.pipeline.variables;
+        let values = match names.len() {
+            2 => vec![index, element.clone()],
+            _ => vec![element.clone()],
+        };
+        let command = &branch.pipeline.commands[0];
+        for (name, value) in names.iter().zip(values) {
+            self.set(name, value, branch.pipeline.assigns, command)?;
+        }
+        let flow = self.list(&branch.body, &element);
+        self.variables.truncate(scope);
+        flow
+    }
+
+    fn set(&mut self, name: &str, value: Value, assigns: bool, command: &Command) -> Done<()> {
+        if !assigns {
+            self.variables.push((name.to_owned(), value));
+            return Ok(());
+        }
+        match self.variables.iter_mut().rev().find(|(other, _)| other == name) {
+            Some((_, variable)) => {
+                *variable = value;
+                Ok(())
+            }
+            None => Err(self.error(command.position, &command.text, format!("undefined variable: ${name}"))),
+        }
+    }
+
+    fn call_template(
+        &mut self,
+        name: &str,
+        argument: Option<&Pipeline>,
+        dot: &Value,
+        position: Position,
+        text: &str,
+    ) -> Done<()> {
+        let Some(tree) = self.templates.trees.get(name).cloned() else {
+            return Err(self.error(position, text, format!("template {name:?} not defined")));
+        };
+        if self.depth == MAX_TEMPLATE_DEPTH {
+            let message = format!("exceeded maximum template depth ({MAX_TEMPLATE_DEPTH})");
+            return Err(self.error(position, text, message));
+        }
+        let dot = match argument {
+            Some(pipeline) => self.pipeline(pipeline, dot)?,
+            None => Value::Missing,
+        };
+        let outer = std::mem::replace(&mut self.variables, vec![(String::new(), dot.clone())]);
+        let caller = std::mem::replace(&mut self.name, name.to_owned());
+        self.depth += 1;
+        let done = self.list(&tree, &dot);
+        self.depth -= 1;
+        (self.variables, self.name) = (outer, caller);
+        done.map(|_| ())
+    }
+
+    /// The value of a pipeline; its variables are set to it.
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Done<Value> {
+        let value = self.commands(pipeline, dot)?;
+        for name in &pipeline.variables {
+            self.set(name, value.clone(), pipeline.assigns, &pipeline.commands[0])?;
+        }
+        Ok(value)
+    }
+
+    fn commands(&mut self, pipeline: &Pipeline, dot: &Value) -> Done<Value> {
+        let mut value = None;
+        for command in &pipeline.commands {
+            let result = self.command(command, dot, value.take())?;
+            // Behind a pipeline nothing tells `nil` from what is not there.
+            value = Some(if result.is_nil() { Value::Missing } else { result });
+        }
+        Ok(value.unwrap_or(Value::Missing))
+    }
+
+    /// Carries out a command; `last` is the value piped into it.
+    fn command(&mut self, command: &Command, dot: &Value, last: Option<Value>) -> Done<Value> {
+        let first = &command.operands[0];
+        let has_arguments = command.operands.len() > 1 || last.is_some();
+        match &first.kind {
+            OperandKind::Fields(path) => self.fields(dot.clone(), path, command, dot, last),
+            OperandKind::Chain(base, path) => {
+                let receiver = self.chain_base(base, dot)?;
+                self.fields(receiver, path, command, dot, last)
+            }
+            OperandKind::Identifier(name) => self.function(name, command, dot, last),
+            OperandKind::Variable(name, path) if !path.is_empty() => {
+                let receiver = self.variable(first, name)?;
+                self.fields(receiver, path, command, dot, last)
+            }
+            _ if has_arguments => {
+                self.fail(first, format!("can't give argument to non-function {}", first.text.trim()))
+            }
+            OperandKind::Nil => self.fail(first, "nil is not a command"),
+            _ => self.operand(first, dot),
+        }
+    }
+
+    /// The value of an operand that stands for itself.
+    fn operand(&mut self, operand: &Operand, dot: &Value) -> Done<Value> {
+        match &operand.kind {
+            OperandKind::Dot => Ok(dot.clone()),
+            OperandKind::Nil => Ok(Value::Nil),
+            OperandKind::Constant(value) => Ok(value.clone()),
+            OperandKind::Overflow => self.fail(operand, format!("{} overflows int", operand.text)),
+            OperandKind::Pipeline(pipeline) => self.pipeline(pipeline, dot),
+            OperandKind::Variable(name, path) => {
+                let value = self.variable(operand, name)?;
+                self.path(value, path, operand)
+            }
+            OperandKind::Fields(path) => self.path(dot.clone(), path, operand),
+            OperandKind::Chain(base, path) => {
+                let value = self.chain_base(base, dot)?;
+                self.path(value, path, operand)
+            }
+            OperandKind::Identifier(name) => {
+                let function = self.templates.functions.get(name).cloned();
+                self.apply(name, function, operand, Vec::new())
+            }
+        }
+    }
+
+    fn chain_base(&mut self, base: &Operand, dot: &Value) -> Done<Value> {
+        match base.kind {
+            OperandKind::Nil => self.fail(base, "indirection through explicit nil"),
+            _ => self.operand(base, dot),
+        }
+    }
+
+    fn variable(&self, operand: &Operand, name: &str) -> Done<Value> {
+        match self.variables.iter().rev().find(|(other, _)| other == name) {
+            Some((_, value)) => Ok(value.clone()),
+            None => self.fail(operand, format!("undefined variable: ${name}")),
+        }
+    }
+
+    /// Follows fields without arguments.
+    fn path(&mut self, mut value: Value, path: &[String], operand: &Operand) -> Done<Value> {
+        for name in path {
+            value = self.field(&value, name, operand, None)?;
+        }
+        Ok(value)
+    }
+
+    /// Follows fields; the last one gets the arguments of the command.
+    fn fields(
+        &mut self,
+        receiver: Value,
+        path: &[String],
+        command: &Command,
+        dot: &Value,
+        last: Option<Value>,
+    ) -> Done<Value> {
+        let first = &command.operands[0];
+        let Some((name, before)) = path.split_last() else { return Ok(receiver) };
+        let receiver = self.path(receiver, before, first)?;
+        if command.operands.len() == 1 && last.is_none() {
+            return self.field(&receiver, name, first, None);
+        }
+        let arguments = self.arguments(&command.operands[1..], dot, last)?;
+        self.field(&receiver, name, first, Some(arguments))
+    }
+
+    /// A field, a method's result or the value of a key.
+    fn field(
+        &self,
+        receiver: &Value,
+        name: &str,
+        operand: &Operand,
+        arguments: Option<Vec<Value>>,
+    ) -> Done<Value> {
+        let container = match receiver {
+            Value::Missing if self.missing_key == MissingKey::Error => {
+                return self.fail(operand, format!("nil data; no entry for key {name:?}"));
+            }
+            Value::Missing => return Ok(Value::Missing),
+            Value::Nil => {
+                return self.fail(operand, format!("nil pointer evaluating interface {{}}.{name}"));
+            }
+            Value::Object(object) => {
+                let given = arguments.as_deref().unwrap_or_default();
+                if let Some(result) = object.call(name, given) {
+                    let failed = |error: String| format!("error calling {name}: {error}");
+                    return result.or_else(|error| self.fail(operand, failed(error)));
+                }
+                if let Some(value) = object.field(name) {
+                    return match arguments {
+                        Some(_) => self
+                            .fail(operand, format!("{name} has arguments but cannot be invoked as function")),
+                        None => Ok(value),
+                    };
+                }
+                object.underlying()
+            }
+            other => other.clone(),
+        };
+        match container {
+            Value::Map(map) if map.key == Type::String => match arguments {
+                Some(_) => self.fail(operand, format!("{name} is not a method but has arguments")),
+                None => self.entry(&map, name, operand),
+            },
+            _ => self.fail(operand, format!("can't evaluate field {name} in type {}", receiver.type_name())),
+        }
+    }
+
+    fn entry(&self, map: &Map, name: &str, operand: &Operand) -> Done<Value> {
+        match (map.entries.get(&Key::from(name)), self.missing_key) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, MissingKey::Invalid) => Ok(Value::Missing),
+            (None, MissingKey::Zero) => Ok(map.element.zero()),
+            (None, MissingKey::Error) => self.fail(operand, format!("map has no entry for key {name:?}")),
+        }
+    }
+
+    fn arguments(&mut self, operands: &[Operand], dot: &Value, last: Option<Value>) -> Done<Vec<Value>> {
+        let mut arguments = Vec::with_capacity(operands.len() + 1);
+        for operand in operands {
+            let value = self.operand(operand, dot)?;
+            // What is not there is handed over as nil: functions cannot tell them apart.
+            arguments.push(if value.is_nil() { Value::Nil } else { value });
+        }
+        arguments.extend(last.map(|value| if value.is_nil() { Value::Nil } else { value }));
+        Ok(arguments)
+    }
+
+    fn function(&mut self, name: &str, command: &Command, dot: &Value, last: Option<Value>) -> Done<Value> {
+        let first = &command.operands[0];
+        if name == "and" || name == "or" {
+            return self.short_circuit(name == "or", command, dot, last);
+        }
+        let function = self.templates.functions.get(name).cloned();
+        if let Some(function) = &function {
+            let count = command.operands.len() - 1 + usize::from(last.is_some());
+            if let Err(message) = function.check_count(name, count) {
+                return self.fail(first, message);
+            }
+        }
+        let arguments = self.arguments(&command.operands[1..], dot, last)?;
+        match function.map(|function| function.call(&Arguments::new(arguments))) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(message)) => {
+                let message = format!("error calling {name}: {message}");
+                Err(self.error(command.position, &command.text, message))
+            }
+            None => self.fail(first, format!("{name:?} is not a defined function")),
+        }
+    }
+
+    /// `and` and `or` evaluate no more than they need.
+    fn short_circuit(
+        &mut self,
+        stops_at: bool,
+        command: &Command,
+        dot: &Value,
+        last: Option<Value>,
+    ) -> Done<Value> {
+        let first = &command.operands[0];
+        let mut value = None;
+        for operand in &command.operands[1..] {
+            let current = self.operand(operand, dot)?;
+            if current.is_true() == stops_at {
+                return Ok(current);
+            }
+            value = Some(current);
+        }
+        match last.or(value) {
+            Some(value) => Ok(value),
+            None => self.fail(
+                first,
+                format!("wrong number of args for {}: want at least 1 got 0", first.text.trim()),
+            ),
+        }
+    }
+
+    fn apply(
+        &self,
+        name: &str,
+        function: Option<Function>,
+        operand: &Operand,
+        arguments: Vec<Value>,
+    ) -> Done<Value> {
+        let Some(function) = function else {
+            return self.fail(operand, format!("{name:?} is not a defined function"));
+        };
+        if let Err(message) = function.check_count(name, arguments.len()) {
+            return self.fail(operand, message);
+        }
+        function
+            .call(&Arguments::new(arguments))
+            .or_else(|message| self.fail(operand, format!("error calling {name}: {message}")))
+    }
+}

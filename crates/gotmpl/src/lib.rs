@@ -1,0 +1,27 @@
+//! Go's `text/template`: the language alert annotations, notifications and `line_format` are written in.
+//!
+//! It knows no alerts, logs or HTTP: what a template sees are [`Value`]s, and what it may call beyond the
+//! built-in functions is given to it. Templates are bytes in and bytes out, because Go's strings are bytes.
+//!
+//! In reading order: [`value`] (what templates work on), `lex` and `parse` (text to `node`s), `exec`
+//! (nodes to output), `functions` (what can be called), `verbs` (`printf`) and `escape` (HTML,
+//! JavaScript, URLs).
+
+mod escape;
+mod exec;
+mod functions;
+mod lex;
+mod node;
+mod parse;
+pub mod value;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+pub use escape::html_escape;
+pub use exec::{ExecError, MissingKey};
+pub use functions::{Arguments, Function, Functions};
+pub use parse::{ParseError, Templates};
+pub use value::{Key, List, Map, Object, Type, Value};
+pub use verbs::{print, sprintf};

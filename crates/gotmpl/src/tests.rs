@@ -1,0 +1,170 @@
+//! The recorded behaviour of Go's `text/template`, case by case.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+use crate::value::{Key, List, Map};
+use crate::{ExecError, Functions, MissingKey, Templates, Type, Value};
+
+/// Cases that are not followed, by id, each with its reason.
+const NOT_FOLLOWED: [(&str, &str); 3] =
+    [("if-018", "complex numbers"), ("compare-068", "complex numbers"), ("print-113", "complex numbers")];
+
+fn cases(file: &str) -> Option<Json> {
+    let dir = std::env::var_os("BARTIZAN_CONFORMANCE").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
+        PathBuf::from,
+    );
+    match std::fs::read(dir.join("golang").join(file)) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
+        Err(error) => {
+            assert!(std::env::var("CI").is_err(), "{file}: {error}");
+            println!("skipped: {file} is not there");
+            None
+        }
+    }
+}
+
+/// A JSON value as the Go type that `types` names for its path, or its natural one.
+fn value(json: &Json, path: &str, types: &BTreeMap<String, String>) -> Value {
+    let named = types.get(if path.is_empty() { "." } else { path }).map(String::as_str);
+    let number = |json: &Json, of: &str| match of {
+        "int" => Value::Int(json.as_f64().unwrap() as i64, Type::Int),
+        "int64" => Value::Int(json.as_f64().unwrap() as i64, Type::Int64),
+        "uint" => Value::Uint(json.as_f64().unwrap() as u64, Type::Uint),
+        _ => Value::Float(json.as_f64().unwrap()),
+    };
+    let of_type = |name: &str| match name {
+        "int" => Type::Int,
+        "float64" => Type::Float,
+        "string" => Type::String,
+        _ => Type::Any,
+    };
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(is) => (*is).into(),
+        Json::Number(_) => number(json, named.unwrap_or("float64")),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(items) => {
+            let below = format!("{path}[]");
+            let element = named.and_then(|name| name.strip_prefix("[]"));
+            let item = |json: &Json| match element {
+                Some("int" | "float64") => number(json, element.unwrap()),
+                _ => value(json, &below, types),
+            };
+            let list =
+                List { items: items.iter().map(item).collect(), element: of_type(element.unwrap_or("")) };
+            Value::List(list.into())
+        }
+        Json::Object(entries) => {
+            let (key, element) = match named.and_then(|name| name.strip_prefix("map[")) {
+                Some(rest) => rest.split_once(']').unwrap(),
+                None => ("string", ""),
+            };
+            let entry = |(name, json): (&String, &Json)| {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let key =
+                    if key == "int" { Key::Int(name.parse().unwrap()) } else { Key::from(name.as_str()) };
+                let value = match element {
+                    "int" | "float64" => number(json, element),
+                    _ => value(json, &below, types),
+                };
+                (key, value)
+            };
+            let entries = entries.iter().map(entry).collect();
+            Value::Map(Map { entries, key: of_type(key), element: of_type(element) }.into())
+        }
+    }
+}
+
+fn run(case: &Json) -> Result<Vec<u8>, (&'static str, Vec<u8>, String)> {
+    let types: BTreeMap<String, String> =
+        case.get("types").map_or_else(BTreeMap::new, |types| serde_json::from_value(types.clone()).unwrap());
+    let data = value(case.get("data").unwrap_or(&Json::Null), "", &types);
+    let missing_key = match case["option"].as_str() {
+        Some("missingkey=zero") => MissingKey::Zero,
+        Some("missingkey=error") => MissingKey::Error,
+        _ => MissingKey::Invalid,
+    };
+    let mut templates = Templates::new(Functions::default());
+    let text = case["template"].as_str().unwrap();
+    templates.parse("t", text).map_err(|error| ("parse", Vec::new(), error.to_string()))?;
+    let mut out = Vec::new();
+    match templates.render("t", data, missing_key, &mut out) {
+        Ok(()) => Ok(out),
+        Err(error) => Err(("exec", out, error.to_string())),
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}
+
+fn expected(case: &Json) -> Result<Vec<u8>, (String, Vec<u8>)> {
+    match case.get("error") {
+        Some(error) => {
+            let partial = case["partial"].as_str().unwrap_or_default().as_bytes().to_vec();
+            Err((error["kind"].as_str().unwrap().to_owned(), partial))
+        }
+        None => Ok(match case.get("output_hex") {
+            Some(hex) => unhex(hex.as_str().unwrap()),
+            None => case["output"].as_str().unwrap().as_bytes().to_vec(),
+        }),
+    }
+}
+
+#[test]
+fn templates_behave_as_recorded() {
+    let Some(file) = cases("template.json") else { return };
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for case in file["cases"].as_array().unwrap() {
+        let id = case["id"].as_str().unwrap();
+        // Escaping by context belongs to another engine.
+        if case["engine"] == "html" || NOT_FOLLOWED.iter().any(|(other, _)| *other == id) {
+            continue;
+        }
+        ran += 1;
+        let (got, want) = (run(case), expected(case));
+        let same = match (&got, &want) {
+            (Ok(got), Ok(want)) => got == want,
+            (Err((kind, partial, _)), Err((want, want_partial))) => {
+                kind == want && (*kind == "parse" || partial == want_partial)
+            }
+            _ => false,
+        };
+        if !same {
+            let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let got = got.map(|out| show(&out)).map_err(|(kind, partial, text)| (kind, show(&partial), text));
+            let want = want.map(|out| show(&out)).map_err(|(kind, partial)| (kind, show(&partial)));
+            failures.push(format!("{id}: {}\n  got  {got:?}\n  want {want:?}", case["template"]));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {ran} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn errors_name_the_template_and_the_place() {
+    let mut templates = Templates::new(Functions::default());
+    let error = templates.parse("note", "a\n{{nofn}}").unwrap_err();
+    assert_eq!(error.to_string(), "template: note:2: function \"nofn\" not defined");
+    templates.parse("note", "{{define \"x\"}}{{index . 5}}{{end}}a\n {{template \"x\" .}}").unwrap();
+    let data = Value::list(vec![], Type::Any);
+    let error: ExecError = templates.render("note", data, MissingKey::Invalid, &mut Vec::new()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "template: note:1:16: executing \"x\" at <index . 5>: error calling index: index out of range: 5"
+    );
+}
+
+#[test]
+fn templates_that_call_themselves_end() {
+    let mut templates = Templates::new(Functions::default());
+    templates.parse("loop", "x{{template \"loop\"}}").unwrap();
+    let mut out = Vec::new();
+    let error = templates.render("loop", Value::Nil, MissingKey::Invalid, &mut out).unwrap_err();
+    assert!(error.message.contains("maximum template depth"), "{error}");
+    assert_eq!(out.len(), 501);
+}
