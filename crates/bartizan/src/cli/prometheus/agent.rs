@@ -16,7 +16,7 @@ pub struct AgentArgs {
     pub path: std::path::PathBuf,
 
     /// Size of the segments of the log, with a unit, between 10MB and 256MB. Use with agent mode only.
-    #[arg(long = "storage.agent.wal-segment-size", default_value = "0B", value_parser = bytes, value_name = "BYTES", hide = true)]
+    #[arg(id = "agent_wal_segment_size", long = "storage.agent.wal-segment-size", default_value = "0B", value_parser = bytes, value_name = "BYTES", hide = true)]
     pub wal_segment_size: BytesArg,
 
     /// Compress the log. Use with agent mode only.
