@@ -28,7 +28,7 @@ use crate::error::TsdbError;
 use crate::head::Head;
 use crate::merge::{MergedSet, Part, merge_sorted};
 use catalog::Catalog;
-use lock::DirLock;
+pub(crate) use lock::DirLock;
 use maintenance::MaintenanceMetrics;
 use schedule::Schedule;
 
@@ -77,7 +77,7 @@ impl Db {
     ) -> Result<Self, TsdbError> {
         let options = options.normalized();
         std::fs::create_dir_all(dir).map_err(TsdbError::io("create", dir))?;
-        let lock = DirLock::take(dir, options.no_lockfile, registry)?;
+        let lock = DirLock::take(dir, options.no_lockfile, "tsdb", registry)?;
         let catalog = Catalog::open(dir, registry)?;
         // Sizes of the head are not known yet; what is too much is dropped by the first maintenance.
         let by_time = Retention { duration_ms: options.retention.duration_ms, ..Retention::default() };

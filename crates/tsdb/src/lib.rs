@@ -1,5 +1,6 @@
 //! The metrics storage engine.
 
+pub mod agent;
 pub mod block;
 pub mod chunk_source;
 pub mod compact;
@@ -13,5 +14,6 @@ pub mod merge;
 mod rechunk;
 pub mod wal;
 
+pub use agent::{Agent, AgentOptions};
 pub use db::{Db, Options};
 pub use error::TsdbError;

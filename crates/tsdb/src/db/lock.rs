@@ -12,16 +12,21 @@ const LOCK_FILE: &str = "lock";
 
 /// Holds the data directory against other processes until dropped.
 #[derive(Debug)]
-pub(super) struct DirLock {
+pub(crate) struct DirLock {
     path: PathBuf,
     _file: Option<File>,
 }
 
 impl DirLock {
-    /// Takes the lock, unless `disabled`.
-    pub(super) fn take(dir: &Path, disabled: bool, registry: &Registry) -> Result<Self, TsdbError> {
+    /// Takes the lock, unless `disabled`; `storage` is what its metric is named after.
+    pub(crate) fn take(
+        dir: &Path,
+        disabled: bool,
+        storage: &str,
+        registry: &Registry,
+    ) -> Result<Self, TsdbError> {
         let clean_start = registry.gauge(
-            "prometheus_tsdb_clean_start",
+            &format!("prometheus_{storage}_clean_start"),
             "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean",
             &[],
         );

@@ -367,7 +367,7 @@ fn refusal_row(admission: Admission) -> usize {
 }
 
 /// Adds one record for each kind of histogram among the samples.
-pub(super) fn push_histogram_records(
+pub(crate) fn push_histogram_records(
     records: &mut RecordBatch,
     samples: &[HistogramSample],
     with_start: bool,

@@ -29,6 +29,12 @@ struct Entry {
     exemplar: Exemplar,
 }
 
+/// Fails when the labels of an exemplar are too long.
+pub fn check_length(exemplar: &Exemplar) -> Result<(), ExemplarError> {
+    let chars = exemplar.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum::<usize>();
+    if chars > MAX_LABEL_CHARS { Err(ExemplarError::TooLong) } else { Ok(()) }
+}
+
 /// A ring of exemplars: the oldest ones added make room for new ones.
 #[derive(Debug, Default)]
 pub struct Exemplars {
@@ -81,10 +87,7 @@ impl Exemplars {
         if self.capacity == 0 {
             return Err(ExemplarError::Disabled);
         }
-        let chars = exemplar.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum::<usize>();
-        if chars > MAX_LABEL_CHARS {
-            return Err(ExemplarError::TooLong);
-        }
+        check_length(exemplar)?;
         let Some(&newest) = self.by_series.get(series).and_then(|places| places.last()) else {
             return Ok(());
         };

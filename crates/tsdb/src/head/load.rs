@@ -1,6 +1,6 @@
 //! Starting: complete chunks, a snapshot and the logs back into memory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -420,28 +420,7 @@ fn recount(inner: &Inner) {
 }
 
 fn set_damage_aside(inner: &Inner, damages: &[Damage], quarantine: &Path, report: &mut ReplayReport) {
-    let mut rewritten: Vec<&PathBuf> = Vec::new();
-    for damage in damages {
-        tracing::warn!(%damage, "damaged place in the write-ahead log is skipped");
-        inner.metrics.wal_corruptions.inc();
-        report.damages.push(damage.to_string());
-        let repaired = if rewritten.contains(&&damage.path) {
-            continue;
-        } else if damage.is_cut_off() {
-            // Half a commit that nobody was told about: there is nothing to keep.
-            repair::cut_end(&damage.path, damage.offset).map(|()| None)
-        } else if damage.torn_end {
-            repair::copy_aside(&damage.path, quarantine, &repair::name_with_parent(&damage.path))
-                .and_then(|kept| repair::cut_end(&damage.path, damage.offset).map(|()| Some(kept)))
-        } else {
-            rewritten.push(&damage.path);
-            repair::rewrite_without_damage(&damage.path, quarantine).map(Some)
-        };
-        match repaired {
-            Ok(Some(kept)) => tracing::warn!(kept = %kept.display(), "damaged log segment is set aside"),
-            Ok(None) => {}
-            // Reading works all the same, now and at the next start.
-            Err(error) => tracing::error!(%error, "damaged log segment could not be repaired"),
-        }
-    }
+    repair::mend(damages, quarantine);
+    inner.metrics.wal_corruptions.add(damages.len() as u64);
+    report.damages.extend(damages.iter().map(ToString::to_string));
 }

@@ -334,7 +334,7 @@ impl Inner {
 
 /// The first segment of a log, and the last one the next checkpoint is to cover; `None` while there is too little
 /// to be worth it.
-fn checkpoint_range(segments: &[u32]) -> Option<(u32, u32)> {
+pub(crate) fn checkpoint_range(segments: &[u32]) -> Option<(u32, u32)> {
     let (&first, last) = (segments.first()?, segments.last()?.checked_sub(1)?);
     let to = first + last.saturating_sub(first) * 2 / 3;
     (to > first).then_some((first, to))

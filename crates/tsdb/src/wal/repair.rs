@@ -12,7 +12,7 @@ use super::WalError;
 use super::batch::RecordBatch;
 use super::compression::Compression;
 use super::frame::append_framed;
-use super::reader::{ReadEvent, SegmentReader};
+use super::reader::{Damage, ReadEvent, SegmentReader};
 use super::segment::sync_dir;
 
 /// Cuts a torn end off a segment.
@@ -32,6 +32,32 @@ pub fn rewrite_without_damage(path: &Path, quarantine: &Path) -> Result<PathBuf,
         sync_dir(dir)?;
     }
     Ok(kept)
+}
+
+/// Sets aside what is damaged, so that other programs and the next start find a sound log. What fails is
+/// logged: reading works all the same, now and at the next start.
+pub fn mend(damages: &[Damage], quarantine: &Path) {
+    let mut rewritten: Vec<&PathBuf> = Vec::new();
+    for damage in damages {
+        tracing::warn!(%damage, "damaged place in the write-ahead log is skipped");
+        let mended = if rewritten.contains(&&damage.path) {
+            continue;
+        } else if damage.is_cut_off() {
+            // Half a commit that nobody was told about: there is nothing to keep.
+            cut_end(&damage.path, damage.offset).map(|()| None)
+        } else if damage.torn_end {
+            copy_aside(&damage.path, quarantine, &name_with_parent(&damage.path))
+                .and_then(|kept| cut_end(&damage.path, damage.offset).map(|()| Some(kept)))
+        } else {
+            rewritten.push(&damage.path);
+            rewrite_without_damage(&damage.path, quarantine).map(Some)
+        };
+        match mended {
+            Ok(Some(kept)) => tracing::warn!(kept = %kept.display(), "damaged log segment is set aside"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "damaged log segment could not be repaired"),
+        }
+    }
 }
 
 fn write_readable_records(from: &Path, to: &Path) -> Result<(), WalError> {

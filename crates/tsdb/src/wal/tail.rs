@@ -136,6 +136,11 @@ impl LogTail {
         Hold { log: self.clone(), id, held }
     }
 
+    /// The first segment somebody holds, if anybody holds any.
+    pub fn oldest_hold(&self) -> Option<u32> {
+        self.0.holds.lock().held.values().map(|held| held.segment.load(Ordering::Acquire)).min()
+    }
+
     /// Limits the bytes of log that holds may keep; beyond that the oldest segments go all the same.
     pub fn set_hold_bytes(&self, bytes: u64) {
         self.0.hold_bytes.store(bytes, Ordering::Relaxed);
