@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::json;
 
@@ -59,28 +59,56 @@ pub fn success_written(notes: &Notes, write: impl FnOnce(&mut Vec<u8>)) -> Respo
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for a slow client; the writer waits when there are more.
 const PIECES_WAITING: usize = 4;
+/// Memory an answer takes while it is written and sent: what waits, what is written and what is sent.
+pub const ANSWER_BYTES: usize = (PIECES_WAITING + 2) * PIECE_BYTES;
 
 /// A successful answer whose data is written while it is sent, in bounded memory. `write` runs on a
 /// blocking thread; it calls the sink whenever the buffer may be taken.
-pub fn success_streamed(
+pub async fn success_streamed(
     notes: Notes,
     write: impl FnOnce(&mut Vec<u8>, &mut dyn FnMut(&mut Vec<u8>)) + Send + 'static,
 ) -> Response {
-    let (sender, receiver) = mpsc::channel::<Bytes>(PIECES_WAITING);
-    tokio::task::spawn_blocking(move || {
-        let mut buffer = open();
-        let mut send = |buffer: &mut Vec<u8>| {
-            if buffer.len() >= PIECE_BYTES {
-                let piece = std::mem::replace(buffer, Vec::with_capacity(PIECE_BYTES * 5 / 4));
-                // A client that went away takes no more; the rest is written into nothing.
-                let _ = sender.blocking_send(Bytes::from(piece));
-            }
-        };
-        write(&mut buffer, &mut send);
-        close(&mut buffer, &notes);
-        let _ = sender.blocking_send(Bytes::from(buffer));
-    });
-    json_response(Body::new(Pieces(receiver)))
+    let (begun, answer) = oneshot::channel();
+    let writing = tokio::task::spawn_blocking(move || write_success(begun, notes, write));
+    match (answer.await, writing) {
+        (Ok(answer), _) => answer,
+        (Err(_), writing) => {
+            let failure = writing.await.err().map_or_else(String::new, |error| error.to_string());
+            crate::ApiError::internal(format!("encoding the answer: {failure}")).into_response()
+        }
+    }
+}
+
+/// As [`success_streamed`], on this thread, which may block. `begun` is told the answer as soon as its first
+/// piece is there: short ones are whole by then.
+pub fn write_success(
+    begun: oneshot::Sender<Response>,
+    notes: Notes,
+    write: impl FnOnce(&mut Vec<u8>, &mut dyn FnMut(&mut Vec<u8>)),
+) {
+    let mut begun = Some(begun);
+    let mut sender: Option<mpsc::Sender<Bytes>> = None;
+    let mut buffer = open();
+    let mut send = |buffer: &mut Vec<u8>| {
+        if buffer.len() < PIECE_BYTES {
+            return;
+        }
+        let piece = std::mem::replace(buffer, Vec::with_capacity(PIECE_BYTES * 5 / 4));
+        let sender = sender.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+            // A client that went away takes no answer and no more of it; the rest is written into nothing.
+            let _ = begun.take().map(|begun| begun.send(json_response(Body::new(Pieces(receiver)))));
+            sender
+        });
+        let _ = sender.blocking_send(Bytes::from(piece));
+    };
+    write(&mut buffer, &mut send);
+    close(&mut buffer, &notes);
+    match (sender, begun) {
+        (Some(sender), _) => drop(sender.blocking_send(Bytes::from(buffer))),
+        (None, Some(begun)) => drop(begun.send(json_response(Body::from(buffer)))),
+        (None, None) => {}
+    }
 }
 
 /// The pieces of a streamed answer as a body.

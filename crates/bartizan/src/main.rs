@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod inspect;
 mod logging;
+mod memory;
 mod query;
 mod report;
 mod roles;
@@ -24,13 +25,14 @@ use crate::cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    memory::start();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match &cli.command {
         Command::Up(args) => roles::up(args),
         Command::Prometheus(args) => {
             let given = matches.subcommand_matches("prometheus").unwrap_or(&matches);
-            roles::prometheus(args, cli::prometheus::flag_values(given))
+            roles::prometheus(args, given)
         }
         Command::Query(command) => query::run(command).map(|()| ExitCode::SUCCESS),
         Command::Check(command) => check::run(command),

@@ -17,6 +17,7 @@ struct Pool {
     name: &'static str,
     limit_bytes: usize,
     used_bytes: AtomicUsize,
+    peak_bytes: AtomicUsize,
     parent: Option<ByteBudget>,
 }
 
@@ -37,7 +38,7 @@ pub struct BudgetExceeded {
 impl ByteBudget {
     /// A budget of `limit_bytes`, named as its setting is so that errors tell what to change.
     pub fn new(name: &'static str, limit_bytes: usize) -> Self {
-        Self { inner: Arc::new(Pool { name, limit_bytes, used_bytes: AtomicUsize::new(0), parent: None }) }
+        Self::inside(name, limit_bytes, None)
     }
 
     /// A budget without a limit, for tests and for work bounded elsewhere.
@@ -47,8 +48,17 @@ impl ByteBudget {
 
     /// A budget inside this one.
     pub fn child(&self, name: &'static str, limit_bytes: usize) -> Self {
-        let parent = Some(self.clone());
-        Self { inner: Arc::new(Pool { name, limit_bytes, used_bytes: AtomicUsize::new(0), parent }) }
+        Self::inside(name, limit_bytes, Some(self.clone()))
+    }
+
+    fn inside(name: &'static str, limit_bytes: usize, parent: Option<Self>) -> Self {
+        let (used_bytes, peak_bytes) = Default::default();
+        Self { inner: Arc::new(Pool { name, limit_bytes, used_bytes, peak_bytes, parent }) }
+    }
+
+    /// The most bytes that were ever reserved at once.
+    pub fn peak_bytes(&self) -> usize {
+        self.inner.peak_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes reserved now.
@@ -80,6 +90,7 @@ impl ByteBudget {
             pool.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(exceeded);
         }
+        pool.peak_bytes.fetch_max(pool.used_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         Ok(())
     }
 

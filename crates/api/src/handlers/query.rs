@@ -1,17 +1,18 @@
 //! Instant and range queries.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use model::{QueryContext, SeriesSource};
 use promql::engine::{Engine, QueryError, QueryOptions, QueryResult, QueryStats, QueryValue};
 use serde_json::{Value, json};
 
-use super::{Shared, blocking, context};
-use crate::envelope::{Notes, success_streamed};
+use tokio::sync::oneshot;
+
+use super::{CancelOnDrop, Shared, context};
+use crate::envelope::{ANSWER_BYTES, Notes, write_success};
 use crate::error::{ApiError, ErrorType};
 use crate::json;
 use crate::params::Params;
@@ -20,6 +21,8 @@ use crate::params::Params;
 const MAX_POINTS: i64 = 11_000;
 /// The most warnings and the most infos an answer carries.
 const MAX_NOTES: usize = 10;
+/// Queries that held this much leave the allocator with memory worth giving back.
+const LARGE_QUERY_BYTES: usize = 1 << 20;
 
 /// `GET|POST /query`
 pub async fn instant(
@@ -115,7 +118,9 @@ impl Work {
             + Send
             + 'static,
     {
-        let Self { ctx, options, stats, limit, mut notes } = self;
+        let Self { mut ctx, options, stats, limit, notes } = self;
+        // Its own part of the budget, to know what it took.
+        ctx.budget = ctx.budget.child("query.max-memory", ctx.budget.limit_bytes());
         let asked = state.clock.monotonic();
         let waiting = tokio::time::timeout(ctx.timeout(), state.query_slots.clone().acquire_owned());
         let slot = match waiting.await {
@@ -126,22 +131,43 @@ impl Work {
             Err(_) => return Err(ApiError::new(ErrorType::Timeout, "query timed out in query queue")),
         };
         let queued = state.clock.monotonic().saturating_sub(asked);
-        let (engine, source) = (state.engine.clone(), state.source.clone());
-        let outcome = blocking(ctx, move |ctx| {
-            let _slot = slot;
-            Ok(evaluate(&engine, &*source, options, ctx)?)
+        let canceled = CancelOnDrop(ctx.cancel.clone());
+        let (begun, answer) = oneshot::channel();
+        let work = tokio::task::spawn_blocking(move || {
+            let evaluated = evaluate(&state.engine, &*state.source, options, &ctx);
+            drop(slot);
+            let outcome = evaluated.map_err(ApiError::from).and_then(|result| {
+                state.query_metrics.observe(&result.stats, queued);
+                let buffers = ctx.reserve(ANSWER_BYTES).map_err(model::SourceError::from)?;
+                Ok((result, buffers))
+            });
+            match outcome {
+                Ok((result, _buffers)) => write_answer(begun, result, Shown { stats, limit, queued, notes }),
+                // Nobody may be waiting any more.
+                Err(error) => drop(begun.send(error.into_response())),
+            }
+            if ctx.budget.peak_bytes() >= LARGE_QUERY_BYTES {
+                promql::engine::release_memory();
+            }
         });
-        let mut result = outcome.await?;
-        state.query_metrics.observe(&result.stats, queued);
-        let (warnings, infos) = result.warnings_and_infos(MAX_NOTES);
-        notes.warnings.splice(0..0, warnings);
-        notes.infos = infos;
-        if truncate(&mut result.value, limit) {
-            notes.add_truncated();
+        let answer = answer.await;
+        drop(canceled);
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(_) => {
+                let failure = work.await.err().map_or_else(String::new, |error| error.to_string());
+                Err(ApiError::internal(format!("query failed: {failure}")))
+            }
         }
-        let stats = (stats != StatsWanted::None).then(|| stats_json(&result.stats, queued));
-        Ok(answer(Arc::new(result), stats, notes))
     }
+}
+
+/// What is shown with a result.
+struct Shown {
+    stats: StatsWanted,
+    limit: usize,
+    queued: Duration,
+    notes: Notes,
 }
 
 fn millis(ms: i64) -> Duration {
@@ -159,8 +185,17 @@ fn truncate(value: &mut QueryValue, limit: usize) -> bool {
     true
 }
 
-fn answer(result: Arc<QueryResult>, stats: Option<Value>, notes: Notes) -> Response {
-    success_streamed(notes, move |out, piece| {
+/// Writes the answer on this thread, which has evaluated the query and frees its result.
+fn write_answer(begun: oneshot::Sender<Response>, mut result: QueryResult, shown: Shown) {
+    let Shown { stats, limit, queued, mut notes } = shown;
+    let (warnings, infos) = result.warnings_and_infos(MAX_NOTES);
+    notes.warnings.splice(0..0, warnings);
+    notes.infos = infos;
+    if truncate(&mut result.value, limit) {
+        notes.add_truncated();
+    }
+    let stats = (stats != StatsWanted::None).then(|| stats_json(&result.stats, queued));
+    write_success(begun, notes, |out, piece| {
         let kind = json::result_type(&result.value);
         out.extend_from_slice(format!("{{\"resultType\":\"{kind}\",\"result\":").as_bytes());
         json::result(out, &result.value, piece);
@@ -168,7 +203,7 @@ fn answer(result: Arc<QueryResult>, stats: Option<Value>, notes: Notes) -> Respo
             out.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
         }
         out.push(b'}');
-    })
+    });
 }
 
 fn stats_json(stats: &QueryStats, queued: Duration) -> Value {

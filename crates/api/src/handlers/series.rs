@@ -112,7 +112,8 @@ pub async fn series(
             json::labels(out, labels);
             piece(out);
         });
-    }))
+    })
+    .await)
 }
 
 fn select(
