@@ -2,12 +2,14 @@
 //!
 //! It must not know HTTP, storage engines or configuration files. In reading order: [`limits`] (what a tenant
 //! may push), [`tenant`] (what is remembered of each), [`cache`] (from the bytes of labels straight to a series),
-//! `labels` (the way a new series takes), [`receiver`] (the door), [`remote_write`], `metrics`.
+//! `labels` (the way a new series takes), [`receiver`] (the door), [`remote_write`], `metrics`, and
+//! [`otlp`].
 
 pub mod cache;
 mod labels;
 pub mod limits;
 mod metrics;
+pub mod otlp;
 pub mod receiver;
 pub mod remote_write;
 pub mod tenant;

@@ -24,7 +24,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeltaRefusal {
     /// It does not come after the last one.
-    #[error("out of order: dropped delta of time {time_ns} ns, because the series is already at {last_ns} ns")]
+    #[error(
+        "out of order: dropped delta of time {time_ns} ns, because the series is already at {last_ns} ns"
+    )]
     OutOfOrder {
         /// Its time.
         time_ns: u64,
@@ -74,9 +76,12 @@ enum Total {
     Exponential(Box<Exponential>),
 }
 
+/// A stream by the hash of all that names it.
+type Id = [u64; 2];
+
 #[derive(Debug, Default)]
 struct State {
-    streams: HashMap<Key, Stream>,
+    streams: HashMap<Id, Stream>,
     swept: Duration,
 }
 
@@ -116,7 +121,7 @@ pub struct Turn<'s> {
     max_streams: usize,
     now: Duration,
     /// Streams as they were before each change.
-    before: Vec<(Key, Option<Stream>)>,
+    before: Vec<(Id, Option<Stream>)>,
 }
 
 impl Turn<'_> {
@@ -128,7 +133,7 @@ impl Turn<'_> {
     /// Turns a delta into the sum of all so far.
     pub fn number(&mut self, key: Key, point: &mut NumberPoint<'_>) -> Result<(), DeltaRefusal> {
         let value = point.value.unwrap_or(Number::Int(0));
-        let total = self.add(key, &mut point.head, |total| {
+        let total = self.add(key.0, &mut point.head, |total| {
             let sum = match total {
                 Some(Total::Number(total)) => plus(*total, value),
                 _ => value,
@@ -145,10 +150,13 @@ impl Turn<'_> {
     pub fn histogram(&mut self, key: Key, point: &mut HistogramPoint<'_>) -> Result<(), DeltaRefusal> {
         let (bounds, counts) = (&point.explicit_bounds, &point.bucket_counts);
         let (count, sum) = (point.count, point.sum);
-        let total = self.add(key, &mut point.head, |total| match total {
+        let total = self.add(key.0, &mut point.head, |total| match total {
             Some(Total::Histogram { count: c, sum: s, counts: added, bounds: b }) if b == bounds => {
                 let mut counts_now = added.clone();
-                counts_now.iter_mut().zip(counts).for_each(|(total, more)| *total = total.wrapping_add(*more));
+                counts_now
+                    .iter_mut()
+                    .zip(counts)
+                    .for_each(|(total, more)| *total = total.wrapping_add(*more));
                 let sum = s.zip(sum).map(|(a, b)| a + b);
                 let (count, bounds) = (c.wrapping_add(count), b.clone());
                 Total::Histogram { count, sum, counts: counts_now, bounds }
@@ -165,7 +173,7 @@ impl Turn<'_> {
     /// Turns a delta into the sum of all so far.
     pub fn exponential(&mut self, key: Key, point: &mut ExponentialPoint<'_>) -> Result<(), DeltaRefusal> {
         let more = Exponential::of(point);
-        let total = self.add(key, &mut point.head, |total| {
+        let total = self.add(key.0, &mut point.head, |total| {
             Total::Exponential(Box::new(match total {
                 Some(Total::Exponential(total)) => total.plus(more),
                 _ => more,
@@ -180,11 +188,11 @@ impl Turn<'_> {
     /// Replaces the total of a stream, and dates the point as the total is.
     fn add(
         &mut self,
-        key: Key,
+        id: Id,
         head: &mut PointHead<'_>,
         plus: impl FnOnce(Option<&Total>) -> Total,
     ) -> Result<&Total, DeltaRefusal> {
-        let known = self.state.streams.get(&key);
+        let known = self.state.streams.get(&id);
         match known {
             Some(stream) if head.start_ns < stream.start_ns => {
                 return Err(DeltaRefusal::OlderStart { start_ns: head.start_ns, series_ns: stream.start_ns });
@@ -200,18 +208,18 @@ impl Turn<'_> {
         head.start_ns = known.map_or(head.start_ns, |stream| stream.start_ns);
         let total = plus(known.map(|stream| &stream.total));
         let stream = Stream { start_ns: head.start_ns, time_ns: head.time_ns, fed: self.now, total };
-        let before = self.state.streams.insert(key, stream);
-        self.before.push((key, before));
-        Ok(&self.state.streams[&key].total)
+        let before = self.state.streams.insert(id, stream);
+        self.before.push((id, before));
+        Ok(&self.state.streams[&id].total)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        for (key, before) in self.before.drain(..).rev() {
+        for (id, before) in self.before.drain(..).rev() {
             match before {
-                Some(stream) => drop(self.state.streams.insert(key, stream)),
-                None => drop(self.state.streams.remove(&key)),
+                Some(stream) => drop(self.state.streams.insert(id, stream)),
+                None => drop(self.state.streams.remove(&id)),
             }
         }
     }

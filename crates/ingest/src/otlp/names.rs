@@ -106,7 +106,8 @@ impl Namer {
     /// The name of a metric.
     pub fn metric(&self, name: &str, unit: &str, named_as: NamedAs) -> Result<String, NameError> {
         if !self.escapes {
-            let named = if self.adds_suffixes { with_suffixes(name, unit, named_as) } else { name.to_owned() };
+            let named =
+                if self.adds_suffixes { with_suffixes(name, unit, named_as) } else { name.to_owned() };
             return if named.is_empty() { Err(empty(name)) } else { Ok(named) };
         }
         let named =
@@ -116,7 +117,9 @@ impl Namer {
         }
         if named != name && only_underscores(&named) {
             let (name, named) = (Quoted(name), Quoted(&named));
-            return Err(NameError(format!("normalization for metric {name} resulted in invalid name {named}")));
+            return Err(NameError(format!(
+                "normalization for metric {name} resulted in invalid name {named}"
+            )));
         }
         Ok(named)
     }

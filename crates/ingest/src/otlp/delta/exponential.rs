@@ -4,8 +4,8 @@ use wire::otlp::{Buckets, ExponentialPoint};
 
 /// Buckets a side may have; a total that needs more is kept coarser.
 const MAX_BUCKETS: i64 = 160;
-/// As coarse as it gets: all of one sign in two buckets.
-const MIN_SCALE: i32 = -11;
+/// After so many steps of scale all indexes, which have 32 bits, are 0 or -1.
+const MAX_STEPS: u32 = 32;
 
 /// What was added up of an exponential histogram.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,17 +45,12 @@ impl Exponential {
         let scale = total.scale.min(more.scale);
         total.coarsen_to(scale);
         more.coarsen_to(scale);
-        let fits = |scale: i32, total: &Self, more: &Self| {
-            let by = total.scale.abs_diff(scale).min(63);
-            let sides = [(&total.positive, &more.positive), (&total.negative, &more.negative)];
-            sides.iter().all(|(a, b)| width(a, b, by) <= MAX_BUCKETS)
-        };
-        let mut wanted = scale;
-        while wanted > MIN_SCALE && !fits(wanted, &total, &more) {
-            wanted -= 1;
-        }
-        total.coarsen_to(wanted);
-        more.coarsen_to(wanted);
+        let sides = [(&total.positive, &more.positive), (&total.negative, &more.negative)];
+        let fits = |by: &u32| sides.iter().all(|(a, b)| width(a, b, *by) <= MAX_BUCKETS);
+        let by = (0..MAX_STEPS).find(fits).unwrap_or(MAX_STEPS);
+        let scale = scale.saturating_sub_unsigned(by);
+        total.coarsen_to(scale);
+        more.coarsen_to(scale);
         let zero_threshold = total.zero_threshold.max(more.zero_threshold);
         total.widen_zero(zero_threshold);
         more.widen_zero(zero_threshold);
