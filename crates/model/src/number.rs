@@ -77,17 +77,18 @@ fn write_float(out: &mut impl fmt::Write, value: f64, format: FloatFormat) -> fm
     }
     let value = value.abs();
     let wants_exponent = value != 0.0 && !(API_EXPONENT_BELOW..API_EXPONENT_FROM).contains(&value);
-    let (mut buffer, mut long) = (Scratch::default(), String::new());
+    let (mut buffer, mut long) = (ryu::Buffer::new(), String::new());
     match format {
         FloatFormat::Fixed(places) => return write!(out, "{value:.places$}"),
         FloatFormat::FixedExponent(places) => write!(long, "{value:.places$e}")?,
         FloatFormat::Significant(places) => write!(long, "{value:.*e}", places.max(1) - 1)?,
-        _ => write!(buffer, "{value:e}")?,
+        _ => {}
     }
     let mut digits = Scratch::default();
     let mut decimal = match format {
         FloatFormat::FixedExponent(_) | FloatFormat::Significant(_) => Decimal::read_long(&mut long),
-        _ => Decimal::read(buffer.text(), &mut digits)?,
+        // Of two shortest forms equally near, the one with the even digit, as Go does.
+        _ => Decimal::read(buffer.format_finite(value), &mut digits)?,
     };
     match format {
         FloatFormat::Plain => decimal.write_plain(out),
@@ -142,13 +143,20 @@ fn trimmed_zeros(digits: &str) -> &str {
 }
 
 impl<'d> Decimal<'d> {
-    /// Takes `1.25e-7` apart, with `digits` to hold the digits.
-    fn read(scientific: &str, digits: &'d mut Scratch) -> Result<Self, fmt::Error> {
-        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-        let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        digits.write_str(first)?;
-        digits.write_str(rest)?;
-        Ok(Self { digits: digits.text(), point: exponent.parse::<i32>().unwrap_or(0) + 1 })
+    /// Takes `1.25e-7`, `0.0125` or `125.0` apart, with `digits` to hold the digits.
+    fn read(text: &str, digits: &'d mut Scratch) -> Result<Self, fmt::Error> {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        digits.write_str(whole)?;
+        digits.write_str(fraction)?;
+        let exponent = exponent.parse::<i32>().unwrap_or(0);
+        let significant = digits.text().trim_start_matches('0');
+        if significant.is_empty() {
+            return Ok(Self { digits: "0", point: 1 });
+        }
+        let leading_zeros = digits.len - significant.len();
+        let point = whole.len() as i32 - leading_zeros as i32 + exponent;
+        Ok(Self { digits: trimmed_zeros(significant), point })
     }
 
     /// As `read`, for as many digits as were asked for, in place.
