@@ -4,6 +4,7 @@ use model::labels::Labels;
 use model::number::{FloatFormat, format_float};
 use model::{Exemplar, FloatHistogram, SampleColumns};
 use promql::engine::{MatrixSeries, QueryValue, VectorSample};
+use rayon::prelude::*;
 
 /// Appends `text` as a JSON string.
 pub fn string(out: &mut Vec<u8>, text: &str) {
@@ -216,11 +217,40 @@ pub fn result(out: &mut Vec<u8>, result: &QueryValue, mut piece: impl FnMut(&mut
             vector_sample(out, sample);
             piece(out);
         }),
-        QueryValue::Matrix(series) => array(out, series, |out, series| {
-            matrix_series(out, series);
-            piece(out);
-        }),
+        QueryValue::Matrix(series) => matrix(out, series, piece),
     }
+}
+
+/// Points of a matrix that are written side by side: some 400 KiB.
+const BATCH_POINTS: usize = 16 << 10;
+
+/// Appends the series of a matrix, several of which are written at once.
+fn matrix(out: &mut Vec<u8>, mut series: &[MatrixSeries], mut piece: impl FnMut(&mut Vec<u8>)) {
+    out.push(b'[');
+    let mut is_first = true;
+    while !series.is_empty() {
+        let mut points = 0;
+        let fitting = series.iter().take_while(|series| {
+            points += series.samples.len();
+            points <= BATCH_POINTS
+        });
+        let (batch, rest) = series.split_at(fitting.count().max(1));
+        let write = |series: &MatrixSeries| {
+            let mut text = Vec::with_capacity(256 + 32 * series.samples.len());
+            matrix_series(&mut text, series);
+            text
+        };
+        let texts: Vec<Vec<u8>> = batch.par_iter().with_min_len(4).map(write).collect();
+        for text in texts {
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&text);
+            piece(out);
+        }
+        series = rest;
+    }
+    out.push(b']');
 }
 
 #[cfg(test)]
@@ -251,7 +281,7 @@ mod tests {
     #[test]
     fn values_are_written_as_the_general_writer_writes_them() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut check =
+        let check =
             |v: f64| assert_eq!(text(|o| value(o, v)), format!("\"{}\"", format_float(v, FloatFormat::Api)));
         for v in [
             0.0,

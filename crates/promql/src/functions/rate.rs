@@ -144,7 +144,12 @@ impl Factors {
         if extent.known_start_ms.is_some() {
             return self.per_second(extent.factor(first_and_increase));
         }
-        let spacing = extent.spacing();
+        self.of_spacing(extent.spacing(), first_and_increase)
+    }
+
+    /// As [`Extent::factor`] of samples whose start is not known.
+    #[inline]
+    fn of_spacing(&mut self, spacing: Spacing, first_and_increase: Option<(f64, f64)>) -> f64 {
         if spacing != self.spacing {
             (self.spacing, self.reach) = (spacing, Reach::new(spacing));
             self.plain = self.per_second(self.reach.plain_factor());
@@ -175,6 +180,9 @@ pub(super) fn extrapolated(
     let starts_ms: &[i64] = if counter && context.start_timestamps { &columns.float_starts_ms } else { &[] };
     find_resets(counter, columns, starts_ms, scratch);
     let mut resets = Positions::new(&scratch.positions);
+    if starts_ms.is_empty() && columns.histograms.is_empty() {
+        return extrapolated_floats(kind, columns, input, resets, out);
+    }
     let mut overlaps = Positions::new(&scratch.more_positions);
     let mut factors = Factors::new(kind.is_per_second().then(|| range_seconds(input.range_ms)));
     let (times_ms, values) = (&*columns.float_times_ms, &*columns.floats);
@@ -215,6 +223,39 @@ pub(super) fn extrapolated(
     }
 }
 
+/// As [`extrapolated`], of a series of floats whose start timestamps do not matter: nearly every one.
+fn extrapolated_floats(
+    kind: RateKind,
+    columns: &TypedColumns<'_>,
+    input: &RangeInput<'_>,
+    mut resets: Positions<'_>,
+    out: &mut StepVector,
+) {
+    let counter = kind.is_counter();
+    let mut factors = Factors::new(kind.is_per_second().then(|| range_seconds(input.range_ms)));
+    let (times_ms, values) = (&*columns.float_times_ms, &*columns.floats);
+    for (step, &window) in input.windows.iter().enumerate() {
+        let range = window.range();
+        let ([first_ms, .., last_ms], [first, .., last]) = (&times_ms[range.clone()], &values[range.clone()])
+        else {
+            continue;
+        };
+        let mut increase = last - first;
+        for &reset in resets.between(range.start, range.end) {
+            increase += values[reset as usize - 1];
+        }
+        let spacing = Spacing {
+            sampled_ms: last_ms - first_ms,
+            to_start_ms: first_ms - input.window_start_ms(step),
+            to_end_ms: input.window_end_ms(step) - last_ms,
+            samples: range.len(),
+        };
+        let grew = counter && increase > 0.0 && *first >= 0.0;
+        let factor = factors.of_spacing(spacing, grew.then_some((*first, increase)));
+        out.set_float(step, increase * factor);
+    }
+}
+
 /// Finds once per series where a counter was reset and where start times overlap.
 fn find_resets(counter: bool, columns: &TypedColumns<'_>, starts_ms: &[i64], scratch: &mut Scratch) {
     let (resets, overlaps) = (&mut scratch.positions, &mut scratch.more_positions);
@@ -225,6 +266,11 @@ fn find_resets(counter: bool, columns: &TypedColumns<'_>, starts_ms: &[i64], scr
     }
     let values = &*columns.floats;
     if starts_ms.is_empty() {
+        // Most series have none, which is found out without a branch per sample.
+        let pairs = values.iter().zip(values.iter().skip(1));
+        if !pairs.fold(false, |any, (before, after)| any | (after < before)) {
+            return;
+        }
         for (i, pair) in values.windows(2).enumerate() {
             if pair[1] < pair[0] {
                 resets.push(i as u32 + 1);
