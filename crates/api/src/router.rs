@@ -14,7 +14,7 @@ use tower_http::compression::{CompressionLayer, DefaultPredicate, Predicate as _
 
 use crate::error::{ApiError, ErrorType};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, query, read, search, series, status, system, targets,
+    Shared, admin, exemplars, expression, federate, otlp, query, read, search, series, status, system, targets,
     write,
 };
 use crate::metrics::{HttpMetrics, measure};
@@ -44,7 +44,10 @@ pub fn router(state: Arc<ApiState>) -> Router {
     let prefix = state.options.route_prefix.clone();
     let cors = Cors::new(&state.options.cors_origin);
     let ready = middleware::from_fn_with_state(state.clone(), require_ready);
-    let api = api_v1().layer(ready.clone()).layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
+    let api = api_v1()
+        .layer(middleware::from_fn_with_state(state.clone(), refuse_in_agents))
+        .layer(ready.clone()).layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
+    let metrics = HttpMetrics::new(&state);
     let routes = Router::new()
         .nest("/api/v1", api)
         .route("/federate", get(federate::federate).layer(ready.clone()))
@@ -55,7 +58,11 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
         .route("/", get(system::landing))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(NOT_CHUNKS)))
-        .layer(middleware::from_fn_with_state(HttpMetrics::new(&state), measure));
+        .layer(middleware::from_fn_with_state(metrics.clone(), measure));
+    // Senders of gRPC know no prefix.
+    let grpc = Router::new()
+        .route(otlp::grpc::PATH, post(otlp::grpc::export))
+        .layer(middleware::from_fn_with_state(metrics, measure));
     let routed = if prefix.is_empty() {
         routes
     } else {
@@ -65,7 +72,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
             .route("/", get(move || async move { Redirect::temporary(&home) }))
             .nest(&prefix, routes.route("/{*rest}", any(not_found)))
     };
-    routed.with_state(state)
+    routed.merge(grpc).with_state(state)
 }
 
 fn api_v1() -> Router<Shared> {
@@ -81,6 +88,7 @@ fn api_v1() -> Router<Shared> {
         .route("/read", post(read::read))
         .route("/write", post(write::write))
         .route("/push", post(write::write))
+        .route("/otlp/v1/metrics", post(otlp::metrics))
         .route("/search/metric_names", get_post(search::metric_names))
         .route("/search/label_names", get_post(search::label_names))
         .route("/search/label_values", get_post(search::label_values))
@@ -112,6 +120,39 @@ fn api_v1() -> Router<Shared> {
 
 async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}
+
+/// What an agent cannot answer, below `/api/v1`.
+const NOT_IN_AGENTS: [&str; 15] = [
+    "/query",
+    "/query_range",
+    "/query_exemplars",
+    "/format_query",
+    "/parse_query",
+    "/labels",
+    "/label/",
+    "/series",
+    "/search/",
+    "/alertmanagers",
+    "/alerts",
+    "/rules",
+    "/status/tsdb",
+    "/status/tsdb/blocks",
+    "/admin/tsdb/",
+];
+
+/// An agent has nothing to query.
+async fn refuse_in_agents(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_refused = |refused: &str| match refused.strip_suffix('/') {
+        Some(parent) => path.starts_with(parent) && path[parent.len()..].starts_with('/'),
+        None => path == refused,
+    };
+    if state.options.agent && NOT_IN_AGENTS.iter().any(|refused| is_refused(refused)) {
+        let error = ApiError::new(ErrorType::Execution, "unavailable with Prometheus Agent");
+        return error.into_response();
+    }
+    next.run(request).await
 }
 
 /// Until the log is replayed only what tells about that is answered.

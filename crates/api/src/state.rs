@@ -10,6 +10,7 @@ use base::{ByteBudget, ErrorKind};
 use model::{Labels, Matcher, Metadata, SeriesSource, TenantId, TimeRange};
 use promql::engine::Engine;
 use tokio::sync::Semaphore;
+use wire::otlp::answer::{ExportResponse, Status};
 use wire::remote_write::MessageType;
 
 use crate::handlers::read::ReadService;
@@ -18,6 +19,8 @@ use crate::metrics::QueryMetrics;
 /// Settings of the HTTP surface; names are those of the flags.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
+    /// Whether nothing can be queried here: an agent only scrapes and forwards.
+    pub agent: bool,
     /// Whether `/api/v1/admin` may be used.
     pub enable_admin_api: bool,
     /// Whether `/-/reload` and `/-/quit` may be used.
@@ -66,6 +69,8 @@ pub struct ApiState {
     pub read: ReadService,
     /// Takes in remote writes; `None` if that is off.
     pub write: Option<RemoteWriteState>,
+    /// Takes in OpenTelemetry metrics; `None` if that is off.
+    pub otlp: Option<Arc<OtlpState>>,
     /// Scraping, seen from outside.
     pub targets: Arc<dyn Targets>,
     /// The storage engine, seen from outside.
@@ -74,6 +79,23 @@ pub struct ApiState {
     pub system: Arc<dyn System>,
     /// The metrics this process publishes.
     pub registry: Registry,
+}
+
+/// How OpenTelemetry metrics are taken in.
+pub struct OtlpState {
+    /// Stores them.
+    pub receiver: Arc<dyn OtlpReceiver>,
+    /// The memory of all requests that are pushed.
+    pub budget: ByteBudget,
+    /// Bytes a request may have, compressed or not.
+    pub max_body_bytes: usize,
+}
+
+/// Stores OpenTelemetry metrics.
+pub trait OtlpReceiver: Send + Sync {
+    /// Stores a request, which is protobuf. It may block. The error is about the request as a whole: nothing of
+    /// it was stored.
+    fn export(&self, tenant: &TenantId, request: &[u8]) -> Result<ExportResponse, Status>;
 }
 
 /// A target that is scraped.

@@ -13,8 +13,7 @@ use base::ErrorKind;
 use model::TenantId;
 use wire::remote_write::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, MessageType, SAMPLES_WRITTEN};
 
-use self::body::read_body;
-pub use self::body::{BodyRefused, ReceivedBody};
+pub use self::body::{BodyRefused, ReceivedBody, read_body};
 use super::Shared;
 use crate::state::{PushOutcome, PushProblem, RemoteWriteRequest};
 

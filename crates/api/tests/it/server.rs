@@ -200,6 +200,7 @@ pub struct TestServer {
 
 pub fn options() -> ApiOptions {
     ApiOptions {
+        agent: false,
         enable_admin_api: true,
         enable_lifecycle: true,
         enable_search: true,
@@ -244,6 +245,8 @@ impl TestServer {
             query_budget: ByteBudget::new("query", 64 << 20),
             query_slots: Arc::new(Semaphore::new(options.query_max_concurrency)),
             read: ReadService::new(ReadOptions::default(), &registry),
+            write: None,
+            otlp: None,
             targets: Arc::new(StandIn(calls.clone())),
             storage: Arc::new(StandIn(calls.clone())),
             system: Arc::new(StandIn(calls.clone())),
