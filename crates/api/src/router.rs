@@ -14,8 +14,8 @@ use tower_http::compression::{CompressionLayer, DefaultPredicate, Predicate as _
 
 use crate::error::{ApiError, ErrorType};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, otlp, query, read, search, series, status, system, targets,
-    write,
+    Shared, admin, exemplars, expression, federate, otlp, query, read, search, series, status, system,
+    targets, write,
 };
 use crate::metrics::{HttpMetrics, measure};
 use crate::state::ApiState;
@@ -46,7 +46,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
     let ready = middleware::from_fn_with_state(state.clone(), require_ready);
     let api = api_v1()
         .layer(middleware::from_fn_with_state(state.clone(), refuse_in_agents))
-        .layer(ready.clone()).layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
+        .layer(ready.clone())
+        .layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
     let metrics = HttpMetrics::new(&state);
     let routes = Router::new()
         .nest("/api/v1", api)

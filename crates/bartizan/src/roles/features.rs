@@ -139,7 +139,11 @@ impl Features {
         add("otlp_receiver", &[("delta_conversion", false), ("native_delta_ingestion", false)]);
         add(
             "prometheus",
-            &[("agent_mode", false), ("auto_reload_config", auto_reload), ("server_mode", true)],
+            &[
+                ("agent_mode", args.agent.agent),
+                ("auto_reload_config", auto_reload),
+                ("server_mode", !args.agent.agent),
+            ],
         );
         let language = [
             "at_modifier",

@@ -63,7 +63,7 @@ impl Settings {
             config: ConfigSource::File(args.config_file.clone()),
             auto_reload: (args.auto_reload || features.auto_reload)
                 .then_some(args.auto_reload_interval.value),
-            storage_path: args.storage_path.clone(),
+            storage_path: if args.agent.agent { &args.agent.path } else { &args.storage_path }.clone(),
             host_metrics: false,
             flags,
             features,

@@ -1,6 +1,5 @@
 //! The storage engine: opened once the log is replayed, and seen by the API through its traits.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use api::state::{Count, HeadStatus};
@@ -12,7 +11,8 @@ use model::{
     SeriesSource, SourceError, TenantId, TimeRange,
 };
 use tsdb::compact::retention::Retention;
-use tsdb::{Db, Options, TsdbError};
+use tsdb::wal::LogTail;
+use tsdb::{Agent, Db, Options, TsdbError};
 
 use super::settings::Settings;
 use super::system::Reloadable;
@@ -23,7 +23,7 @@ const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3_600_000;
 const MAX_BLOCK_MS: i64 = 31 * 24 * 3_600_000;
 
 /// The options the flags and the configuration ask for.
-pub fn options(settings: &Settings, config: &Config) -> Options {
+fn options(settings: &Settings, config: &Config) -> Options {
     let args = &settings.args;
     let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let retention = retention(settings, config);
@@ -90,43 +90,96 @@ pub fn retention(settings: &Settings, config: &Config) -> Retention {
 }
 
 /// Opens the data directory: locks it and replays the log, which may take long.
-pub fn open(path: &Path, options: Options, clock: SharedClock, registry: &Registry) -> Result<Db, TsdbError> {
+pub fn open(
+    settings: &Settings,
+    config: &Config,
+    clock: SharedClock,
+    registry: &Registry,
+) -> anyhow::Result<Store> {
+    let path = settings.storage_path.as_path();
+    if settings.args.agent.agent {
+        let agent = Agent::open(path, super::agent::options(settings, config)?, clock, registry)?;
+        tracing::info!(path = %path.display(), series = agent.series_count(), "log of the agent is open");
+        return Ok(Store::Agent(agent));
+    }
+    let options = options(settings, config);
     let started = clock.monotonic();
     let db = Db::open(path, options, clock.clone(), registry)?;
     let took_ms = u64::try_from(clock.monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
     let (series, blocks) = (db.head().series_count(), db.blocks().len());
     tracing::info!(path = %path.display(), series, blocks, took_ms, "storage is open");
-    Ok(db)
+    Ok(Store::Server(db))
 }
 
-/// The database, as soon as it is open. Until then reads and writes fail with a text that says so.
+/// Where samples are stored.
+pub enum Store {
+    /// To be queried.
+    Server(Db),
+    /// Only to be sent on.
+    Agent(Agent),
+}
+
+/// The storage, as soon as it is open. Until then reads and writes fail with a text that says so.
 #[derive(Clone, Default)]
-pub struct Opened(Arc<OnceLock<Db>>);
+pub struct Opened(Arc<OnceLock<Store>>);
 
 const NOT_READY: &str = "TSDB not ready";
 
 impl Opened {
-    /// Makes the database known to everybody; only the first call counts.
-    pub fn set(&self, db: Db) {
-        let _ = self.0.set(db);
+    /// Makes the storage known to everybody; only the first call counts.
+    pub fn set(&self, store: Store) {
+        let _ = self.0.set(store);
     }
 
-    /// The database, if it is open.
+    /// The database, if it is open and there is one.
     pub fn get(&self) -> Option<&Db> {
-        self.0.get()
+        match self.0.get()? {
+            Store::Server(db) => Some(db),
+            Store::Agent(_) => None,
+        }
     }
 
-    fn for_reading(&self) -> Result<&Db, SourceError> {
-        self.get().ok_or_else(|| SourceError::Storage(NOT_READY.to_owned()))
+    /// The log, for those who send what it gains.
+    #[allow(dead_code, reason = "for remote write")]
+    pub fn log(&self) -> Option<LogTail> {
+        match self.0.get()? {
+            Store::Server(db) => db.head().log_tail(),
+            Store::Agent(agent) => Some(agent.log().clone()),
+        }
+    }
+
+    fn for_reading(&self) -> Result<&dyn SeriesSource, SourceError> {
+        match self.0.get() {
+            Some(Store::Server(db)) => Ok(db),
+            Some(Store::Agent(agent)) => Ok(agent),
+            None => Err(SourceError::Storage(NOT_READY.to_owned())),
+        }
     }
 
     fn for_admin(&self) -> Result<&Db, String> {
-        self.get().ok_or_else(|| NOT_READY.to_owned())
+        match self.0.get() {
+            Some(Store::Server(db)) => Ok(db),
+            Some(Store::Agent(_)) => Err("unsupported operation with WAL-only storage".to_owned()),
+            None => Err(NOT_READY.to_owned()),
+        }
+    }
+
+    /// Does what is due.
+    pub fn maintain(&self) -> Result<(), TsdbError> {
+        match self.0.get() {
+            Some(Store::Server(db)) => db.maintain().map(drop),
+            Some(Store::Agent(agent)) => Ok(agent.maintain()?),
+            None => Ok(()),
+        }
     }
 
     /// Makes everything durable.
     pub fn close(&self) -> Result<(), TsdbError> {
-        self.get().map_or(Ok(()), Db::close)
+        match self.0.get() {
+            Some(Store::Server(db)) => db.close(),
+            Some(Store::Agent(agent)) => Ok(agent.close()?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -160,17 +213,26 @@ impl SeriesSource for Opened {
 
 impl Appendable for Opened {
     fn appender(&self, tenant: &TenantId) -> Box<dyn Appender> {
-        let db = self.get().expect("scraping starts after the storage is open");
-        db.appender(tenant)
+        match self.0.get().expect("scraping starts after the storage is open") {
+            Store::Server(db) => db.appender(tenant),
+            Store::Agent(agent) => agent.appender(tenant),
+        }
     }
 }
 
 impl Reloadable for Opened {
     fn reload(&self, settings: &Settings, config: &Config) -> Result<(), String> {
-        let Some(db) = self.get() else { return Ok(()) };
+        let window_ms = config.file.storage.tsdb.out_of_order_time_window.as_ms();
+        let db = match self.0.get() {
+            Some(Store::Server(db)) => db,
+            Some(Store::Agent(agent)) => {
+                agent.set_out_of_order_window_ms(window_ms);
+                return Ok(());
+            }
+            None => return Ok(()),
+        };
         db.set_retention(retention(settings, config));
         db.set_stale_series_threshold(config.file.storage.tsdb.stale_series_compaction_threshold);
-        let window_ms = config.file.storage.tsdb.out_of_order_time_window.as_ms();
         db.head().set_out_of_order_window_ms(window_ms).map_err(|error| error.to_string())?;
         if settings.features.exemplar_storage {
             db.head().set_max_exemplars(usize::try_from(config.file.storage.max_exemplars()).unwrap_or(0));
@@ -205,7 +267,7 @@ impl api::state::Storage for Opened {
 
     fn wal_replay(&self) -> (u64, u64, u64) {
         // Segments are not counted one by one while they are replayed: it is done or not.
-        match self.get() {
+        match self.0.get() {
             Some(_) => (0, 1, 1),
             None => (0, 1, 0),
         }

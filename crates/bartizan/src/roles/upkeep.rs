@@ -42,10 +42,10 @@ async fn maintain(opened: Opened) {
     loop {
         ticks.tick().await;
         let opened = opened.clone();
-        let step = tokio::task::spawn_blocking(move || opened.get().map(tsdb::Db::maintain));
+        let step = tokio::task::spawn_blocking(move || opened.maintain());
         match step.await {
-            Ok(Some(Err(error))) => tracing::error!(%error, "storage maintenance failed; it is tried again"),
-            Ok(_) => {}
+            Ok(Err(error)) => tracing::error!(%error, "storage maintenance failed; it is tried again"),
+            Ok(Ok(())) => {}
             Err(error) => tracing::error!(%error, "storage maintenance ended early; it is tried again"),
         }
     }

@@ -112,6 +112,7 @@ fn state(
     let slots = args.query_max_concurrency.max(1);
     ApiState {
         options: ApiOptions {
+            agent: args.agent.agent,
             enable_admin_api: args.enable_admin_api,
             enable_lifecycle: args.enable_lifecycle,
             enable_search: features.search_api,

@@ -6,23 +6,23 @@
 mod budget;
 mod crash;
 mod damage;
-mod disk;
+pub mod disk;
 mod hostile;
 mod limits;
 mod lock;
-mod server;
-mod target;
+pub pub mod server;
+pub pub mod target;
 
 use std::time::Duration;
 
 use base::Clock;
 
 /// How long anything may take that is waited for. Only a failing test ever waits this long.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Looks again and again until there is what is looked for.
 #[track_caller]
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let clock = base::SystemClock::new();
     let started = clock.monotonic();
     loop {

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod agent;
 mod check;
 mod faults;
 mod inspect;
+mod remote_write;
+mod peer;
+mod remote_read;
 mod script;
 mod support;

@@ -119,6 +119,11 @@ impl Writer {
         self.result = self.out.len();
     }
 
+    /// The series of the open result alone, which are also those of a `prometheus.WriteRequest`.
+    pub fn into_open_result(mut self) -> Vec<u8> {
+        self.out.split_off(self.result)
+    }
+
     /// The whole message.
     pub fn finish(self) -> Vec<u8> {
         debug_assert_eq!(self.result, self.out.len(), "the last result is not ended");

@@ -62,14 +62,8 @@ pub struct AgentArgs {
 }
 
 /// What only a server has, by the beginning of the flag.
-const SERVER_ONLY: [&str; 6] = [
-    "storage.tsdb.",
-    "storage.remote.read-",
-    "web.search.max-limit",
-    "rules.",
-    "alertmanager.",
-    "query.",
-];
+const SERVER_ONLY: [&str; 6] =
+    ["storage.tsdb.", "storage.remote.read-", "web.search.max-limit", "rules.", "alertmanager.", "query."];
 const AGENT_ONLY: &str = "storage.agent.";
 
 /// The status a process ends with that was given flags of the other mode.
