@@ -10,6 +10,7 @@
 //!
 //! They stop in the reverse order.
 
+mod agent;
 pub mod features;
 mod process;
 mod reading;
@@ -35,6 +36,10 @@ pub use web::tls_options;
 
 /// `bartizan prometheus`: the seat of Prometheus.
 pub fn prometheus(args: &PrometheusArgs, given: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
+    if let Some(refusal) = crate::cli::prometheus::misplaced_flags(given) {
+        eprintln!("{refusal}");
+        return Ok(ExitCode::from(crate::cli::prometheus::MISPLACED_STATUS));
+    }
     logging::start(args.log_level, args.log_format);
     for warning in crate::cli::prometheus::flag_warnings(given) {
         tracing::warn!("{warning}");
@@ -52,8 +57,7 @@ pub fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     // A thread that has nothing to do keeps what others freed of its memory: let it end soon.
     let idle = std::time::Duration::from_secs(1);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
     let outcome = runtime.block_on(start_and_stop(settings));
     // What still runs on blocking threads is a query nobody waits for any more.
     runtime.shutdown_background();
@@ -82,8 +86,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     // 2. Storage. Replay is long work, so it runs beside the listener; a signal may interrupt it.
     let opening = {
         let (settings, clock, registry) = (settings.clone(), clock.clone(), registry.clone());
-        let options = storage::options(&settings, &system.config());
-        tokio::task::spawn_blocking(move || storage::open(&settings.storage_path, options, clock, &registry))
+        let config = system.config();
+        tokio::task::spawn_blocking(move || storage::open(&settings, &config, clock, &registry))
     };
     let signals = signals::Signals::listen(&system)?;
     tokio::select! {
@@ -123,6 +127,9 @@ impl ConfigSource {
     /// Loads the configuration, telling what has no effect and refusing what cannot be honoured.
     fn load(&self, settings: &Settings) -> anyhow::Result<Arc<config::Config>> {
         let config = self.read(settings)?;
+        if settings.args.agent.agent {
+            agent::check(&config)?;
+        }
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }

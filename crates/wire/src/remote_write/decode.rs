@@ -5,8 +5,8 @@
 //! noted is counted against a reservation as it grows, for a body of a few bytes an element can stand for much
 //! more memory than it takes itself.
 
-mod histogram;
-mod schema;
+pub(crate) mod histogram;
+pub(crate) mod schema;
 mod v1;
 mod v2;
 

@@ -49,7 +49,7 @@ struct Fields {
 }
 
 /// Reads a histogram message.
-pub(super) fn read(mut reader: Reader<'_>) -> Result<HistogramSample, ProtobufError> {
+pub(crate) fn read(mut reader: Reader<'_>) -> Result<HistogramSample, ProtobufError> {
     let mut fields = Fields::default();
     let (mut t_ms, mut start_ms) = (0, 0);
     while let Some(field) = reader.field()? {
