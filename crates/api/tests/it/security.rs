@@ -162,6 +162,29 @@ async fn clients_show_certificates_as_demanded() {
     }
 }
 
+#[tokio::test]
+async fn a_self_signed_client_certificate_may_vouch_for_itself() {
+    let self_signed = || {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (trusted, other, authority) = (self_signed(), self_signed(), Authority::new());
+    let (certificate, key) = authority.signed("localhost");
+    let clients = Clients {
+        demand: ClientDemand::RequireAndVerify,
+        authorities: Some(Pem::Inline(trusted.0.clone())),
+        ..Clients::default()
+    };
+    let tls = TlsOptions { clients, ..TlsOptions::new(Pem::Inline(certificate), Pem::Inline(key)) };
+    let listen = ServerOptions { tls: Some(tls), ..server_options() };
+    let server = TestServer::start_with(options(), listen, Security::default()).await;
+    assert!(is_answered(&server, &authority.pem, Some(&trusted)).await);
+    assert!(!is_answered(&server, &authority.pem, Some(&other)).await);
+    server.stop().await;
+}
+
 #[test]
 fn what_tls_cannot_do_is_told() {
     let authority = Authority::new();

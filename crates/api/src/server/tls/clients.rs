@@ -6,7 +6,9 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::Pem;
@@ -45,66 +47,94 @@ impl Clients {
         &self,
         provider: Arc<CryptoProvider>,
     ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-        let inner = match self.demand {
+        let (verifies, required) = match self.demand {
             ClientDemand::Nothing => return Ok(None),
-            ClientDemand::Request => AnyClient::new(provider, false),
-            ClientDemand::RequireAny => AnyClient::new(provider, true),
-            ClientDemand::VerifyIfGiven => self.verified(provider, false)?,
-            ClientDemand::RequireAndVerify => self.verified(provider, true)?,
+            ClientDemand::Request => (false, false),
+            ClientDemand::RequireAny => (false, true),
+            ClientDemand::VerifyIfGiven => (true, false),
+            ClientDemand::RequireAndVerify => (true, true),
         };
-        if self.allowed_names.is_empty() {
-            return Ok(Some(inner));
-        }
-        Ok(Some(Arc::new(Named { inner, allowed: self.allowed_names.clone() })))
+        let vouched = if verifies { Some(self.vouched(provider.clone())?) } else { None };
+        Ok(Some(Arc::new(Verifier { provider, required, vouched, allowed: self.allowed_names.clone() })))
     }
 
-    fn verified(
-        &self,
-        provider: Arc<CryptoProvider>,
-        required: bool,
-    ) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    fn vouched(&self, provider: Arc<CryptoProvider>) -> Result<Vouched, String> {
         let authorities = self
             .authorities
             .as_ref()
             .ok_or("client certificates can only be verified with client_ca_file")?;
+        let pinned = authorities.certificates()?;
         let mut roots = RootCertStore::empty();
-        for certificate in authorities.certificates()? {
-            roots.add(certificate).map_err(|error| authorities.failed(&error))?;
+        for certificate in &pinned {
+            roots.add(certificate.clone()).map_err(|error| authorities.failed(&error))?;
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
-        Ok(verifier.build().map_err(|error| authorities.failed(&error))?)
+        let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| authorities.failed(&error))?;
+        Ok(Vouched { chains, pinned })
     }
 }
 
-/// Accepts every certificate whose key the client owns.
+/// The authorities that vouch for clients.
 #[derive(Debug)]
-struct AnyClient {
+struct Vouched {
+    chains: Arc<dyn ClientCertVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+impl Vouched {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let verified = self.chains.verify_client_cert(end_entity, intermediates, now);
+        let Err(Error::InvalidCertificate(CertificateError::Other(reason))) = &verified else {
+            return verified.map(drop);
+        };
+        // Self-signed certificates are marked as authorities, and webpki refuses those as clients, after it
+        // has checked the time of validity. One that is itself trusted is meant.
+        let used_as_client = reason.to_string().contains("CaUsedAsEndEntity");
+        let is_trusted = self.pinned.iter().any(|pinned| pinned == end_entity);
+        if used_as_client && is_trusted { Ok(()) } else { verified.map(drop) }
+    }
+}
+
+/// Checks clients' certificates. A client must own the key of the one it shows in any case.
+#[derive(Debug)]
+struct Verifier {
     provider: Arc<CryptoProvider>,
     required: bool,
+    /// Who must vouch for a certificate; `None` if any is accepted.
+    vouched: Option<Vouched>,
+    /// Names of which a certificate must have one; empty for any.
+    allowed: Vec<String>,
 }
 
-impl AnyClient {
-    fn new(provider: Arc<CryptoProvider>, required: bool) -> Arc<dyn ClientCertVerifier> {
-        Arc::new(Self { provider, required })
-    }
-}
-
-impl ClientCertVerifier for AnyClient {
+impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
         self.required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        self.vouched.as_ref().map_or(&[], |vouched| vouched.chains.root_hint_subjects())
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        if let Some(vouched) = &self.vouched {
+            vouched.verify(end_entity, intermediates, now)?;
+        }
+        // Names are compared as they are written: a wildcard stands for itself only.
+        let is_allowed = |name| self.allowed.contains(name);
+        if !self.allowed.is_empty() && !alternative_names(end_entity).iter().any(is_allowed) {
+            return Err(Error::General("could not find allowed SANs in client certificate".to_owned()));
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -128,62 +158,5 @@ impl ClientCertVerifier for AnyClient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Accepts of the certificates another verifier accepts those with an allowed name.
-#[derive(Debug)]
-struct Named {
-    inner: Arc<dyn ClientCertVerifier>,
-    allowed: Vec<String>,
-}
-
-impl ClientCertVerifier for Named {
-    fn offer_client_auth(&self) -> bool {
-        self.inner.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
-        // Names are compared as they are written: a wildcard stands for itself only.
-        if alternative_names(end_entity).iter().any(|name| self.allowed.contains(name)) {
-            return Ok(verified);
-        }
-        Err(Error::General("could not find allowed SANs in client certificate".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
