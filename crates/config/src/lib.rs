@@ -42,7 +42,7 @@ pub use sections::http::{
 pub use sections::limits::LimitsConfig;
 pub use sections::otlp::{OtlpConfig, TranslationStrategy};
 pub use sections::relabel::{LabelNames, NameValidation, Regex, RelabelAction, RelabelConfig, RelabelScheme};
-pub use sections::remote::{MetadataConfig, QueueConfig, RemoteReadConfig, RemoteWriteConfig};
+pub use sections::remote::{MetadataConfig, QueueConfig, RemoteReadConfig, RemoteWriteConfig, SigV4Config};
 pub use sections::scrape::ScrapeConfig;
 pub use sections::sd::{DnsSd, FileSd, HttpSd, ServiceDiscovery, StaticGroup};
 pub use sections::storage::{

@@ -50,17 +50,27 @@ impl Config {
             found.extend(manager.sigv4.iter().map(|raw| authentication("sigv4", raw)));
         }
         for write in &self.file.remote_write {
-            let ways =
-                [("sigv4", &write.sigv4), ("azuread", &write.azuread), ("google_iam", &write.google_iam)];
+            let ways = [("azuread", &write.azuread), ("google_iam", &write.google_iam)];
             found.extend(ways.into_iter().filter_map(|(key, raw)| Some(authentication(key, raw.as_ref()?))));
         }
         for read in &self.file.remote_read {
             self.http_client(&read.http, "remote_read", &mut found);
         }
+        for (i, write) in self.file.remote_write.iter().enumerate() {
+            if write.sigv4.as_ref().is_some_and(|sigv4| !sigv4.role_arn.is_empty()) {
+                found.push(Unsupported {
+                    section: format!("remote_write[{i}].sigv4.role_arn"),
+                    file: self.path().to_owned(),
+                    line: self.line_of("remote_write"),
+                    remedy: "give credentials that need no other role".to_owned(),
+                    consequence: Consequence::Refuse,
+                });
+            }
+            self.http_client(&write.http, "remote_write", &mut found);
+        }
         let later = [
             ("alerting", !self.file.alerting.alertmanagers.is_empty(), "alerts are not sent"),
             ("rule_files", !self.file.rule_files.is_empty(), "rules are not evaluated"),
-            ("remote_write", !self.file.remote_write.is_empty(), "samples are not sent"),
             ("tracing", self.file.tracing.is_some(), "traces are not sent"),
         ];
         for (section, _, effect) in later.into_iter().filter(|(_, present, _)| *present) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use base::clock::SharedClock;
@@ -51,6 +52,7 @@ struct Route {
     proxies: Arc<Proxies>,
     proxy_headers: Arc<str>,
     socket: Option<Arc<Path>>,
+    turn: Option<Arc<AtomicUsize>>,
 }
 
 /// Connections, and the certificate files they were opened with.
@@ -173,7 +175,12 @@ impl Client {
     /// A client with these options. Fails when a certificate file cannot be used; secret files are read
     /// with each request. `clock` tells when tokens expire.
     pub fn new(config: &HttpClientConfig, clock: SharedClock) -> Result<Self, ClientError> {
-        Self::build(config, clock, None)
+        Self::build(config, clock, None, None)
+    }
+
+    /// A client as [`Client::new`] whose connections take the addresses of a host in turn.
+    pub fn round_robin(config: &HttpClientConfig, clock: SharedClock) -> Result<Self, ClientError> {
+        Self::build(config, clock, None, Some(Arc::default()))
     }
 
     /// A client as [`Client::new`] that connects to a Unix domain socket, whatever host a URL names.
@@ -182,13 +189,14 @@ impl Client {
         clock: SharedClock,
         socket: &Path,
     ) -> Result<Self, ClientError> {
-        Self::build(config, clock, Some(socket.into()))
+        Self::build(config, clock, Some(socket.into()), None)
     }
 
     fn build(
         config: &HttpClientConfig,
         clock: SharedClock,
         socket: Option<Arc<Path>>,
+        turn: Option<Arc<AtomicUsize>>,
     ) -> Result<Self, ClientError> {
         let env = |name: &str| std::env::var(name).ok();
         let route = Route {
@@ -197,6 +205,7 @@ impl Client {
             proxies: Arc::new(Proxies::new(&config.proxy, &env)?),
             proxy_headers: proxy_headers(config)?,
             socket,
+            turn,
         };
         let transport = Mutex::new(route.open()?);
         Ok(Self(Arc::new(Inner {
@@ -340,6 +349,7 @@ impl Route {
             proxies: self.proxies.clone(),
             proxy_headers: self.proxy_headers.clone(),
             socket: self.socket.clone(),
+            turn: self.turn.clone(),
         };
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Connector {
     pub(crate) proxy_headers: Arc<str>,
     /// The socket that stands for every host, if there is one.
     pub(crate) socket: Option<Arc<Path>>,
+    /// Counts connections, if each is to go to the next address of a host.
+    pub(crate) turn: Option<Arc<AtomicUsize>>,
 }
 
 /// A stream that is either kind.
@@ -92,7 +95,7 @@ impl Connector {
     async fn dial(&self, host: &Host<String>, port: u16) -> io::Result<Box<dyn Stream>> {
         match &self.socket {
             Some(path) => Ok(Box::new(dial_socket(path).await?)),
-            None => Ok(Box::new(dial(host, port).await?)),
+            None => Ok(Box::new(dial(host, port, self.turn.as_deref()).await?)),
         }
     }
 
@@ -184,9 +187,9 @@ async fn dial_socket(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// Opens a TCP connection to the first address that answers.
-async fn dial(host: &Host<String>, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<std::net::SocketAddr> = match host {
+/// Opens a TCP connection to the first address that answers; with `turn`, beginning at another one each time.
+async fn dial(host: &Host<String>, port: u16, turn: Option<&AtomicUsize>) -> io::Result<TcpStream> {
+    let mut addresses: Vec<std::net::SocketAddr> = match host {
         Host::Ipv4(ip) => vec![std::net::SocketAddr::new((*ip).into(), port)],
         Host::Ipv6(ip) => vec![std::net::SocketAddr::new((*ip).into(), port)],
         Host::Domain(name) => {
@@ -198,6 +201,10 @@ async fn dial(host: &Host<String>, port: u16) -> io::Result<TcpStream> {
                 .collect()
         }
     };
+    if let (Some(turn), false) = (turn, addresses.is_empty()) {
+        let first = turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
+        addresses.rotate_left(first);
+    }
     let mut last = io::Error::new(io::ErrorKind::NotFound, format!("dial tcp: lookup {host}: no such host"));
     for address in addresses {
         match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {

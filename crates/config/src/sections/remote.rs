@@ -9,7 +9,7 @@ use super::http::HttpClientConfig;
 use super::relabel::{NameValidation, RelabelConfig, validate_all};
 use crate::decode::{At, Cx};
 use crate::error::Fault;
-use crate::scalar::{LabelMap, PromDuration, Url};
+use crate::scalar::{LabelMap, PromDuration, Secret, Url};
 use crate::section::{Check, section};
 
 section! {
@@ -41,8 +41,8 @@ section! {
         set queue_config: QueueConfig;
         /// How metadata is sent.
         set metadata_config: MetadataConfig;
-        /// AWS signature 4 (not supported yet).
-        set sigv4: Option<Raw>;
+        /// Signing of requests with AWS signature version 4.
+        set sigv4: Option<SigV4Config>;
         /// Azure AD authentication (not supported yet).
         set azuread: Option<Raw>;
         /// Google IAM authentication (not supported yet).
@@ -109,6 +109,44 @@ section! {
         set required_matchers: LabelMap;
         /// Whether external labels are added to selectors.
         always filter_external_labels: bool = true;
+    }
+}
+
+section! {
+    /// How requests are signed with AWS signature version 4. What is missing is taken from the environment and the
+    /// shared files of AWS's tools.
+    pub struct SigV4Config ("sigv4", "sigv4.plain") {
+        /// The region.
+        set region: String;
+        /// The access key.
+        set access_key: String;
+        /// The secret key.
+        set secret_key: Secret;
+        /// The profile of the shared files.
+        set profile: String;
+        /// The role to assume (not supported yet).
+        set role_arn: String;
+        /// The external ID to assume the role with.
+        set external_id: String;
+        /// Whether FIPS endpoints are used to assume the role.
+        set use_fips_sts_endpoint: bool;
+        /// The service requests are signed for; `aps` when empty.
+        set service_name: String;
+    }
+}
+
+impl Check for SigV4Config {
+    fn check(&mut self, at: At<'_>, _: &Cx<'_>) -> Result<(), Fault> {
+        if self.access_key.is_empty() != self.secret_key.expose().is_empty() {
+            let message = "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config";
+            let key = if self.access_key.is_empty() { "secret_key" } else { "access_key" };
+            return Err(at.fault(key, message).remedy("give both access_key and secret_key, or neither"));
+        }
+        if !self.external_id.is_empty() && self.role_arn.is_empty() {
+            let message = "external_id can only be used with role_arn";
+            return Err(at.fault("external_id", message).remedy("remove external_id"));
+        }
+        Ok(())
     }
 }
 

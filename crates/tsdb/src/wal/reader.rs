@@ -123,6 +123,11 @@ impl SegmentReader {
         self.base + self.at as u64
     }
 
+    /// The record returned last, once more.
+    pub fn record(&self) -> &[u8] {
+        &self.record
+    }
+
     /// Offset at which the record returned last begins.
     pub fn record_start(&self) -> u64 {
         self.record_start
