@@ -4,6 +4,7 @@
 
 mod lifecycle;
 mod metadata;
+mod otlp;
 mod queries;
 mod security;
 mod server;

@@ -10,7 +10,7 @@ use api::handlers::read::{ReadOptions, ReadService};
 use api::metrics::QueryMetrics;
 use api::server::{Security, Server, ServerOptions};
 use api::state::{
-    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, Notification, RelabelStep, RuntimeInfo, Storage,
+    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, Notification, OtlpState, RelabelStep, RuntimeInfo, Storage,
     System, TargetMetadata, Targets,
 };
 use api::{ApiOptions, ApiState, router};
@@ -232,6 +232,16 @@ impl TestServer {
     }
 
     pub async fn start_with(options: ApiOptions, listen: ServerOptions, security: Security) -> Self {
+        Self::start_receiving(options, listen, security, None).await
+    }
+
+    /// A server that takes in OpenTelemetry metrics.
+    pub async fn start_receiving(
+        options: ApiOptions,
+        listen: ServerOptions,
+        security: Security,
+        otlp: Option<Arc<OtlpState>>,
+    ) -> Self {
         let calls = Arc::new(Calls::default());
         calls.ready.store(true, Ordering::SeqCst);
         let storage = MemoryStorage::new();
@@ -246,7 +256,7 @@ impl TestServer {
             query_slots: Arc::new(Semaphore::new(options.query_max_concurrency)),
             read: ReadService::new(ReadOptions::default(), &registry),
             write: None,
-            otlp: None,
+            otlp,
             targets: Arc::new(StandIn(calls.clone())),
             storage: Arc::new(StandIn(calls.clone())),
             system: Arc::new(StandIn(calls.clone())),
