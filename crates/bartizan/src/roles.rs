@@ -5,13 +5,14 @@
 //! | 1 | [`web`] | binds the listener, answers "not ready" | last, after requests in flight |
 //! | 2 | [`storage`] | locks the data directory, replays the log | makes everything durable |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
-//! | 3 | [`receiving`] | takes what is pushed, once the storage is open | with the listener |
+//! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
 
 mod agent;
 pub mod features;
+mod otlp;
 mod process;
 mod reading;
 mod receiving;
@@ -77,8 +78,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let opened = storage::Opened::default();
     let scraping = scraping::Scraping::new(&settings, &registry, clock.clone(), opened.clone());
     let receiving = receiving::Receiving::new(&settings, &registry, clock.clone(), opened.clone())?;
+    let otlp = otlp::Otlp::new(&settings, &registry, clock.clone(), opened.clone())?;
     let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
-    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, &receiving, &registry).await?;
+    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, &receiving, &otlp, &registry).await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -102,6 +104,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.on_reload(scraping.clone());
     system.on_reload(opened.clone());
     system.on_reload(receiving);
+    system.on_reload(otlp);
     system.on_reload(reading);
     let applying = system.clone();
     tokio::task::spawn_blocking(move || applying.apply()).await?;

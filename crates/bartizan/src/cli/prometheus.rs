@@ -2,6 +2,7 @@
 
 mod agent;
 mod compatibility;
+mod otlp;
 mod reading;
 mod receiving;
 
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 
 pub use agent::{AgentArgs, MISPLACED_STATUS};
 use compatibility::CompatibilityArgs;
+pub use otlp::OtlpArgs;
 pub use reading::ReadArgs;
 pub use receiving::ReceivingArgs;
 
@@ -181,6 +183,9 @@ pub struct PrometheusArgs {
 
     #[command(flatten)]
     pub receiving: ReceivingArgs,
+
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 
     #[command(flatten)]
     pub reading: ReadArgs,

@@ -19,6 +19,8 @@ pub struct Features {
     pub fill_modifiers: bool,
     pub memory_snapshot_on_shutdown: bool,
     pub metadata_wal_records: bool,
+    pub otlp_delta_to_cumulative: bool,
+    pub otlp_native_delta_ingestion: bool,
     pub per_step_stats: bool,
     pub search_api: bool,
     pub st_storage: bool,
@@ -31,14 +33,12 @@ pub struct Features {
 
 /// Features that are accepted and change nothing: they are always on, or belong to the runtime of the
 /// program they come from.
-const NO_OPS: [&str; 12] = [
+const NO_OPS: [&str; 10] = [
     "concurrent-rule-eval",
     "histograms-st-encoding",
     "native-histograms",
     "no-default-scrape-port",
     "old-ui",
-    "otlp-deltatocumulative",
-    "otlp-native-delta-ingestion",
     "promql-at-modifier",
     "promql-duration-expr",
     "promql-negative-offset",
@@ -73,6 +73,8 @@ impl Features {
             "promql-binop-fill-modifiers" => &mut self.fill_modifiers,
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
+            "otlp-deltatocumulative" => &mut self.otlp_delta_to_cumulative,
+            "otlp-native-delta-ingestion" => &mut self.otlp_native_delta_ingestion,
             "promql-per-step-stats" => &mut self.per_step_stats,
             "search-api" => &mut self.search_api,
             "st-storage" => &mut self.st_storage,
@@ -125,7 +127,7 @@ impl Features {
                 ("exclude_alerts", true),
                 ("label_values_match", true),
                 ("lifecycle", args.enable_lifecycle),
-                ("otlp_write_receiver", false),
+                ("otlp_write_receiver", args.otlp.enable_otlp_receiver),
                 ("query_stats", true),
                 ("query_warnings", true),
                 ("remote_write_receiver", args.receiving.enable_remote_write_receiver),
@@ -136,7 +138,13 @@ impl Features {
                 ("time_range_series", true),
             ],
         );
-        add("otlp_receiver", &[("delta_conversion", false), ("native_delta_ingestion", false)]);
+        add(
+            "otlp_receiver",
+            &[
+                ("delta_conversion", self.otlp_delta_to_cumulative),
+                ("native_delta_ingestion", self.otlp_native_delta_ingestion),
+            ],
+        );
         add(
             "prometheus",
             &[

@@ -44,6 +44,11 @@ impl Receiving {
         Ok(Self(Arc::new(receiver)))
     }
 
+    /// The memory of all that is pushed, and the most bytes of one request.
+    pub fn memory(&self, settings: &Settings) -> (ByteBudget, usize) {
+        (self.0.budget().clone(), size(settings.args.receiving.max_request_size.value))
+    }
+
     /// How the API reaches it, if the flags enable it.
     pub fn remote_write(&self, settings: &Settings) -> Option<RemoteWriteState> {
         let args = &settings.args.receiving;

@@ -79,7 +79,7 @@ impl Settings {
         let listen = format!("--web.listen-address={}", up.listen_address);
         let path = format!("--storage.tsdb.path={}", up.data_dir.display());
         let flags = [&retention, &listen, &path].map(String::as_str);
-        let receiving = ["--web.enable-remote-write-receiver"];
+        let receiving = ["--web.enable-remote-write-receiver", "--web.enable-otlp-receiver"];
         let (args, matches) = prometheus::parse_from(flags.into_iter().chain(receiving))?;
         let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
         settings.config = ConfigSource::Embedded(embedded(up));

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::reading::Reading;
+use super::otlp::Otlp;
 use super::receiving::Receiving;
 use super::scraping::Scraping;
 use super::settings::{HOST_METRICS_PATH, Settings};
@@ -40,6 +41,7 @@ impl Web {
         reading: &Reading,
         scraping: &Scraping,
         receiving: &Receiving,
+        otlp: &Otlp,
         registry: &Registry,
     ) -> anyhow::Result<Self> {
         let args = &settings.args;
@@ -62,7 +64,7 @@ impl Web {
         };
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
-        let state = Arc::new(state(settings, system, opened, reading, scraping, receiving, registry));
+        let state = Arc::new(state(settings, system, opened, reading, scraping, receiving, otlp, registry));
         let mut router = api::router(state);
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
@@ -95,6 +97,7 @@ fn state(
     reading: &Reading,
     scraping: &Scraping,
     receiving: &Receiving,
+    otlp: &Otlp,
     registry: &Registry,
 ) -> ApiState {
     let (args, features) = (&settings.args, &settings.features);
@@ -138,6 +141,7 @@ fn state(
         query_slots: Arc::new(Semaphore::new(slots)),
         read: ReadService::new(read_options(&args.reading), registry),
         write: receiving.remote_write(settings),
+        otlp: otlp.state(settings, receiving),
         targets: Arc::new(scraping.clone()),
         storage: Arc::new(opened.clone()),
         system: system.clone(),
