@@ -80,7 +80,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let receiving = receiving::Receiving::new(&settings, &registry, clock.clone(), opened.clone())?;
     let otlp = otlp::Otlp::new(&settings, &registry, clock.clone(), opened.clone())?;
     let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
-    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, &receiving, &otlp, &registry).await?;
+    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry).await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }

@@ -40,8 +40,7 @@ impl Web {
         opened: &Opened,
         reading: &Reading,
         scraping: &Scraping,
-        receiving: &Receiving,
-        otlp: &Otlp,
+        (receiving, otlp): (&Receiving, &Otlp),
         registry: &Registry,
     ) -> anyhow::Result<Self> {
         let args = &settings.args;
@@ -64,7 +63,7 @@ impl Web {
         };
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
-        let state = Arc::new(state(settings, system, opened, reading, scraping, receiving, otlp, registry));
+        let state = Arc::new(state(settings, system, opened, reading, scraping, (receiving, otlp), registry));
         let mut router = api::router(state);
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
@@ -96,8 +95,7 @@ fn state(
     opened: &Opened,
     reading: &Reading,
     scraping: &Scraping,
-    receiving: &Receiving,
-    otlp: &Otlp,
+    (receiving, otlp): (&Receiving, &Otlp),
     registry: &Registry,
 ) -> ApiState {
     let (args, features) = (&settings.args, &settings.features);
