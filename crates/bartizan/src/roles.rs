@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | 1 | [`web`] | binds the listener, answers "not ready" | last, after requests in flight |
 //! | 2 | [`storage`] | locks the data directory, replays the log | makes everything durable |
+//! | 3 | [`sending`] | a reader of the log for each destination, before anything is scraped | sends what is left of the log |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
@@ -17,6 +18,7 @@ mod process;
 mod reading;
 mod receiving;
 mod scraping;
+mod sending;
 mod settings;
 mod signals;
 mod storage;
@@ -80,7 +82,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let receiving = receiving::Receiving::new(&settings, &registry, clock.clone(), opened.clone())?;
     let otlp = otlp::Otlp::new(&settings, &registry, clock.clone(), opened.clone())?;
     let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
-    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry).await?;
+    let sending = sending::Sending::new(&settings, &registry, clock.clone(), &opened, &scraping);
+    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry)
+        .await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -100,7 +104,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     }
 
-    // 3. Scraping.
+    // 3. Sending, then scraping.
+    system.on_reload(sending.clone());
     system.on_reload(scraping.clone());
     system.on_reload(opened.clone());
     system.on_reload(receiving);
@@ -119,6 +124,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     drop(signals);
     upkeep.stop().await;
     scraping.stop().await;
+    sending.stop().await;
     let closed = tokio::task::spawn_blocking(move || opened.close()).await?;
     web.stop().await;
     closed.context("closing the storage")?;

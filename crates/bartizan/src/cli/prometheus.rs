@@ -5,6 +5,8 @@ mod compatibility;
 mod otlp;
 mod reading;
 mod receiving;
+mod sending;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ use compatibility::CompatibilityArgs;
 pub use otlp::OtlpArgs;
 pub use reading::ReadArgs;
 pub use receiving::ReceivingArgs;
+pub use sending::SendingArgs;
+use tuning::TuningArgs;
 
 /// The longest delay of compactions, in percent of the range of the head.
 pub const DEFAULT_DELAY_PERCENT: i64 = 10;
@@ -182,6 +186,9 @@ pub struct PrometheusArgs {
     pub log_format: LogFormat,
 
     #[command(flatten)]
+    pub tuning: TuningArgs,
+
+    #[command(flatten)]
     pub receiving: ReceivingArgs,
 
     #[command(flatten)]
@@ -189,6 +196,9 @@ pub struct PrometheusArgs {
 
     #[command(flatten)]
     pub reading: ReadArgs,
+
+    #[command(flatten)]
+    pub sending: SendingArgs,
 
     #[command(flatten)]
     pub agent: AgentArgs,
@@ -282,11 +292,13 @@ pub enum LogFormat {
 }
 
 /// Switches that are on unless they are switched off.
-const ON_BY_DEFAULT: [&str; 5] = [
+const ON_BY_DEFAULT: [&str; 7] = [
     "alertmanager.drain-notification-queue-on-shutdown",
     "auto-gomaxprocs",
     "auto-gomemlimit",
+    "scrape.adjust-timestamps",
     "storage.agent.wal-compression",
+    "storage.tsdb.allow-overlapping-compaction",
     "storage.tsdb.wal-compression",
 ];
 
@@ -374,6 +386,46 @@ mod tests {
         assert!(args.enable_lifecycle);
         assert_eq!(args.listen_address, ["127.0.0.1:1", "127.0.0.1:2"]);
         assert_eq!(args.enable_feature, ["a", "b", "c"]);
+    }
+
+    /// All flags of Prometheus 3.14, hidden ones too, but the one that writes its documentation.
+    const FLAGS: &str = "agent alertmanager.drain-notification-queue-on-shutdown \
+        alertmanager.notification-batch-size alertmanager.notification-queue-capacity auto-gomaxprocs \
+        auto-gomemlimit auto-gomemlimit.ratio auto-gomemlimit.refresh-interval config.auto-reload \
+        config.auto-reload-interval config.file enable-feature log.format log.level query.lookback-delta \
+        query.max-concurrency query.max-samples query.timeout rules.alert.for-grace-period \
+        rules.alert.for-outage-tolerance rules.alert.resend-delay rules.max-concurrent-evals \
+        scrape.adjust-timestamps scrape.discovery-reload-interval scrape.timestamp-tolerance \
+        storage.agent.checkpoint-batch-size storage.agent.checkpoint-from-in-memory-series \
+        storage.agent.no-lockfile storage.agent.path storage.agent.retention.max-time \
+        storage.agent.retention.min-time storage.agent.wal-compression storage.agent.wal-compression-type \
+        storage.agent.wal-segment-size storage.agent.wal-truncate-frequency storage.remote.flush-deadline \
+        storage.remote.read-concurrent-limit storage.remote.read-max-bytes-in-frame \
+        storage.remote.read-sample-limit storage.tsdb.allow-overlapping-compaction \
+        storage.tsdb.block-reload-interval storage.tsdb.delay-compact-file.path \
+        storage.tsdb.delayed-compaction.max-percent storage.tsdb.head-chunks-write-queue-size \
+        storage.tsdb.max-block-chunk-segment-size storage.tsdb.max-block-duration \
+        storage.tsdb.min-block-duration storage.tsdb.no-lockfile storage.tsdb.path \
+        storage.tsdb.retention.size storage.tsdb.retention.time storage.tsdb.samples-per-chunk \
+        storage.tsdb.wal-compression storage.tsdb.wal-compression-type storage.tsdb.wal-segment-size \
+        web.config.file web.console.libraries web.console.templates web.cors.origin web.enable-admin-api \
+        web.enable-lifecycle web.enable-otlp-receiver web.enable-remote-write-receiver web.external-url \
+        web.listen-address web.max-connections web.max-notifications-subscribers web.page-title \
+        web.read-timeout web.remote-write-receiver.accepted-protobuf-messages web.route-prefix \
+        web.search.max-limit web.user-assets";
+
+    #[test]
+    fn every_flag_of_prometheus_is_taken() {
+        let command = FlagsOnly::command();
+        let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let missing: Vec<_> = FLAGS.split_whitespace().filter(|flag| !known.contains(flag)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        // Switches can be negated, as Prometheus's can.
+        let switches = command.get_arguments().filter(|arg| matches!(arg.get_action(), ArgAction::SetTrue));
+        let names: Vec<_> = switches.filter_map(clap::Arg::get_long).collect();
+        let positive = names.iter().filter(|name| !name.starts_with("no-"));
+        let stuck: Vec<_> = positive.filter(|name| !names.contains(&format!("no-{name}").as_str())).collect();
+        assert!(stuck.is_empty(), "{stuck:?}");
     }
 
     #[test]

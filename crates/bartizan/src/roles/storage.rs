@@ -33,12 +33,19 @@ fn options(settings: &Settings, config: &Config) -> Options {
         0 => MAX_BLOCK_MS,
         given => given,
     };
-    let tsdb = &config.file.storage.tsdb;
+    let (tsdb, defaults) = (&config.file.storage.tsdb, Options::default());
     let exemplars = if settings.features.exemplar_storage { config.file.storage.max_exemplars() } else { 0 };
     Options {
         retention,
         min_block_duration_ms: ms(args.min_block_duration.value),
         max_block_duration_ms,
+        max_chunk_segment_bytes: args
+            .tuning
+            .chunk_segment_bytes()
+            .unwrap_or(defaults.max_chunk_segment_bytes),
+        compact_overlaps: args.tuning.compact_overlaps(),
+        uploads_file: args.tuning.uploads_file(),
+        samples_per_chunk: args.tuning.samples_per_chunk,
         no_lockfile: args.no_lockfile,
         wal_compression: settings.wal_compression(),
         wal_segment_bytes: args.wal_segment_size.value,
@@ -50,7 +57,7 @@ fn options(settings: &Settings, config: &Config) -> Options {
         snapshot_on_shutdown: settings.features.memory_snapshot_on_shutdown,
         compaction_delay_ms: compaction_delay_ms(settings),
         stale_series_threshold: tsdb.stale_series_compaction_threshold,
-        ..Options::default()
+        ..defaults
     }
 }
 
@@ -140,7 +147,6 @@ impl Opened {
     }
 
     /// The log, for those who send what it gains.
-    #[allow(dead_code, reason = "for remote write")]
     pub fn log(&self) -> Option<LogTail> {
         match self.0.get()? {
             Store::Server(db) => db.head().log_tail(),
