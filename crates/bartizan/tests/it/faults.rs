@@ -10,19 +10,19 @@ pub mod disk;
 mod hostile;
 mod limits;
 mod lock;
-pub pub mod server;
-pub pub mod target;
+pub mod server;
+pub mod target;
 
 use std::time::Duration;
 
 use base::Clock;
 
 /// How long anything may take that is waited for. Only a failing test ever waits this long.
-pub pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Looks again and again until there is what is looked for.
 #[track_caller]
-pub pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let clock = base::SystemClock::new();
     let started = clock.monotonic();
     loop {

@@ -6,6 +6,7 @@ mod agent;
 mod check;
 mod faults;
 mod inspect;
+mod otlp;
 mod remote_write;
 mod peer;
 mod remote_read;

@@ -18,6 +18,7 @@ pub struct Home {
     pub config: PathBuf,
     pub data: PathBuf,
     flags: Vec<String>,
+    agent: bool,
 }
 
 impl Home {
@@ -25,12 +26,18 @@ impl Home {
     pub fn new(dir: &Path, config: &str) -> Self {
         let path = dir.join("prometheus.yml");
         std::fs::write(&path, config).unwrap();
-        Self { config: path, data: dir.join("data"), flags: Vec::new() }
+        Self { config: path, data: dir.join("data"), flags: Vec::new(), agent: false }
     }
 
     /// The same with its data elsewhere.
     pub fn data(mut self, dir: impl Into<PathBuf>) -> Self {
         self.data = dir.into();
+        self
+    }
+
+    /// The same in agent mode.
+    pub fn agent(mut self) -> Self {
+        self.agent = true;
         self
     }
 
@@ -52,7 +59,8 @@ impl Home {
         let mut child = crate::support::command()
             .arg("prometheus")
             .arg(format!("--config.file={}", self.config.display()))
-            .arg(format!("--storage.tsdb.path={}", self.data.display()))
+            .args(self.agent.then_some("--agent"))
+            .arg(format!("--storage.{}.path={}", if self.agent { "agent" } else { "tsdb" }, self.data.display()))
             .arg("--web.listen-address=127.0.0.1:0")
             .args(&self.flags)
             .stdout(Stdio::null())
@@ -87,6 +95,19 @@ fn follow(child: &mut Child) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     (log, reader)
 }
 
+/// The status and body of an answer, if there was one.
+pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    // An answer to this version is not cut in chunks.
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
 /// A running server; dropping it kills it.
 pub struct Server {
     child: Child,
@@ -100,6 +121,11 @@ impl Server {
         let log = self.log();
         let line = log.lines().find(|line| line.contains("msg=listening"))?;
         line.rsplit_once("address=")?.1.trim().parse().ok()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What was logged so far.
@@ -124,22 +150,20 @@ impl Server {
 
     /// The status and body of an answer, if there was one.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(self.address).ok()?;
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // An answer to this version is not cut in chunks.
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        get(self.address, path)
+    }
+
+    /// The status and the body of an answer of the API.
+    #[track_caller]
+    pub fn get_api(&self, path: &str, params: &[(&str, &str)]) -> (u16, String) {
+        let params = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        self.get(&format!("/api/v1/{path}?{params}")).expect("the server answers")
     }
 
     /// The status and the JSON of an answer of the API.
     #[track_caller]
     pub fn api(&self, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
-        let params = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-        let (status, body) = self.get(&format!("/api/v1/{path}?{params}")).expect("the server answers");
+        let (status, body) = self.get_api(path, params);
         let json = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {status} {body}"));
         (status, json)
     }
