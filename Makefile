@@ -5,7 +5,7 @@ BIN := target/release/bartizan
 TOOLS := target/tools
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 
-.PHONY: run build test lint licenses bench fuzz docs setup tools clean
+.PHONY: run build test lint licenses bench fuzz docs setup tools senders clean
 
 ## Build and start Bartizan with its embedded default on http://127.0.0.1:9090
 run: build
@@ -15,7 +15,7 @@ build: setup
 	$(CARGO) build --release --bin bartizan
 
 ## Every test, against real peers where there are any
-test: setup
+test: setup senders
 	$(CARGO) test --workspace --no-fail-fast
 
 ## Formatting, lints, licences as declared, unused dependencies, spelling
@@ -53,7 +53,10 @@ setup:
 	@scripts/setup
 
 tools:
-	@scripts/setup-tools $(TOOLS)
+	@scripts/setup-tools $(TOOLS) lint
+
+senders:
+	@scripts/setup-tools $(TOOLS) test
 
 clean:
 	$(CARGO) clean
