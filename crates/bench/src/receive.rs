@@ -4,6 +4,7 @@
 //! place and compresses them; what that costs is its own and is not counted. As from a real sender, a request
 //! holds one sample of each of its series, and each connection has its own series.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -63,7 +64,7 @@ fn one(kind: Kind, options: &Receive) -> Result<Figures, BenchError> {
     figures.disk_bytes_per_sample =
         disk_bytes(&data)? as f64 / (options.series as u64 * options.rounds) as f64;
     figures.failed_requests = load.failed();
-    check_count(&mut program, kind, options)?;
+    check_count(&mut program, kind, options, &load.names)?;
     drop(program);
     if !options.keep {
         std::fs::remove_dir_all(&dir)?;
@@ -76,30 +77,35 @@ fn per_series(memory: Memory, series: usize) -> f64 {
 }
 
 /// Every sample must have arrived: a program that drops some would look cheap.
-fn check_count(program: &mut Running, kind: Kind, options: &Receive) -> Result<(), BenchError> {
-    let range_s = options.rounds * options.interval_s + 3600;
-    let query = format!("sum(count_over_time({{job=\"load\"}}[{range_s}s]))");
-    let path = format!("/api/v1/query?query={}&time={}{}", http::encode(&query), now_s(), kind.uncached());
+fn check_count(
+    program: &mut Running,
+    kind: Kind,
+    options: &Receive,
+    names: &BTreeSet<String>,
+) -> Result<(), BenchError> {
     let expected = options.series as u64 * options.rounds;
-    let mut found = 0.0;
-    let all_there = program.wait_for(Duration::from_secs(30), |port| {
-        let result = http::query(port, &path).unwrap_or_default();
-        let text = result.first().and_then(|sample| sample["value"][1].as_str().map(str::to_owned));
-        text.is_some_and(|text| text.parse() == Ok(expected as f64))
-    });
-    if all_there.is_err() {
-        let result = http::query(program.port, &path)?;
-        let text = result.first().and_then(|sample| sample["value"][1].as_str());
-        found = text.and_then(|text| text.parse().ok()).unwrap_or(found);
-        let message = format!("{}: {found} samples stored of {expected}", kind.name());
-        return Err(BenchError::Answer(message));
-    }
-    Ok(())
+    let count = |port| names.iter().map(|name| count_of(port, kind, options, name)).sum::<u64>();
+    // Some programs show what they received a little later.
+    let all_there = program.wait_for(Duration::from_secs(60), |port| count(port) == expected);
+    all_there.map(drop).map_err(|_| {
+        let found = count(program.port);
+        BenchError::Answer(format!("{}: {found} samples stored of {expected}", kind.name()))
+    })
+}
+
+/// Samples of one metric.
+fn count_of(port: u16, kind: Kind, options: &Receive, name: &str) -> u64 {
+    let range_s = options.rounds * options.interval_s + 3600;
+    let query = format!("sum(count_over_time({name}{{job=\"load\"}}[{range_s}s]))");
+    let path = format!("/api/v1/query?query={}&time={}{}", http::encode(&query), now_s(), kind.uncached());
+    let result = http::query(port, &path).unwrap_or_default();
+    result.first().and_then(|sample| sample["value"][1].as_str()?.parse().ok()).unwrap_or(0)
 }
 
 /// All connections and what they send.
 struct Load {
     senders: Vec<Sender>,
+    names: BTreeSet<String>,
     start_s: u64,
     interval_s: u64,
 }
@@ -119,13 +125,15 @@ impl Load {
                 break;
             }
         }
+        let name = |head: &str| head.split(['{', ' ']).next().unwrap_or_default().to_owned();
+        let names = series.iter().map(|(_, one)| name(&one.head)).collect();
         let share = series.len().div_ceil(options.connections.max(1));
         let mut senders = Vec::new();
         for part in series.chunks(share) {
             let bodies = part.chunks(options.samples_per_request.max(1)).map(Body::new).collect();
             senders.push(Sender { connection: Connection::open(port)?, bodies, failed: 0 });
         }
-        Ok(Self { senders, start_s, interval_s: options.interval_s })
+        Ok(Self { senders, names, start_s, interval_s: options.interval_s })
     }
 
     /// Sends the samples of these rounds.

@@ -19,6 +19,8 @@ use crate::limits::Limits;
 use crate::receiver::{MAX_AHEAD_MS, PushError, Receiver};
 use crate::tenant::Tenant;
 
+/// Series looked up at once.
+const BATCH: usize = 64;
 /// The label that says of which type a metric is.
 const TYPE_LABEL: &str = "__type__";
 /// The label that says in which unit a metric is.
@@ -48,7 +50,7 @@ pub(super) struct Append<'r> {
 struct Origin<'r> {
     series: Series<'r>,
     metadata: Option<RawMetadata<'r>>,
-    key: Option<Key>,
+    key: Key,
 }
 
 impl Origin<'_> {
@@ -89,8 +91,18 @@ impl<'r> Append<'r> {
 
     /// Stores what can be stored.
     pub fn run(mut self) -> Result<Outcome, PushError> {
-        for i in 0..self.request.len() {
-            self.series(self.request.series(i))?;
+        let mut keys = [Key::NONE; BATCH];
+        let mut found = [None; BATCH];
+        for start in (0..self.request.len()).step_by(BATCH) {
+            let end = self.request.len().min(start + BATCH);
+            let (keys, found) = (&mut keys[..end - start], &mut found[..end - start]);
+            for (key, i) in keys.iter_mut().zip(start..) {
+                *key = self.key(&self.request.series(i));
+            }
+            self.tenant.cache.find_all(keys, found);
+            for (i, (key, found)) in (start..).zip(keys.iter().zip(&*found)) {
+                self.series(self.request.series(i), *key, *found)?;
+            }
         }
         self.appender.commit().map_err(|error| PushError::Storage(error.to_string()))?;
         let metrics = &self.receiver.metrics;
@@ -109,7 +121,7 @@ impl<'r> Append<'r> {
     }
 
     #[inline]
-    fn series(&mut self, series: Series<'r>) -> Result<(), PushError> {
+    fn series(&mut self, series: Series<'r>, key: Key, found: Option<Found>) -> Result<(), PushError> {
         let metadata = match self.request.message() {
             MessageType::V1 => None,
             MessageType::V2 => match self.metadata(&series)? {
@@ -117,9 +129,8 @@ impl<'r> Append<'r> {
                 None => return Ok(()),
             },
         };
-        let mut origin = Origin { series, metadata, key: None };
-        origin.key = self.key(&origin);
-        let known = match origin.key.and_then(|key| self.tenant.cache.find(key)) {
+        let origin = Origin { series, metadata, key };
+        let known = match found {
             Some(Found { known, is_renewed: false }) => Some(known.series),
             Some(Found { known, .. }) => self.renewed(&origin, known)?,
             None => self.resolve(&origin)?,
@@ -169,7 +180,7 @@ impl<'r> Append<'r> {
             Ok(metadata) if samples > 0 => Ok(Some(metadata)),
             Ok(metadata) => {
                 // Bad labels are told before the lack of samples.
-                let origin = Origin { series: *series, metadata: Some(metadata), key: None };
+                let origin = Origin { series: *series, metadata: Some(metadata), key: Key::NONE };
                 if self.checked_labels(&origin)?.is_some() {
                     let labels = &self.labels;
                     self.refusals.add(|| {
@@ -194,24 +205,26 @@ impl<'r> Append<'r> {
 
     /// What the series is remembered by.
     #[inline]
-    fn key(&mut self, origin: &Origin<'r>) -> Option<Key> {
+    fn key(&mut self, series: &Series<'r>) -> Key {
         let secret = &self.receiver.secret;
-        match origin.series.raw_labels() {
-            RawLabels::Fields(bytes) => Some(Key::of(bytes, secret)),
+        match series.raw_labels() {
+            RawLabels::Fields(bytes) => Key::of(bytes, secret),
             RawLabels::References(references) => {
                 let bytes = &mut self.key_bytes;
                 bytes.clear();
                 for &reference in references {
-                    let Key([low, high]) = *self.symbols.get(reference as usize)?;
+                    let Some(Key([low, high])) = self.symbols.get(reference as usize) else {
+                        return Key::NONE;
+                    };
                     bytes.extend_from_slice(&low.to_le_bytes());
                     bytes.extend_from_slice(&high.to_le_bytes());
                 }
-                if let Some(metadata) = origin.metadata.filter(|_| self.receiver.options.type_and_unit_labels)
-                {
+                if self.receiver.options.type_and_unit_labels {
+                    let Ok(metadata) = series.metadata() else { return Key::NONE };
                     bytes.push(metadata.metric_type as u8);
                     bytes.extend_from_slice(metadata.unit);
                 }
-                Some(Key::of(bytes, secret))
+                Key::of(bytes, secret)
             }
         }
     }
@@ -309,9 +322,7 @@ impl<'r> Append<'r> {
         }
         match self.appender.resolve(&labels) {
             Ok(series) => {
-                if let Some(key) = origin.key {
-                    self.tenant.cache.insert(key, Known { series, identity });
-                }
+                self.tenant.cache.insert(origin.key, Known { series, identity });
                 Ok(Some(series))
             }
             Err(AppendError::Storage(error)) => Err(PushError::Storage(error)),

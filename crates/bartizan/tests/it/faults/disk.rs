@@ -11,11 +11,11 @@ use super::server::{Home, Server};
 use super::{target, wait_for};
 
 /// A file system of its own in memory, gone with this.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// Mounts a disk of `size` at `path`; without the permission to, the test is skipped, but fails in CI.
-    fn mount(path: PathBuf, size: &str, test: &str) -> Option<Self> {
+    pub fn mount(path: PathBuf, size: &str, test: &str) -> Option<Self> {
         std::fs::create_dir(&path).unwrap();
         let options = format!("size={size}");
         let mut mount = Command::new("mount");
@@ -30,7 +30,7 @@ impl Disk {
         None
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
@@ -39,7 +39,7 @@ impl Disk {
     }
 
     /// Takes all space there is.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = File::create(self.filler()).unwrap();
         let error = loop {
             if let Err(error) = file.write_all(&[1; 4096]) {
@@ -50,7 +50,7 @@ impl Disk {
     }
 
     /// Gives it back.
-    fn empty(&self) {
+    pub fn empty(&self) {
         std::fs::remove_file(self.filler()).unwrap();
     }
 

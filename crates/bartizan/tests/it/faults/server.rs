@@ -60,7 +60,11 @@ impl Home {
             .arg("prometheus")
             .arg(format!("--config.file={}", self.config.display()))
             .args(self.agent.then_some("--agent"))
-            .arg(format!("--storage.{}.path={}", if self.agent { "agent" } else { "tsdb" }, self.data.display()))
+            .arg(format!(
+                "--storage.{}.path={}",
+                if self.agent { "agent" } else { "tsdb" },
+                self.data.display()
+            ))
             .arg("--web.listen-address=127.0.0.1:0")
             .args(&self.flags)
             .stdout(Stdio::null())
