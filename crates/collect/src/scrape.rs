@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`target`] (what is scraped), `rules` (labels of samples), `cache` (from the text of a
 //! series to its reference), `metadata`, `fetch` (bodies), `ingest` (bodies to samples), `synthesis` (start
-//! timestamps that targets do not tell), `report` (`up` and its companions), `task` (the loop of one
-//! target), `pool` (the targets of one job), [`manager`] (all jobs), [`metrics`] and `failure_log`.
+//! timestamps that targets do not tell), `report` (`up` and its companions), `grid` (when a target is due),
+//! `task` (the loop of one target), `pool` (the targets of one job), [`manager`] (all jobs), [`metrics`] and `failure_log`.
 
 mod cache;
 mod failure_log;
 mod fetch;
+mod grid;
 mod ingest;
 pub mod manager;
 mod metadata;
@@ -31,7 +32,7 @@ pub use rules::LabelError;
 pub use target::{Health, LastScrape, Target, TargetError};
 
 /// Settings that flags decide, for all jobs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ScrapeOptions {
     /// Hand metadata on to the storage.
     pub append_metadata: bool,
@@ -50,4 +51,23 @@ pub struct ScrapeOptions {
     pub initial_offset: Duration,
     /// Scrape each target once more at shutdown.
     pub scrape_on_shutdown: bool,
+    /// How late a scrape may begin and still be stored at the time it was due; `None` stores all scrapes at
+    /// the time they began.
+    pub timestamp_tolerance: Option<Duration>,
+}
+
+impl Default for ScrapeOptions {
+    fn default() -> Self {
+        Self {
+            append_metadata: false,
+            start_timestamp_zero_ingestion: false,
+            start_timestamps: false,
+            start_timestamp_synthesis: false,
+            type_and_unit_labels: false,
+            host: String::new(),
+            initial_offset: Duration::ZERO,
+            scrape_on_shutdown: false,
+            timestamp_tolerance: Some(Duration::from_millis(2)),
+        }
+    }
 }

@@ -22,8 +22,8 @@ pub type Groups = Arc<BTreeMap<String, Vec<TargetGroup>>>;
 const SETTLE: Duration = Duration::from_millis(20);
 /// The pause after the first update of a burst; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause, and the quiet time after which a burst is over.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The usual longest pause between updates, and the quiet time after which a burst is over.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a job keeps the targets it had while its changed providers have not reported yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Updates of one provider that may wait.
@@ -92,16 +92,18 @@ impl Job {
 }
 
 impl Manager {
-    /// A manager without jobs. Must be called within a tokio runtime.
-    pub fn new(metrics: Metrics, clock: SharedClock) -> Self {
+    /// A manager without jobs, which lets at most `longest_pause` pass between updates while changes go on.
+    /// Must be called within a tokio runtime.
+    pub fn new(metrics: Metrics, clock: SharedClock, longest_pause: Duration) -> Self {
         let shared = Arc::new(Shared::default());
         let (sender, groups) = watch::channel(Groups::default());
-        let sender = tokio::spawn(send_updates(shared.clone(), sender, metrics.clone(), clock.clone()));
+        let sending = send_updates(shared.clone(), sender, metrics.clone(), clock.clone(), longest_pause);
+        let sender = tokio::spawn(sending);
         Self { shared, groups, metrics, clock, sender }
     }
 
-    /// The groups of all jobs, updated as they change: soon after a quiet time, at most every five
-    /// seconds while changes go on.
+    /// The groups of all jobs, updated as they change: soon after a quiet time, once in the
+    /// longest pause while changes go on.
     pub fn groups(&self) -> watch::Receiver<Groups> {
         self.groups.clone()
     }
@@ -156,8 +158,10 @@ async fn send_updates(
     sender: watch::Sender<Groups>,
     metrics: Metrics,
     clock: SharedClock,
+    longest_pause: Duration,
 ) {
-    let (mut pause, mut last_sent) = (FIRST_PAUSE, Instant::now());
+    let first_pause = FIRST_PAUSE.min(longest_pause);
+    let (mut pause, mut last_sent) = (first_pause, Instant::now());
     loop {
         match shared.patience_ends() {
             Some(end) => {
@@ -165,8 +169,8 @@ async fn send_updates(
             }
             None => shared.changed.notified().await,
         }
-        if last_sent.elapsed() > LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+        if last_sent.elapsed() > longest_pause {
+            pause = first_pause;
         }
         tokio::time::sleep(SETTLE).await;
         let groups = shared.groups(Instant::now());
@@ -175,7 +179,7 @@ async fn send_updates(
         sender.send_replace(Arc::new(groups));
         last_sent = Instant::now();
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(longest_pause);
     }
 }
 
@@ -204,7 +208,12 @@ mod tests {
     }
 
     fn manager() -> Manager {
-        Manager::new(Metrics::new(&base::metrics::Registry::new()), base::SystemClock::shared())
+        manager_with(LONGEST_PAUSE)
+    }
+
+    fn manager_with(longest_pause: Duration) -> Manager {
+        let metrics = Metrics::new(&base::metrics::Registry::new());
+        Manager::new(metrics, base::SystemClock::shared(), longest_pause)
     }
 
     fn count(groups: &BTreeMap<String, Vec<TargetGroup>>, job: &str) -> usize {
@@ -268,13 +277,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_storm_of_changes_becomes_few_updates() {
-        let manager = manager();
+        // Twenty seconds of changes: pauses of 0.1, 0.2, ... 3.2, then 5 s each.
+        let sent = updates_of_twenty_seconds(&manager()).await;
+        assert!((7..=12).contains(&sent), "{sent} updates");
+        // Pauses of 0.1, 0.2, 0.4, 0.8, then 1 s each.
+        let sent = updates_of_twenty_seconds(&manager_with(Duration::from_secs(1))).await;
+        assert!((18..=25).contains(&sent), "{sent} updates");
+    }
+
+    async fn updates_of_twenty_seconds(manager: &Manager) -> u64 {
         for i in 0..200 {
             manager.apply(&jobs(&format!("- job_name: a\n  static_configs: [{{targets: [x:{i}]}}]\n")));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // Twenty seconds of changes: pauses of 0.1, 0.2, ... 3.2, then 5 s each.
-        let sent = manager.metrics.sent_updates.get();
-        assert!((7..=12).contains(&sent), "{sent} updates");
+        manager.metrics.sent_updates.get()
     }
 }

@@ -1,13 +1,15 @@
 //! The database: head and blocks of one data directory as one storage.
 //!
 //! In reading order: [`options`], [`Db`], and behind it `lock` (one process a directory), `catalog`
-//! (the blocks), `maintenance` (what is to be done from time to time) and `schedule` (what of that is due).
+//! (the blocks), `maintenance` (what is to be done from time to time), `schedule` (what of that is due) and
+//! `uploads` (what must wait for others).
 
 mod catalog;
 mod lock;
 mod maintenance;
 pub mod options;
 mod schedule;
+mod uploads;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use catalog::Catalog;
 pub(crate) use lock::DirLock;
 use maintenance::MaintenanceMetrics;
 use schedule::Schedule;
+use uploads::Uploads;
 
 pub use catalog::QUARANTINE_DIR;
 pub use maintenance::Maintained;
@@ -51,6 +54,7 @@ struct Inner {
     /// Widths of blocks.
     ranges_ms: Vec<i64>,
     compact_overlaps: bool,
+    uploads: Option<Uploads>,
     retention: RwLock<Retention>,
     schedule: Schedule,
     metrics: MaintenanceMetrics,
@@ -89,6 +93,7 @@ impl Db {
         let inner = Arc::new(Inner {
             dir: dir.to_path_buf(),
             compactor: Compactor::new(clock.clone(), options.max_chunk_segment_bytes, registry),
+            uploads: options.uploads_file.map(|path| Uploads::new(path, clock.clone())),
             clock,
             head,
             catalog,

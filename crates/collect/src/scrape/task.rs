@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::ScrapeOptions;
 use super::failure_log::FailureLog;
 use super::fetch::{Buffers, FetchError, Fetched, Fetcher};
+use super::grid::Grid;
 use super::ingest::{Counts, Ingest, IngestSettings, Refusals, TargetState, append_stale_markers};
 use super::metadata::TextPool;
 use super::metrics::ScrapeMetrics;
@@ -21,8 +22,6 @@ use super::target::{Health, LastScrape, Target};
 /// Bodies beyond this are taken in off the reactor. Smaller ones take less than a millisecond, and moving
 /// them to another thread and back would cost more than that.
 const LARGE_BODY_BYTES: usize = 512 << 10;
-/// Scrape times this close to the grid are put on it, which lets timestamps compress better.
-const ALIGNMENT_TOLERANCE_MS: i64 = 2;
 
 /// What all targets of all jobs share.
 #[derive(Clone)]
@@ -106,9 +105,10 @@ impl Task {
         let first = Instant::now();
         let mut ticker = interval_at(first + interval, interval);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut aligned_ms = self.shared.clock.now_ms();
+        let tolerance = self.shared.options.timestamp_tolerance;
+        let mut grid = Grid::new(self.shared.clock.now_ms(), interval, tolerance);
         while !self.stop.is_cancelled() {
-            let t_ms = self.aligned(&mut aligned_ms);
+            let t_ms = grid.place(self.shared.clock.now_ms());
             last = Some(self.scrape(last, t_ms).await);
             tokio::select! {
                 _ = ticker.tick() => {}
@@ -122,16 +122,6 @@ impl Task {
         let ticks = (Instant::now() - first).as_nanos() / interval.as_nanos().max(1) + 1;
         let next = first + interval * u32::try_from(ticks).unwrap_or(u32::MAX);
         Stopped { task: self, last, next: Some(next) }
-    }
-
-    /// The time of the scrape that begins now, put on the grid of the interval if it is near it.
-    fn aligned(&self, grid_ms: &mut i64) -> i64 {
-        let now_ms = self.shared.clock.now_ms();
-        let interval_ms = i64::try_from(self.target.interval.as_millis()).unwrap_or(i64::MAX).max(1);
-        let missed = (now_ms - *grid_ms).max(0) / interval_ms;
-        *grid_ms += missed * interval_ms;
-        let tolerance_ms = ALIGNMENT_TOLERANCE_MS.min(interval_ms / 100);
-        if now_ms - *grid_ms <= tolerance_ms { *grid_ms } else { now_ms }
     }
 
     /// One scrape; returns its start.

@@ -46,11 +46,21 @@ impl DirLock {
             opened => opened.map_err(TsdbError::io("open", &path))?,
         };
         match file.try_lock() {
+            // Its last holder may have removed it after we opened it; somebody else may then lock a new one.
+            Ok(()) if !is_at(&file, &path) => Err(TsdbError::Locked(path)),
             Ok(()) => Ok(Self { path, _file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(TsdbError::Locked(path)),
             Err(TryLockError::Error(error)) => Err(TsdbError::io("lock", &path)(error)),
         }
     }
+}
+
+/// Whether an open file is still the one at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (open, there) = (file.metadata().map(identity), std::fs::metadata(path).map(identity));
+    matches!((open, there), (Ok(open), Ok(there)) if open == there)
 }
 
 impl Drop for DirLock {

@@ -272,7 +272,10 @@ impl Inner {
         let mut compactions = 0;
         while !self.head_goes() {
             let blocks = self.catalog.blocks();
-            let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+            let mut metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+            if let Some(uploads) = &self.uploads {
+                metas.truncate(uploads.released(&metas));
+            }
             let planned = plan::plan(&metas, &self.ranges_ms, self.compact_overlaps);
             if planned.is_empty() {
                 break;

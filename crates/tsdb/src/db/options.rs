@@ -1,5 +1,7 @@
 //! Settings of the database.
 
+use std::path::PathBuf;
+
 use crate::compact::retention::Retention;
 use crate::head::HeadOptions;
 use crate::wal::Compression;
@@ -19,6 +21,9 @@ pub struct Options {
     pub max_chunk_segment_bytes: u64,
     /// Whether overlapping blocks are joined.
     pub compact_overlaps: bool,
+    /// A JSON file that lists the blocks someone has uploaded; blocks written from the head are joined only
+    /// once they are in it.
+    pub uploads_file: Option<PathBuf>,
     /// Whether the lock file is left alone.
     pub no_lockfile: bool,
     /// Whether there is a write-ahead log.
@@ -63,6 +68,7 @@ impl Default for Options {
             max_block_duration_ms: 36 * HOUR_MS,
             max_chunk_segment_bytes: crate::block::chunk_files::MAX_SEGMENT_BYTES,
             compact_overlaps: true,
+            uploads_file: None,
             no_lockfile: false,
             wal: head.wal,
             wal_compression: head.wal_compression,

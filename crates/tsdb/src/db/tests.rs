@@ -186,6 +186,59 @@ fn overlapping_blocks_from_elsewhere_are_joined() {
 }
 
 #[test]
+fn overlapping_blocks_stay_apart_where_others_join_them() {
+    let mut world = World::new();
+    world.options.compact_overlaps = false;
+    let db = world.open();
+    world.scrape(&db, 0, 7);
+    db.maintain().unwrap();
+    let extra: Vec<_> = (0..100).map(|i| (START_MS + HOUR_MS + i * 1000 + 500, -1.0)).collect();
+    let late = labels("late");
+    block_of(world.dir.path(), 77, (START_MS + HOUR_MS, START_MS + 3 * HOUR_MS), vec![series(&late, &extra)]);
+    world.written.insert(late, extra);
+    assert_eq!(db.maintain().unwrap().compactions, 0);
+    assert_eq!(shape(&db), [(0, 2, 1), (1, 3, 1), (2, 4, 1)]);
+    world.assert_all_there(&db);
+}
+
+#[test]
+fn blocks_removed_by_hand_are_missed_from_then_on() {
+    let mut world = World::new();
+    let db = world.open();
+    world.scrape(&db, 0, 7);
+    db.maintain().unwrap();
+    let first = db.open_blocks()[0].dir().to_path_buf();
+    std::fs::remove_dir_all(first).unwrap();
+    world.assert_all_there(&db);
+    db.maintain().unwrap();
+    assert_eq!(shape(&db), [(2, 4, 1)]);
+    for samples in world.written.values_mut() {
+        samples.retain(|s| s.0 >= START_MS + 2 * HOUR_MS);
+    }
+    world.assert_all_there(&db);
+}
+
+#[test]
+fn blocks_are_joined_once_they_are_uploaded() {
+    let mut world = World::new();
+    let list = world.dir.path().join("thanos.shipper.json");
+    std::fs::write(&list, r#"{"version":1,"uploaded":[]}"#).unwrap();
+    world.options.uploads_file = Some(list.clone());
+    let db = world.open();
+    for step in 0..7 {
+        world.scrape(&db, step * 2, 2);
+        db.maintain().unwrap();
+    }
+    assert!(db.blocks().iter().all(|meta| meta.compaction.level == 1), "{:?}", shape(&db));
+    let uploaded: Vec<_> = db.blocks()[..4].iter().map(|meta| meta.ulid.to_string()).collect();
+    std::fs::write(&list, serde_json::json!({ "uploaded": uploaded }).to_string()).unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(db.maintain().unwrap().compactions, 1);
+    assert_eq!(shape(&db)[..2], [(0, 6, 2), (6, 8, 1)]);
+    world.assert_all_there(&db);
+}
+
+#[test]
 fn deleted_samples_are_gone_from_head_and_blocks() {
     let mut world = World::new();
     let db = world.open();
