@@ -15,6 +15,7 @@ mod report;
 mod roles;
 mod script;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -45,12 +46,41 @@ fn main() -> ExitCode {
         Command::Man => man().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("bartizan: {error:#}");
+        // A reader that went away has had what it wanted of the message.
+        let _ = writeln!(std::io::stderr(), "bartizan: {}", explained(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error and its causes, leaving out those whose text the one before tells already.
+fn explained(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
 }
 
 fn man() -> anyhow::Result<()> {
     clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_each_cause_once() {
+        let cause = std::io::Error::other("no room");
+        let error = anyhow::Error::new(cause).context("write x: no room").context("storage");
+        assert_eq!(explained(&error), "storage: write x: no room");
+        assert_eq!(explained(&anyhow::anyhow!("b").context("a")), "a: b");
+    }
 }

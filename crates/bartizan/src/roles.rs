@@ -67,12 +67,17 @@ fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     outcome
 }
 
+fn opening_failed(settings: &Settings) -> String {
+    let flag = if settings.args.agent.agent { "storage.agent.path" } else { "storage.tsdb.path" };
+    format!("opening the storage (--{flag}={})", settings.storage_path.display())
+}
+
 async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let clock: base::clock::SharedClock = Arc::new(base::SystemClock::new());
     let registry = Registry::new();
     process::publish(&registry, &clock);
     let started_ms = clock.now_ms();
-    let config = settings.config.load(&settings)?;
+    let config = settings.config.load(&settings).with_context(|| settings.config.told())?;
     let system = Arc::new(system::System::new(&settings, config, clock.clone(), &registry, started_ms));
 
     // 1. The listener: mistakes in flags show before anything else happens, and a long replay is seen
@@ -83,8 +88,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let otlp = otlp::Otlp::new(&settings, &registry, clock.clone(), opened.clone())?;
     let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
     let sending = sending::Sending::new(&settings, &registry, clock.clone(), &opened, &scraping);
-    let web = web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry)
-        .await?;
+    let web =
+        web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry)
+            .await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -97,7 +103,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     };
     let signals = signals::Signals::listen(&system)?;
     tokio::select! {
-        db = opening => opened.set(db?.context("opening the storage")?),
+        db = opening => opened.set(db?.with_context(|| opening_failed(&settings))?),
         () = system.quit_requested() => {
             tracing::warn!("asked to end while the log was being replayed");
             return Ok(ExitCode::SUCCESS);

@@ -38,10 +38,13 @@ impl Scraping {
             start_timestamps: features.st_storage,
             start_timestamp_synthesis: features.st_synthesis,
             type_and_unit_labels: features.type_and_unit_labels,
+            timestamp_tolerance: settings.args.tuning.timestamp_tolerance(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             ..ScrapeOptions::default()
         };
-        let discovery = discovery::Manager::new(DiscoveryMetrics::new(registry), clock.clone());
+        let metrics = DiscoveryMetrics::new(registry);
+        let pause = settings.args.tuning.discovery_reload_interval();
+        let discovery = discovery::Manager::new(metrics, clock.clone(), pause);
         let scrape = Manager::new(Arc::new(storage), options, clock.clone(), registry);
         let running = tokio::spawn(scrape.clone().run(discovery.groups()));
         Self(Arc::new(Inner { discovery, scrape, running, clock }))

@@ -141,7 +141,11 @@ fn external_url(args: &PrometheusArgs) -> anyhow::Result<url::Url> {
         let guess = format!("http://{host}:{port}/");
         // A host name that is no URL host is replaced by the loopback one.
         return url::Url::parse(&guess)
-            .or_else(|_| Ok(url::Url::parse(&format!("http://localhost:{port}/"))?));
+            .or_else(|_| url::Url::parse(&format!("http://localhost:{port}/")))
+            .with_context(|| {
+                let given = args.listen_address.first().map_or("", String::as_str);
+                format!("--web.listen-address={given}: give HOST:PORT or :PORT, with a port up to 65535")
+            });
     }
     let full = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
     url::Url::parse(&full).with_context(|| format!("--web.external-url={given}: not a URL"))
@@ -156,6 +160,14 @@ impl ConfigSource {
             Self::Embedded(text) => Config::from_bytes("embedded".as_ref(), text.as_bytes(), &options),
         };
         Ok(loaded?)
+    }
+
+    /// Where it comes from, for messages.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::File(path) => format!("loading the configuration (--config.file={})", path.display()),
+            Self::Embedded(_) => "loading the embedded configuration".to_owned(),
+        }
     }
 
     /// The file, if there is one.

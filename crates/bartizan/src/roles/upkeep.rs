@@ -10,15 +10,12 @@ use super::settings::Settings;
 use super::storage::Opened;
 use super::system::System;
 
-/// Time between steps of storage maintenance.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
-
 /// The running tasks.
 pub struct Upkeep(Vec<JoinHandle<()>>);
 
 /// Starts the tasks.
 pub fn start(settings: &Settings, opened: Opened, system: Arc<System>) -> Upkeep {
-    let mut tasks = vec![tokio::spawn(maintain(opened))];
+    let mut tasks = vec![tokio::spawn(maintain(opened, settings.args.tuning.block_reload_interval()))];
     if let (Some(interval), Some(path)) = (settings.auto_reload, settings.config.path()) {
         tasks.push(tokio::spawn(reload_on_change(path.to_owned(), interval, system)));
     }
@@ -36,8 +33,8 @@ impl Upkeep {
     }
 }
 
-async fn maintain(opened: Opened) {
-    let mut ticks = tokio::time::interval(MAINTENANCE_INTERVAL);
+async fn maintain(opened: Opened, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -8,8 +8,10 @@ use super::{BytesArg, DurationArg, WalCompression, bytes, duration};
 #[derive(Args, Debug, Clone)]
 pub struct AgentArgs {
     /// Run in 'Agent mode': scrape and forward, store only the log of what is not sent yet.
-    #[arg(long = "agent", action = ArgAction::SetTrue)]
+    #[arg(long = "agent", action = ArgAction::SetTrue, overrides_with = "no_agent")]
     pub agent: bool,
+    #[arg(long = "no-agent", action = ArgAction::SetTrue, hide = true)]
+    no_agent: bool,
 
     /// Base path of the log. Use with agent mode only.
     #[arg(long = "storage.agent.path", default_value = "data-agent/", value_name = "DIR")]
@@ -56,6 +58,8 @@ pub struct AgentArgs {
     /// Checkpoints need no labels in memory here; accepted for compatibility.
     #[arg(long = "storage.agent.checkpoint-from-in-memory-series", action = ArgAction::SetTrue, hide = true)]
     checkpoint_from_memory: bool,
+    #[arg(long = "no-storage.agent.checkpoint-from-in-memory-series", action = ArgAction::SetTrue, hide = true)]
+    no_checkpoint_from_memory: bool,
     /// Accepted for compatibility.
     #[arg(long = "storage.agent.checkpoint-batch-size", default_value_t = 1000, hide = true)]
     checkpoint_batch_size: i64,

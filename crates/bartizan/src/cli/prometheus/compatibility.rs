@@ -3,7 +3,7 @@
 
 use clap::{ArgAction, ArgMatches, Args, parser::ValueSource};
 
-use super::{BytesArg, DurationArg, bytes, duration};
+use super::{DurationArg, duration};
 
 /// Flags that are read, checked, shown by `/api/v1/status/flags` and otherwise without effect.
 #[derive(Args, Debug, Clone)]
@@ -20,18 +20,14 @@ pub struct CompatibilityArgs {
     )]
     console_libraries: String,
 
-    /// Samples a head chunk is cut at.
-    #[arg(long = "storage.tsdb.samples-per-chunk", default_value_t = 120, hide = true)]
-    samples_per_chunk: usize,
     /// Size of the queue of head chunks; chunks are written directly.
     #[arg(long = "storage.tsdb.head-chunks-write-queue-size", default_value_t = 0, hide = true)]
     head_chunks_write_queue_size: usize,
     /// Overlapping blocks are always allowed.
     #[arg(long = "storage.tsdb.allow-overlapping-blocks", action = ArgAction::SetTrue, hide = true)]
     allow_overlapping_blocks: bool,
-    /// Largest file of chunks in a block.
-    #[arg(long = "storage.tsdb.max-block-chunk-segment-size", value_parser = bytes, value_name = "BYTES", hide = true)]
-    max_block_chunk_segment_size: Option<BytesArg>,
+    #[arg(long = "no-storage.tsdb.allow-overlapping-blocks", action = ArgAction::SetTrue, hide = true)]
+    no_allow_overlapping_blocks: bool,
 
     /// How long an outage may be for the "for" state of alerts to be restored.
     #[arg(long = "rules.alert.for-outage-tolerance", default_value = "1h", value_parser = duration)]
