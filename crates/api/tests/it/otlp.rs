@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use api::server::Security;
+use api::server::{Pem, Security, ServerOptions, TlsOptions};
 use api::state::{OtlpReceiver, OtlpState};
 use base::ByteBudget;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::TenantId;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use wire::otlp::answer::{Code, ExportResponse, Status};
 
@@ -75,19 +76,18 @@ impl Fixture {
     }
 
     async fn start_at(route_prefix: &str) -> Self {
+        Self::start_with(route_prefix, server_options()).await
+    }
+
+    async fn start_with(route_prefix: &str, listen: ServerOptions) -> Self {
         let outcome = Mutex::new(Ok(ExportResponse::default()));
         let receiver = Arc::new(Receiver { requests: Mutex::default(), outcome });
         let budget = ByteBudget::new("ingest.max-memory", 8 << 20);
         let state =
             OtlpState { receiver: receiver.clone(), budget: budget.clone(), max_body_bytes: MAX_BODY_BYTES };
         let options = api::ApiOptions { route_prefix: route_prefix.to_owned(), ..options() };
-        let server = TestServer::start_receiving(
-            options,
-            server_options(),
-            Security::default(),
-            Some(Arc::new(state)),
-        )
-        .await;
+        let server =
+            TestServer::start_receiving(options, listen, Security::default(), Some(Arc::new(state))).await;
         Self { server, receiver, budget }
     }
 
@@ -118,7 +118,19 @@ async fn send(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Answer {
-    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let stream = TcpStream::connect(address).await.unwrap();
+    send_over(stream, address, version, path, headers, body).await
+}
+
+async fn send_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: std::net::SocketAddr,
+    version: Version,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Answer {
+    let stream = TokioIo::new(stream);
     let mut request = Request::post(format!("http://{address}{path}")).version(version);
     for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
         request = request.header(*name, *value);
@@ -308,4 +320,33 @@ async fn tenants_are_told_apart() {
     let requests = fixture.receiver.requests.lock();
     let tenants: Vec<_> = requests.iter().map(|(tenant, _)| tenant.0.as_str()).collect();
     assert_eq!(tenants, ["team", "other"]);
+}
+
+#[tokio::test]
+async fn grpc_is_spoken_over_tls_where_both_sides_offer_http2() {
+    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (pem, key) = (certificate.cert.pem(), certificate.signing_key.serialize_pem());
+    let tls = TlsOptions::new(Pem::Inline(pem), Pem::Inline(key));
+    let listen = ServerOptions { tls: Some(tls), ..server_options() };
+    let fixture = Fixture::start_with("", listen).await;
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let address = fixture.server.address;
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = connector.connect(name, TcpStream::connect(address).await.unwrap()).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let body = framed(0, PROTOBUF).into();
+    let answer = send_over(stream, address, Version::HTTP_2, EXPORT, &headers, body).await;
+    assert_eq!(answer.grpc().0, 0);
+    assert_eq!(fixture.received(), [PROTOBUF]);
 }
