@@ -6,6 +6,7 @@
 //! more memory than it takes itself.
 
 pub(crate) mod histogram;
+pub mod hostile;
 pub(crate) mod schema;
 mod v1;
 mod v2;

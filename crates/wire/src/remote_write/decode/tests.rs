@@ -2,6 +2,7 @@ use base::ByteBudget;
 use model::{CounterResetHint, Span};
 use proptest::prelude::*;
 
+use super::hostile::drive;
 use super::*;
 use crate::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
 
@@ -229,28 +230,6 @@ fn labels_in_several_pieces_are_joined() {
         put_label(&mut expected, name, value);
     }
     assert_eq!(fields, expected);
-}
-
-/// Reads everything there is.
-fn drive(message: MessageType, body: &[u8]) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut memory = ByteBudget::new("test", 1 << 20).reserve(0).unwrap();
-    let request = decode(message, body, &mut memory).map_err(|error| text(&error))?;
-    for i in 0..request.len() {
-        let series = request.series(i);
-        series.for_each_label(drop).map_err(|error| text(&error))?;
-        series.metadata().map_err(|error| text(&error))?;
-        for histogram in series.histograms() {
-            histogram.map_err(|error| text(&error))?;
-        }
-        for exemplar in series.exemplars() {
-            exemplar
-                .and_then(|e| Ok(e.for_each_label(drop)))
-                .map_err(|error| text(&error))?
-                .map_err(|e| text(&e))?;
-        }
-    }
-    request.families().try_for_each(|family| family.map(drop)).map_err(|error| text(&error))
 }
 
 #[test]
