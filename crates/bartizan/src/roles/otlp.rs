@@ -50,6 +50,7 @@ impl Otlp {
             lookback: args.lookback_delta.value,
             type_and_unit_labels: features.type_and_unit_labels,
             zero_at_start: features.created_timestamp_zero_ingestion,
+            append_metadata: features.metadata_wal_records,
             cached_series: args.receiving.max_cached_series,
         };
         let mut secret = Box::new([0; SECRET_BYTES]);

@@ -1,5 +1,7 @@
 //! What all points of a resource, a scope or a metric share: worked out once for each.
 
+use std::cell::OnceCell;
+
 use model::{Metadata, MetricType};
 use wire::otlp::{Attributes, Data, DecodeError, Metric, ResourceMetrics, ScopeMetrics, Temporality};
 
@@ -96,31 +98,55 @@ impl ScopeLabels {
     }
 }
 
-/// What all points of a metric share.
+/// What all points of a metric share. Its name is only made where a series is not known yet.
 #[derive(Debug)]
 pub(super) struct MetricContext<'r> {
     /// The name in the request.
-    pub given_name: &'r str,
-    /// The name of the family.
-    pub family: String,
-    pub metadata: Metadata,
-    pub type_label: &'static str,
-    pub unit_label: String,
+    pub name: &'r str,
+    /// The unit in the request.
+    pub unit: &'r str,
+    pub named_as: NamedAs,
+    pub kind: MetricType,
+    pub family: OnceCell<String>,
+    pub description: Description,
     pub resource: &'r ResourceLabels,
     pub scope: &'r ScopeLabels,
     /// Tells its series from those of other metrics, resources and scopes.
     pub key: Key,
 }
 
-/// The name a metric gets, and what is known of it.
-pub(super) fn name_and_metadata(metric: &Metric<'_>, namer: &Namer) -> Result<(String, Metadata), NameError> {
-    let family = namer.metric(metric.name, metric.unit, named_as(&metric.data))?;
-    let unit = names::unit(metric.unit, false).into();
-    let metadata = Metadata { metric_type: metric_type(&metric.data), unit, help: metric.description.into() };
-    Ok((family, metadata))
+impl MetricContext<'_> {
+    /// The name of the family.
+    pub fn family(&self, namer: &Namer) -> Result<&str, NameError> {
+        if let Some(family) = self.family.get() {
+            return Ok(family);
+        }
+        let family = namer.metric(self.name, self.unit, self.named_as)?;
+        Ok(self.family.get_or_init(|| family))
+    }
 }
 
-fn named_as(data: &Data<'_>) -> NamedAs {
+/// What is known about a metric.
+#[derive(Debug)]
+pub(super) struct Description {
+    /// Where the storage keeps it.
+    pub metadata: Option<Metadata>,
+    /// Whether nothing is known.
+    pub is_empty: bool,
+}
+
+impl Description {
+    pub fn of(metric: &Metric<'_>, is_kept: bool) -> Self {
+        let metric_type = metric_type(&metric.data);
+        let unit = || names::unit(metric.unit, false);
+        let is_empty =
+            metric_type == MetricType::Unknown && metric.description.is_empty() && unit().is_empty();
+        let metadata = || Metadata { metric_type, unit: unit().into(), help: metric.description.into() };
+        Self { metadata: is_kept.then(metadata), is_empty }
+    }
+}
+
+pub(super) fn named_as(data: &Data<'_>) -> NamedAs {
     match data {
         Data::Gauge(_) => NamedAs::Gauge,
         Data::Sum { is_monotonic: true, .. } => NamedAs::Counter,
@@ -129,7 +155,7 @@ fn named_as(data: &Data<'_>) -> NamedAs {
 }
 
 /// Deltas have no type of their own yet.
-fn metric_type(data: &Data<'_>) -> MetricType {
+pub(super) fn metric_type(data: &Data<'_>) -> MetricType {
     match data {
         _ if data.temporality() == Some(Temporality::Delta) => MetricType::Unknown,
         Data::Unknown => MetricType::Unknown,
@@ -238,6 +264,7 @@ pub(super) fn put_attributes(
 }
 
 /// The unit as the value of a label.
-pub(super) fn unit_label(metadata: &Metadata, namer: &Namer) -> String {
-    names::unit(&metadata.unit, !namer.escapes())
+pub(super) fn unit_label(unit: &str, namer: &Namer) -> String {
+    // The label is made of the name of the unit, as the reference has it.
+    names::unit(&names::unit(unit, false), !namer.escapes())
 }

@@ -93,6 +93,8 @@ pub struct Options {
     pub type_and_unit_labels: bool,
     /// Whether a zero is stored where a point's start is known.
     pub zero_at_start: bool,
+    /// Whether the storage keeps metadata.
+    pub append_metadata: bool,
     /// Series whose references are remembered.
     pub cached_series: usize,
 }
@@ -105,6 +107,7 @@ impl Default for Options {
             lookback: Duration::from_secs(300),
             type_and_unit_labels: false,
             zero_at_start: false,
+            append_metadata: false,
             cached_series: 1_000_000,
         }
     }

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::metrics::{Counter, Family, Kind, Registry};
 use model::{
-    AppendError, Appender, CounterResetHint, Exemplar, Histogram, Labels, Metadata, MetricType, SampleValue,
-    SeriesRef, is_stale_nan,
+    AppendError, Appender, CounterResetHint, Exemplar, Histogram, Labels, SampleValue, SeriesRef,
+    is_stale_nan,
 };
+
+use super::context::Description;
 
 /// Clocks of senders may be ahead by as much.
 const MAX_AHEAD_MS: i64 = 10 * 60_000;
@@ -136,14 +138,14 @@ impl Sink {
         series: SeriesRef,
         sample: &Sample<'_>,
         exemplars: &[Exemplar],
-        metadata: &Metadata,
+        description: &Description,
     ) -> Result<(), SampleError> {
         self.check_time(sample.t_ms)?;
         if self.zero_at_start && sample.start_ms != 0 && sample.start_ms < sample.t_ms {
             self.append_zero(series, sample);
         }
         self.appender.append(series, sample.start_ms, sample.t_ms, sample.value)?;
-        if is_empty(metadata) {
+        if description.is_empty {
             self.metrics.without_metadata.inc();
         }
         if is_stale(&sample.value) {
@@ -156,8 +158,10 @@ impl Sink {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.appender.update_metadata(series, metadata)?;
-        Ok(())
+        match &description.metadata {
+            Some(metadata) => Ok(self.appender.update_metadata(series, metadata)?),
+            None => Ok(()),
+        }
     }
 
     /// Adds a zero where counting began, so that the first increase is seen. Most points repeat a start that is
@@ -197,8 +201,4 @@ fn is_stale(value: &SampleValue<'_>) -> bool {
         SampleValue::Histogram(histogram) => histogram.is_stale(),
         SampleValue::FloatHistogram(histogram) => histogram.is_stale(),
     }
-}
-
-fn is_empty(metadata: &Metadata) -> bool {
-    metadata.metric_type == MetricType::Unknown && metadata.unit.is_empty() && metadata.help.is_empty()
 }

@@ -50,6 +50,7 @@ fn options(settings: &Value) -> Options {
         },
         lookback: Duration::from_millis(settings["lookback_ms"].as_u64().unwrap_or(300_000)),
         type_and_unit_labels: is_on("type_and_unit"),
+        append_metadata: true,
         ..Options::default()
     }
 }

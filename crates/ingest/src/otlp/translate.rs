@@ -1,22 +1,24 @@
 //! From the metrics of a request to samples of series.
 
+mod series;
+mod target_info;
+
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
-use model::histogram::EXPONENTIAL_SCHEMA_MAX;
-use model::number::{FloatFormat, format_float};
-use model::{
-    AppendError, Exemplar, Labels, METRIC_NAME, Metadata, MetricType, SampleValue, SeriesRef, stale_nan,
-};
+use model::labels::Quoted;
+use model::{AppendError, SampleValue};
 use wire::otlp::answer::Code;
 use wire::otlp::message::Messages;
 use wire::otlp::{
-    Attributes, Data, DecodeError, ExponentialPoint, HistogramPoint, Metric, NumberPoint, PointHead, Request,
+    Data, DecodeError, ExponentialPoint, HistogramPoint, Metric, NumberPoint, PointHead, Request,
     ResourceMetrics, ScopeMetrics, SummaryPoint, Temporality,
 };
 
+use self::series::Part;
+use self::target_info::TARGET_INFO;
 use super::context::{
-    ContextError, KeyText, MetricContext, ResourceLabels, SERVICE_INSTANCE_ID, SERVICE_NAME,
-    SERVICE_NAMESPACE, ScopeLabels, name_and_metadata, put_attributes, unit_label,
+    ContextError, Description, KeyText, MetricContext, ResourceLabels, ScopeLabels, metric_type, named_as,
 };
 use super::delta::{DeltaRefusal, Turn};
 use super::exemplar;
@@ -27,12 +29,7 @@ use super::settings::DeltaMode;
 use super::sink::{Sample, SampleError, Sink, Warning};
 use super::tally::Tally;
 use super::{InForce, Shared};
-use crate::cache::{Key, Known, identity};
-
-/// The series that tells about a resource.
-const TARGET_INFO: &str = "target_info";
-/// Samples of it in one request: two and a half years of them are a mistake in a timestamp.
-const MAX_TARGET_INFO_SAMPLES: u64 = 1000;
+use crate::cache::Key;
 
 /// Why a request ends.
 #[derive(Debug)]
@@ -107,54 +104,6 @@ pub(super) struct Translator<'s> {
     told: HashSet<(u64, i64)>,
     /// The earliest and latest time of the resource's points.
     span: Option<(u64, u64)>,
-}
-
-/// A point's series on their way.
-struct PointSeries<'p, 'a> {
-    attributes: &'p Attributes<'a>,
-    key: Key,
-    /// Whether the labels at hand are those of this point.
-    has_labels: bool,
-}
-
-/// Which of a point's series.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Whole,
-    Sum,
-    Count,
-    Bucket(f64),
-    Quantile(f64),
-}
-
-impl Part {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Whole | Self::Quantile(_) => "",
-            Self::Sum => "_sum",
-            Self::Count => "_count",
-            Self::Bucket(_) => "_bucket",
-        }
-    }
-
-    fn key(self) -> (u64, u64) {
-        match self {
-            Self::Whole => (0, 0),
-            Self::Sum => (1, 0),
-            Self::Count => (2, 0),
-            Self::Bucket(bound) => (3, bound.to_bits()),
-            Self::Quantile(quantile) => (4, quantile.to_bits()),
-        }
-    }
-
-    /// The label that tells it from its like.
-    fn label(self) -> Option<(&'static str, String)> {
-        match self {
-            Self::Bucket(bound) => Some(("le", format_float(bound, FloatFormat::Plain))),
-            Self::Quantile(quantile) => Some(("quantile", format_float(quantile, FloatFormat::Plain))),
-            _ => None,
-        }
-    }
 }
 
 impl<'s> Translator<'s> {
@@ -244,7 +193,7 @@ impl<'s> Translator<'s> {
         (scope, scope_labels): (&ScopeMetrics<'_>, &ScopeLabels),
     ) -> Result<(), Trouble> {
         let Some(points) = metric.data.points() else {
-            let name = model::labels::Quoted(metric.name);
+            let name = Quoted(metric.name);
             return Err(Trouble::Refused(
                 Code::InvalidArgument,
                 format!("metric {name} has an unsupported type"),
@@ -256,30 +205,23 @@ impl<'s> Translator<'s> {
         if is_added_up {
             metric.data = cumulative(metric.data.clone());
         }
-        let namer = &self.in_force.namer;
-        let (family, metadata) = name_and_metadata(&metric, namer)?;
         if points.clone().next().is_none() {
             self.warn(Warning::EmptyDataPoints, format!("empty data points. {} is dropped", metric.name));
             return Ok(());
         }
-        let (mut type_label, mut unit) = ("", String::new());
-        if self.shared.options.type_and_unit_labels {
-            unit = unit_label(&metadata, namer);
-            if metadata.metric_type != MetricType::Unknown {
-                type_label = metadata.metric_type.as_str();
-            }
-        }
-        let text = self.key_text.begin(self.root).text(family.as_bytes()).text(type_label.as_bytes());
-        text.text(unit.as_bytes()).text(resource_labels.job.as_bytes());
-        text.text(resource_labels.instance.as_bytes());
+        let kind = metric_type(&metric.data);
+        let text = self.key_text.begin(self.root).number(kind as u64).number(named_as(&metric.data) as u64);
+        text.text(metric.name.as_bytes()).text(metric.unit.as_bytes());
+        text.text(resource_labels.job.as_bytes()).text(resource_labels.instance.as_bytes());
         text.pairs(resource_labels.promoted.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let key = text.pairs(scope_labels.iter()).key(&self.shared.secret);
         let context = MetricContext {
-            given_name: metric.name,
-            family,
-            metadata,
-            type_label,
-            unit_label: unit,
+            name: metric.name,
+            unit: metric.unit,
+            named_as: named_as(&metric.data),
+            kind,
+            family: OnceCell::new(),
+            description: Description::of(&metric, self.shared.options.append_metadata),
             resource: resource_labels,
             scope: scope_labels,
             key,
@@ -295,7 +237,7 @@ impl<'s> Translator<'s> {
             }
             (Some(Temporality::Delta), DeltaMode::Accumulate) => Ok(true),
             (Some(Temporality::Delta | Temporality::Unspecified), _) => {
-                let name = model::labels::Quoted(metric.name);
+                let name = Quoted(metric.name);
                 let message = format!("invalid temporality and type combination for metric {name}");
                 Err(Trouble::Refused(Code::InvalidArgument, message))
             }
@@ -474,7 +416,6 @@ impl<'s> Translator<'s> {
         temporality: Temporality,
     ) -> Result<(), Trouble> {
         let histogram = from_exponential(point, temporality)?;
-        debug_assert!(histogram.schema <= EXPONENTIAL_SCHEMA_MAX);
         if point.count == 0 && histogram.sum != 0.0 && !point.head.no_recorded_value {
             let message = format!(
                 "exponential histogram data point has zero count, but non-zero sum: {:.6}",
@@ -531,177 +472,6 @@ impl<'s> Translator<'s> {
         self.tally.refuse(1, Code::InvalidArgument, refusal.to_string());
     }
 
-    fn series_of<'p, 'a>(
-        &mut self,
-        context: &MetricContext<'_>,
-        head: &'p PointHead<'a>,
-    ) -> PointSeries<'p, 'a> {
-        let attributes = &head.attributes;
-        let key = self.key_text.begin(context.key).attributes(attributes).key(&self.shared.secret);
-        PointSeries { attributes, key, has_labels: false }
-    }
-
-    fn put_float(
-        &mut self,
-        context: &MetricContext<'_>,
-        series: &mut PointSeries<'_, '_>,
-        head: &PointHead<'_>,
-        part: Part,
-        value: f64,
-        exemplars: &[Exemplar],
-    ) -> Result<(), Trouble> {
-        let value = SampleValue::Float(if head.no_recorded_value { stale_nan() } else { value });
-        let sample = Sample { start_ms: head.start_ms(), t_ms: head.time_ms(), value };
-        self.put(context, series, part, &sample, exemplars)
-    }
-
-    /// Appends to one of a point's series, which most often is known by the bytes of its attributes.
-    fn put(
-        &mut self,
-        context: &MetricContext<'_>,
-        series: &mut PointSeries<'_, '_>,
-        part: Part,
-        sample: &Sample<'_>,
-        exemplars: &[Exemplar],
-    ) -> Result<(), Trouble> {
-        self.sink.check_time(sample.t_ms)?;
-        let (tag, bits) = part.key();
-        let key = self.key_text.begin(series.key).number(tag).number(bits).key(&self.shared.secret);
-        if let Some(found) = self.shared.cache.find(key) {
-            match self.sink.append(found.known.series, sample, exemplars, &context.metadata) {
-                // Dropped by the storage since: it is made again.
-                Err(SampleError::Append(AppendError::UnknownSeries)) => {}
-                done => return Ok(done?),
-            }
-        }
-        let labels = self.series_labels(context, series, part)?;
-        let known =
-            Known { series: self.resolve(&labels)?, identity: identity(&labels, &self.shared.secret) };
-        self.shared.cache.insert(key, known);
-        Ok(self.sink.append(known.series, sample, exemplars, &context.metadata)?)
-    }
-
-    fn resolve(&mut self, labels: &Labels) -> Result<SeriesRef, Trouble> {
-        Ok(self.sink.resolve(labels)?)
-    }
-
-    fn series_labels(
-        &mut self,
-        context: &MetricContext<'_>,
-        series: &mut PointSeries<'_, '_>,
-        part: Part,
-    ) -> Result<Labels, Trouble> {
-        if !series.has_labels {
-            self.point_labels(context, series.attributes)?;
-            series.has_labels = true;
-        }
-        let name = format!("{}{}", context.family, part.suffix());
-        Ok(match part.label() {
-            Some((label, value)) => self.labels.build(&[(METRIC_NAME, &name), (label, &value)]),
-            None => self.labels.build(&[(METRIC_NAME, &name)]),
-        })
-    }
-
-    /// Makes the labels at hand those of a point: its own attributes give way to what says who sent them.
-    fn point_labels(
-        &mut self,
-        context: &MetricContext<'_>,
-        attributes: &Attributes<'_>,
-    ) -> Result<(), Trouble> {
-        self.attribute_labels(attributes, &[METRIC_NAME], "data point")?;
-        let (labels, resource) = (&mut self.labels, context.resource);
-        for (name, value) in &resource.promoted {
-            labels.set_if_absent(name, value);
-        }
-        identify(labels, resource);
-        for (name, value) in context.scope.iter() {
-            labels.set(name, value);
-        }
-        if self.shared.options.type_and_unit_labels {
-            if !context.type_label.is_empty() {
-                labels.set("__type__", context.type_label);
-            }
-            if !context.unit_label.is_empty() {
-                labels.set("__unit__", &context.unit_label);
-            }
-        }
-        Ok(())
-    }
-
-    fn attribute_labels(
-        &mut self,
-        attributes: &Attributes<'_>,
-        ignored: &[&str],
-        source: &str,
-    ) -> Result<(), Trouble> {
-        let (collided, mut news) = (&mut self.collided, Vec::new());
-        self.labels.clear();
-        put_attributes(attributes, ignored, &self.in_force.namer, &mut self.labels, |name, keys| {
-            if collided.insert(name.to_owned()) {
-                let keys: Vec<_> = keys.iter().map(|key| model::labels::Quoted(key).to_string()).collect();
-                let (keys, name) = (keys.join(", "), model::labels::Quoted(name));
-                news.push(format!(
-                    "OTLP {source} attributes {keys} collide as label {name} after name sanitization, values are \
-                     concatenated with ';'"
-                ));
-            }
-        })?;
-        for message in news {
-            self.warn(Warning::LabelNameCollision, message);
-        }
-        Ok(())
-    }
-
-    /// Tells about a resource from its first point to its last, often enough for queries to find it anywhere
-    /// between them.
-    fn target_info(
-        &mut self,
-        resource: &ResourceMetrics<'_>,
-        labels: &ResourceLabels,
-        (earliest_ns, latest_ns): (u64, u64),
-    ) -> Result<(), Trouble> {
-        const IDENTIFYING: [&str; 3] = [SERVICE_NAMESPACE, SERVICE_NAME, SERVICE_INSTANCE_ID];
-        let mut has_more = false;
-        for attribute in resource.attributes.iter() {
-            has_more |= !IDENTIFYING.contains(&attribute?.key);
-        }
-        if !has_more {
-            return Ok(());
-        }
-        let keeps = self.in_force.translation.keep_identifying_resource_attributes;
-        let ignored: &[&str] = if keeps { &[] } else { &IDENTIFYING };
-        self.attribute_labels(&resource.attributes, ignored, "resource")?;
-        identify(&mut self.labels, labels);
-        if self.labels.get("job").is_empty() && self.labels.get("instance").is_empty() {
-            return Ok(());
-        }
-        let series_labels = self.labels.build(&[(METRIC_NAME, TARGET_INFO)]);
-        let series = self.resolve(&series_labels)?;
-        let metadata = Metadata {
-            metric_type: MetricType::Gauge,
-            help: smol_str::SmolStr::new_static("Target metadata"),
-            ..Metadata::default()
-        };
-        let interval_ns =
-            u64::try_from(self.shared.options.lookback.as_nanos() / 2).unwrap_or(u64::MAX).max(1);
-        let steps = (latest_ns - earliest_ns).div_ceil(interval_ns).min(MAX_TARGET_INFO_SAMPLES);
-        let first_ns = earliest_ns.max(latest_ns.saturating_sub(steps.saturating_mul(interval_ns)));
-        for step in 0..=steps {
-            let t_ns = if step == steps { latest_ns } else { first_ns + step * interval_ns };
-            let t_ms = (t_ns as i64) / 1_000_000;
-            if !self.told.insert((series_labels.hash64(), t_ms)) {
-                continue;
-            }
-            let sample = Sample { start_ms: 0, t_ms, value: SampleValue::Float(1.0) };
-            match self.sink.append(series, &sample, &[], &metadata) {
-                // Another request told about this time already.
-                Ok(()) | Err(SampleError::Append(AppendError::OutOfOrder | AppendError::TooOld)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     fn settle_point(
         &mut self,
         done: Result<(), Trouble>,
@@ -713,7 +483,7 @@ impl<'s> Translator<'s> {
             let (first, last) = self.span.unwrap_or((head.time_ns, head.time_ns));
             self.span = Some((first.min(head.time_ns), last.max(head.time_ns)));
         }
-        self.settle(done, context.given_name, 1)
+        self.settle(done, context.name, 1)
     }
 
     fn settle(&mut self, done: Result<(), Trouble>, metric: &str, points: u64) -> Result<(), Stop> {
@@ -721,7 +491,7 @@ impl<'s> Translator<'s> {
             Ok(()) => {}
             Err(Trouble::Stop(stop)) => return Err(stop),
             Err(Trouble::Refused(code, mut message)) => {
-                let name = model::labels::Quoted(metric).to_string();
+                let name = Quoted(metric).to_string();
                 if !metric.is_empty() && !message.contains(&name) {
                     message = format!("{message} (metric {name})");
                 }
@@ -740,15 +510,6 @@ impl<'s> Translator<'s> {
         self.shared.metrics.warn(warning);
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(message);
-        }
-    }
-}
-
-/// Job and instance are the resource's, whatever its points say.
-fn identify(labels: &mut LabelText, resource: &ResourceLabels) {
-    for (name, value) in [("job", &resource.job), ("instance", &resource.instance)] {
-        if !value.is_empty() {
-            labels.set(name, value);
         }
     }
 }
