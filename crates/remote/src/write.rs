@@ -27,9 +27,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -253,6 +253,7 @@ impl RemoteWrite {
             bell: Arc::new(Bell::default()),
             reader_waits: AtomicBool::new(false),
             phase: watch::channel(Phase::Running).0,
+            repeated_until: OnceLock::new(),
             last_end_ms: AtomicI64::new(-1),
             no_reshard_until_ms: AtomicI64::new(0),
             ended: AtomicU64::new(0),

@@ -87,10 +87,13 @@ pub enum DropReason {
     UnknownSeries,
     /// Version 1.0 has no histograms with custom buckets.
     CustomBuckets,
+    /// The receiver refused what was sent before a crash and not noted: it has it.
+    AlreadySent,
 }
 
 impl DropReason {
-    const ALL: [Self; 4] = [Self::TooOld, Self::DroppedSeries, Self::UnknownSeries, Self::CustomBuckets];
+    const ALL: [Self; 5] =
+        [Self::TooOld, Self::DroppedSeries, Self::UnknownSeries, Self::CustomBuckets, Self::AlreadySent];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +101,7 @@ impl DropReason {
             Self::DroppedSeries => "dropped_series",
             Self::UnknownSeries => "unintentionally_dropped_series",
             Self::CustomBuckets => "nhcb_in_rw1_not_supported",
+            Self::AlreadySent => "already_sent",
         }
     }
 }
@@ -138,7 +142,7 @@ pub struct QueueMetrics {
     /// Sent again.
     pub retried: ByKind,
     /// Read, but not sent, by reason.
-    dropped: [ByKind; 4],
+    dropped: [ByKind; DropReason::ALL.len()],
     /// In queues or open batches.
     pub pending: Pending,
     /// Metadata sent, given up and sent again.

@@ -4,8 +4,8 @@
 //! queue begins at is all that is to be remembered of it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tsdb::wal::Position;
 use wire::remote_write::MessageType;
-use wire::remote_write::encode::{Counts, without_older};
+use wire::remote_write::encode::{Counts, halves, without_older};
 
 use super::Random;
 use super::bell::Bell;
@@ -35,6 +35,14 @@ pub struct Outgoing {
     pub lowest_ms: i64,
     /// The latest timestamp.
     pub highest_ms: i64,
+}
+
+impl Outgoing {
+    /// Two requests with the first and the second half of the samples; `None` when there is only one.
+    fn halves(&self, message: MessageType) -> Option<[Self; 2]> {
+        let part = |(body, counts): (Vec<u8>, Counts)| Self { body: body.into(), counts, ..self.clone() };
+        Some(halves(message, &self.body).ok().flatten()?.map(part))
+    }
 }
 
 /// How requests are repeated.
@@ -87,6 +95,8 @@ pub struct Delivery {
     pub reader_waits: AtomicBool,
     /// How far the end is.
     pub phase: watch::Sender<Phase>,
+    /// Where the log ended when sending was taken up again: what lies before may have been sent already.
+    pub repeated_until: OnceLock<Position>,
     /// Monotonic milliseconds of the last request that ended; -1 before.
     pub last_end_ms: AtomicI64,
     /// Monotonic milliseconds until which repetitions forbid a new number of shards.
@@ -135,6 +145,16 @@ impl Shard {
     fn pop(&self) {
         self.queue.lock().pop_front();
     }
+}
+
+/// How a request was answered.
+enum Attempt {
+    /// It is stored.
+    Done,
+    /// It never will be as it is; what was written all the same, if the answer tells.
+    Refused { error: String, written: Option<Written> },
+    /// It is still to be sent, by another process or queue.
+    Kept,
 }
 
 /// What became of a request in the end.
@@ -190,14 +210,52 @@ impl Delivery {
         self.bell.call();
     }
 
-    async fn deliver(&self, mut outgoing: Outgoing) -> End {
+    /// Sends a request, or its parts where the destination refuses the whole.
+    async fn deliver(&self, outgoing: Outgoing) -> End {
+        let is_repeated = self.repeated_until.get().is_some_and(|until| outgoing.first < *until);
+        let (mut parts, mut already_there, mut last_error) =
+            (vec![outgoing], Counts::default(), String::new());
+        while let Some(mut part) = parts.pop() {
+            let (error, written) = match self.attempt(&mut part).await {
+                Attempt::Done => continue,
+                Attempt::Kept => return End::Kept,
+                Attempt::Refused { error, written } => (error, written),
+            };
+            // A receiver may refuse a whole request for one sample it has already. What was sent before a crash
+            // and not noted is such a sample; what stands beside it must not be lost.
+            match written {
+                _ if !is_repeated => self.refused(&part, &error, written.unwrap_or_default()),
+                Some(written) => already_there.add(missing(part.counts, written)),
+                None => match part.halves(self.message) {
+                    Some([first, second]) => parts.extend([second, first]),
+                    None => already_there.add(part.counts),
+                },
+            }
+            last_error = error;
+        }
+        if already_there.total() > 0 {
+            self.metrics.dropped(DropReason::AlreadySent).add(already_there);
+            tracing::info!(
+                remote_name = self.name,
+                samples = already_there.samples,
+                histograms = already_there.histograms,
+                exemplars = already_there.exemplars,
+                last_error,
+                "the receiver refused what may have been sent before the last start"
+            );
+        }
+        End::Done
+    }
+
+    /// Sends a request until it is answered for good.
+    async fn attempt(&self, outgoing: &mut Outgoing) -> Attempt {
         let mut backoff = self.retry.min_backoff;
         let mut attempt = 0;
         loop {
             if let Some(limit_ms) = self.oldest_ms().filter(|&limit_ms| outgoing.lowest_ms < limit_ms)
-                && !self.leave_out_older(&mut outgoing, limit_ms)
+                && !self.leave_out_older(outgoing, limit_ms)
             {
-                return End::Done;
+                return Attempt::Done;
             }
             self.metrics.sent.add(outgoing.counts);
             let client = self.client.load_full();
@@ -207,13 +265,10 @@ impl Delivery {
             let (error, after) = match outcome {
                 Outcome::Later { error, after } => (error, after),
                 Outcome::Accepted(written) => {
-                    self.accepted(&outgoing, written);
-                    return End::Done;
+                    self.accepted(outgoing, written);
+                    return Attempt::Done;
                 }
-                Outcome::Refused { error, written } => {
-                    self.refused(&outgoing, &error, written.unwrap_or_default());
-                    return End::Done;
-                }
+                Outcome::Refused { error, written } => return Attempt::Refused { error, written },
             };
             if self.phase() >= Phase::Finishing {
                 tracing::warn!(
@@ -222,31 +277,35 @@ impl Delivery {
                     error,
                     "request is not repeated now; it is sent again from the log after the next start"
                 );
-                return End::Kept;
+                return Attempt::Kept;
             }
-            let wait = self.wait(backoff, after);
-            let no_reshard_until = ms(self.clock.monotonic() + wait * 2);
-            self.no_reshard_until_ms.fetch_max(no_reshard_until, Ordering::Relaxed);
-            self.metrics.retried.add(outgoing.counts);
-            tracing::warn!(
-                remote_name = self.name,
-                url = self.url,
-                error,
-                attempt,
-                wait_ms = wait.as_millis() as u64,
-                "failed to send a request; it is sent again"
-            );
-            let mut phases = self.phase.subscribe();
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                // One more attempt, at once, before the end.
-                _ = phases.wait_for(|phase| *phase >= Phase::Finishing) => {}
-            }
+            self.back_off(outgoing, &error, attempt, self.wait(backoff, after)).await;
             if self.phase() >= Phase::Closing {
-                return End::Kept;
+                return Attempt::Kept;
             }
             backoff = (backoff * 2).min(self.retry.max_backoff).max(Duration::from_millis(1));
             attempt += 1;
+        }
+    }
+
+    /// Waits before a request is repeated, not longer than the destination runs.
+    async fn back_off(&self, outgoing: &Outgoing, error: &str, attempt: u32, wait: Duration) {
+        let no_reshard_until = ms(self.clock.monotonic() + wait * 2);
+        self.no_reshard_until_ms.fetch_max(no_reshard_until, Ordering::Relaxed);
+        self.metrics.retried.add(outgoing.counts);
+        tracing::warn!(
+            remote_name = self.name,
+            url = self.url,
+            error,
+            attempt,
+            wait_ms = wait.as_millis() as u64,
+            "failed to send a request; it is sent again"
+        );
+        let mut phases = self.phase.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // One more attempt, at once, before the end.
+            _ = phases.wait_for(|phase| *phase >= Phase::Finishing) => {}
         }
     }
 

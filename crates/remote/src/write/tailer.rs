@@ -129,6 +129,9 @@ impl Tailer {
         });
         let hold =
             tail.hold(delivery.name.clone(), cursor.map_or(tail.end().segment, |cursor| cursor.segment));
+        if cursor.is_some() {
+            delivery.repeated_until.get_or_init(|| tail.end());
+        }
         let unreadable = cursor == Some(Position::default());
         let (reader, start) = LogReader::new(tail.clone(), cursor)?;
         if start.lost_segments > 0 && !unreadable {

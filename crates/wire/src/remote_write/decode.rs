@@ -127,9 +127,11 @@ fn push<T>(list: &mut Vec<T>, item: T, memory: &mut Reservation) -> Result<(), D
 #[cold]
 fn grow<T>(list: &mut Vec<T>, memory: &mut Reservation) -> Result<(), DecodeError> {
     const FIRST: usize = 64;
-    let more = list.capacity().max(FIRST);
-    memory.grow(more * size_of::<T>())?;
+    let (have, more) = (list.capacity(), list.capacity().max(FIRST));
+    // While it moves, the list is there twice.
+    memory.grow((have + more) * size_of::<T>())?;
     list.reserve_exact(more);
+    memory.shrink_to(memory.bytes() - have * size_of::<T>());
     Ok(())
 }
 

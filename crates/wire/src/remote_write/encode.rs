@@ -5,11 +5,11 @@
 //! the body its bytes were written last. In version 1.0 it therefore writes the compressed form at once (see
 //! `composer`), a copy of earlier bytes instead of the labels; in version 2.0 the numbers become references.
 //!
-//! In reading order: [`Batch`], [`Encoder`], `composer`, `v1`, `v2`, `histogram`, [`without_older`].
+//! In reading order: [`Batch`], [`Encoder`], `composer`, `v1`, `v2`, `histogram`, [`without_older`], [`halves`].
 
 mod composer;
+mod edit;
 mod histogram;
-mod older;
 mod v1;
 mod v2;
 
@@ -18,7 +18,7 @@ mod tests;
 
 use model::{FloatHistogram, Histogram, MetricType};
 
-pub use older::{NotOurs, without_older};
+pub use edit::{NotOurs, halves, without_older};
 pub use v1::{FamilyMetadata, encode_metadata};
 
 use super::MessageType;
@@ -80,6 +80,13 @@ impl Counts {
     pub fn total(&self) -> usize {
         self.samples + self.histograms + self.exemplars
     }
+
+    /// Adds another count.
+    pub fn add(&mut self, other: Self) {
+        self.samples += other.samples;
+        self.histograms += other.histograms;
+        self.exemplars += other.exemplars;
+    }
 }
 
 /// A histogram of either kind, borrowed.
@@ -107,6 +114,8 @@ struct Item {
     ids_end: u32,
     payload_end: u32,
     label_bytes: u32,
+    /// The item an exemplar of version 2.0 goes with: receivers refuse series of exemplars alone.
+    parent: Option<u32>,
     kind: Kind,
     /// With metadata, the last two ids are help and unit.
     metadata: Option<MetricType>,
@@ -209,6 +218,22 @@ impl Batch {
             }),
         }
         self.push(series, Kind::Exemplar, (0, t_ms, value));
+        if self.message == MessageType::V2 {
+            self.attach_last(series.ids);
+        }
+    }
+
+    /// Finds the newest sample of the series the last item is an exemplar of.
+    fn attach_last(&mut self, labels: &[u32]) {
+        let count = self.items.len();
+        let start = |at: usize| at.checked_sub(1).map_or(0, |before| self.items[before].ids_end as usize);
+        let is_of_series = |at: &usize| {
+            let item = &self.items[*at];
+            let ids = &self.ids[start(*at)..item.ids_end as usize];
+            item.kind != Kind::Exemplar && ids.get(..labels.len()) == Some(labels)
+        };
+        let parent = (0..count - 1).rev().find(is_of_series).map(|at| at as u32);
+        self.items[count - 1].parent = parent;
     }
 
     #[inline]
@@ -226,6 +251,7 @@ impl Batch {
             ids_end: self.ids.len() as u32,
             payload_end: self.payload.len() as u32,
             label_bytes: series.bytes,
+            parent: None,
             kind,
             metadata: series.metadata.map(|metadata| metadata.metric_type),
         });

@@ -185,7 +185,10 @@ fn histograms_and_exemplars_survive_in_both_versions() {
         let raw = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
         let mut memory = ByteBudget::unlimited().reserve(0).unwrap();
         let request = decode(message, &raw, &mut memory).unwrap();
-        let histogram = |i: usize| request.series(i).histograms().next().unwrap().unwrap();
+        let histogram = |i: usize| {
+            let i = if message == MessageType::V2 { i / 2 } else { i };
+            request.series(i).histograms().next().unwrap().unwrap()
+        };
         assert_eq!(histogram(0).value, AnyHistogram::Integer(integer()));
         assert_eq!((histogram(0).t_ms, histogram(2).t_ms), (100, 102));
         assert_eq!(histogram(0).start_ms, if message == MessageType::V2 { 7 } else { 0 });
@@ -195,7 +198,9 @@ fn histograms_and_exemplars_survive_in_both_versions() {
             (stale_nan().to_bits(), float().custom_values)
         );
         assert_eq!((read.count, read.positive_buckets.clone()), (4.5, float().positive_buckets));
+        // In version 2.0 an exemplar goes with the sample before it.
         let exemplar = |i: usize| {
+            let i = if message == MessageType::V2 { i / 2 } else { i };
             let exemplar = request.series(i).exemplars().next().unwrap().unwrap();
             let mut labels = Vec::new();
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -257,8 +262,28 @@ fn what_is_too_old_is_left_out_of_a_request() {
         let body = Encoder::new().encode(&batch, &symbols);
         let (kept, dropped) = without_older(message, &body, 7).unwrap();
         assert_eq!(dropped, Counts { samples: 7, histograms: 7, exemplars: 7 });
-        let expected: Decoded = read_floats(message, &body).split_off(21);
+        let expected: Decoded =
+            read_floats(message, &body).split_off(if message == MessageType::V2 { 14 } else { 21 });
         assert_eq!(read_floats(message, &kept), expected);
         assert!(without_older(message, b"garbage", 7).is_err());
+    }
+}
+
+#[test]
+fn a_request_is_cut_in_halves_down_to_single_samples() {
+    for message in MessageType::ALL {
+        let (mut symbols, mut batch) = (List::default(), Batch::new(message));
+        for t_ms in 0..5 {
+            let (ids, bytes) = symbols.series(message, &[("__name__", "a"), ("i", &t_ms.to_string())]);
+            batch.push_float(plain(&ids, bytes), 0, t_ms, t_ms as f64);
+        }
+        let body = Encoder::new().encode(&batch, &symbols);
+        let [first, second] = halves(message, &body).unwrap().unwrap();
+        assert_eq!((first.1.samples, second.1.samples), (2, 3));
+        let mut both = read_floats(message, &first.0);
+        both.extend(read_floats(message, &second.0));
+        assert_eq!(both, read_floats(message, &body));
+        let [single, _] = halves(message, &first.0).unwrap().unwrap();
+        assert_eq!(halves(message, &single.0).unwrap(), None);
     }
 }

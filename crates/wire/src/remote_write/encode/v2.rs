@@ -29,8 +29,19 @@ pub fn put_request(batch: &Batch, symbols: &impl Symbols, table: &mut Table, out
     for (_, _, payload) in batch.items().filter(|(item, ..)| item.kind == Kind::Exemplar) {
         local.add(payload, &mut count, out);
     }
-    for (item, ids, payload) in batch.items() {
-        put_message(out, SERIES, |out| put_series(item, ids, payload, table, &local, out));
+    let mut attached: Vec<_> =
+        batch.items().filter_map(|(item, _, payload)| Some((item.parent?, item, payload))).collect();
+    attached.sort_by_key(|(parent, ..)| *parent);
+    let mut attached = attached.into_iter().peekable();
+    for (at, (item, ids, payload)) in
+        batch.items().enumerate().filter(|(_, (item, ..))| item.parent.is_none())
+    {
+        put_message(out, SERIES, |out| {
+            put_series(item, ids, payload, table, &local, out);
+            while let Some((_, exemplar, payload)) = attached.next_if(|(parent, ..)| *parent as usize == at) {
+                put_exemplar(exemplar, payload, &local, out);
+            }
+        });
     }
 }
 
@@ -50,13 +61,7 @@ fn put_series(item: &Item, ids: &[u32], payload: &[u8], table: &Table, local: &L
             }
         }),
         Kind::Histogram => out.extend_from_slice(payload),
-        Kind::Exemplar => put_message(out, 4, |out| {
-            put_message(out, 1, |out| {
-                texts_of(payload).for_each(|text| put_varint(out, u64::from(local.reference(text))));
-            });
-            put_double(out, 2, item.value);
-            put_uint(out, 3, item.t_ms as u64);
-        }),
+        Kind::Exemplar => put_exemplar(item, payload, local, out),
     }
     if let (Some(metric_type), &[help, unit]) = (item.metadata, texts) {
         put_message(out, 5, |out| {
@@ -65,6 +70,16 @@ fn put_series(item: &Item, ids: &[u32], payload: &[u8], table: &Table, local: &L
             put_uint(out, 4, u64::from(reference(unit)));
         });
     }
+}
+
+fn put_exemplar(item: &Item, payload: &[u8], local: &Local<'_>, out: &mut Vec<u8>) {
+    put_message(out, 4, |out| {
+        put_message(out, 1, |out| {
+            texts_of(payload).for_each(|text| put_varint(out, u64::from(local.reference(text))));
+        });
+        put_double(out, 2, item.value);
+        put_uint(out, 3, item.t_ms as u64);
+    });
 }
 
 /// References of the strings of exemplars: most of them never come again, so they are not interned.
