@@ -15,7 +15,7 @@ mod report;
 mod roles;
 mod script;
 
-use std::io::Write as _;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -67,9 +67,29 @@ fn explained(error: &anyhow::Error) -> String {
     text
 }
 
+/// Prints one page on all commands: those below the first have sections of their own.
 fn man() -> anyhow::Result<()> {
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
-    Ok(())
+    let mut command = Cli::command();
+    command.build();
+    let mut out = std::io::stdout().lock();
+    clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    command.get_subcommands().try_for_each(|sub| manual_section(sub, "bartizan", &mut out))
+}
+
+fn manual_section(command: &clap::Command, parent: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    let path = format!("{parent} {}", command.get_name());
+    if command.is_hide_set() || command.get_name() == "help" {
+        return Ok(());
+    }
+    let page = clap_mangen::Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    writeln!(out, ".SH \"{}\"", path.to_uppercase())?;
+    // What heads a page is below the heading of the command here.
+    out.write_all(String::from_utf8_lossy(&text).replace(".SH ", ".SS ").as_bytes())?;
+    command.get_subcommands().try_for_each(|sub| manual_section(sub, &path, out))
 }
 
 #[cfg(test)]

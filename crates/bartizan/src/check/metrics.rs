@@ -25,7 +25,7 @@ pub fn run(file: Option<&Path>, extended: bool, lint: Lint) -> anyhow::Result<Ex
         Some(path) => File::open(path).and_then(read).with_context(|| path.display().to_string())?,
         None => read(io::stdin().lock()).context("reading the standard input stream")?,
     };
-    let is_open_metrics = body.trim_ascii_end().ends_with(b"# EOF");
+    let is_open_metrics = is_open_metrics(&body);
     let mut has_advice = false;
     if lint == Lint::All && is_open_metrics {
         validate_open_metrics(&body).context("error while linting")?;
@@ -43,6 +43,13 @@ pub fn run(file: Option<&Path>, extended: bool, lint: Lint) -> anyhow::Result<Ex
         print_cardinalities(&mut io::stdout().lock(), &body)?;
     }
     Ok(if has_advice { ExitCode::from(ADVICE) } else { ExitCode::SUCCESS })
+}
+
+/// Whether the last line is the end mark of OpenMetrics. In Prometheus text that is a comment like any
+/// other, and there counters are declared by their whole name, which OpenMetrics never does.
+fn is_open_metrics(body: &[u8]) -> bool {
+    let declares_total = |line: &[u8]| line.starts_with(b"# TYPE ") && line.ends_with(b"_total counter");
+    body.trim_ascii_end().ends_with(b"# EOF") && !body.split(|&byte| byte == b'\n').any(declares_total)
 }
 
 fn read(from: impl Read) -> io::Result<Vec<u8>> {
@@ -70,4 +77,16 @@ fn print_cardinalities(out: &mut dyn Write, body: &[u8]) -> anyhow::Result<()> {
     columns(out, &rows, 4, 4)?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_mark_alone_does_not_make_open_metrics() {
+        assert!(is_open_metrics(b"# TYPE a counter\na_total 1\n# EOF\n"));
+        assert!(!is_open_metrics(b"# TYPE a_total counter\na_total 1\n# EOF\n"));
+        assert!(!is_open_metrics(b"a 1\n"));
+    }
 }

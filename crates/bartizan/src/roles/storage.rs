@@ -48,7 +48,11 @@ fn options(settings: &Settings, config: &Config) -> Options {
         samples_per_chunk: args.tuning.samples_per_chunk,
         no_lockfile: args.no_lockfile,
         wal_compression: settings.wal_compression(),
-        wal_segment_bytes: args.wal_segment_size.value,
+        // As with Prometheus, 0 stands for the default.
+        wal_segment_bytes: match args.wal_segment_size.value {
+            0 => defaults.wal_segment_bytes,
+            given => given,
+        },
         out_of_order_window_ms: tsdb.out_of_order_time_window.as_ms(),
         max_exemplars: usize::try_from(exemplars).unwrap_or(0),
         series_limit: args.max_series,
