@@ -34,8 +34,19 @@ pub fn start(level: LogLevel, format: LogFormat) {
 }
 
 /// Our own crates, whose messages follow the level that was asked for.
-const OURS: [&str; 8] =
-    ["api", "bartizan", "collect", "config", "discovery", "httpclient", "tsdb", "exporters"];
+const OURS: [&str; 11] = [
+    "api",
+    "bartizan",
+    "collect",
+    "config",
+    "discovery",
+    "exporters",
+    "federation",
+    "httpclient",
+    "ingest",
+    "remote",
+    "tsdb",
+];
 
 struct Lines {
     clock: base::SystemClock,

@@ -9,6 +9,7 @@ mod inspect;
 mod otlp;
 mod peer;
 mod remote_read;
+mod remote_send;
 mod remote_write;
 mod script;
 mod support;

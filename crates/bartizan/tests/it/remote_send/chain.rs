@@ -1,0 +1,134 @@
+//! Two servers, one behind the other, over a bad network, killed again and again: every sample of the first is in the
+//! second, once.
+
+use super::proxy::{Mischief, Proxy};
+use super::{count, counters, difference, now, samples, sending};
+use crate::faults::server::{Home, Server};
+use crate::faults::wait_for;
+
+const SERIES: usize = 150;
+const ROUNDS: u64 = 6;
+const SEED: u64 = 20_260;
+
+/// What is scraped, and what tells of it.
+const ALL: &str = "{job=\"load\"}[1h]";
+
+fn receiver(dir: &std::path::Path) -> Home {
+    std::fs::create_dir_all(dir).unwrap();
+    Home::new(dir, "global:\n  scrape_interval: 1h\n").flag("--web.enable-remote-write-receiver")
+}
+
+/// Waits until the second has so many samples more.
+fn wait_for_more(what: &str, server: &Server, by: usize) {
+    let before = count(&samples(server, ALL, &now()));
+    wait_for(what, || (count(&samples(server, ALL, &now())) >= before + by).then_some(()));
+}
+
+/// Waits until both have the same samples up to now.
+fn wait_for_equality(first: &Server, second: &Server) {
+    let time = now();
+    let theirs = samples(first, ALL, &time);
+    let mut last = String::new();
+    let equal = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_for("all samples to arrive", || {
+            let found = samples(second, ALL, &time);
+            last = difference(&theirs, &found);
+            (found == theirs).then_some(())
+        });
+    }));
+    assert!(equal.is_ok(), "{last}\n{}", first.log());
+    assert!(theirs.len() >= SERIES, "{last}");
+}
+
+fn survive(seed: u64, message: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = counters(SERIES);
+    let proxy = Proxy::start(seed, 40);
+    let more = format!("  protobuf_message: {message}\n");
+    std::fs::create_dir_all(dir.path().join("first")).unwrap();
+    let config = sending(target.address(), "100ms", &proxy.url(), &more);
+    let (first_home, second_home) =
+        (Home::new(&dir.path().join("first"), &config), receiver(&dir.path().join("second")));
+    let mut second = second_home.start();
+    proxy.forward_to(Some(second.address()));
+    let mut first = first_home.start();
+    for round in 0..ROUNDS {
+        wait_for_more("samples to come through", &second, 5 * SERIES);
+        if (seed ^ round) % 2 == 0 {
+            first.kill();
+            first = first_home.start();
+        } else {
+            proxy.forward_to(None);
+            second.kill();
+            wait_for_more("samples to gather", &first, 5 * SERIES);
+            second = second_home.start();
+            proxy.forward_to(Some(second.address()));
+        }
+    }
+    wait_for_more("samples to come through", &second, 2 * SERIES);
+    wait_for_equality(&first, &second);
+    let done = proxy.done();
+    assert!(done.len() > 6 && done[&Mischief::DropAfter] > 0, "{done:?}");
+    assert_eq!(first.own_metric("prometheus_remote_storage_wal_segments_lost_total"), 0.0);
+}
+
+#[test]
+fn every_sample_arrives_once_over_a_bad_network_and_kills_of_either_side() {
+    survive(SEED, "prometheus.WriteRequest");
+}
+
+#[test]
+fn every_sample_arrives_once_in_version_two_as_well() {
+    survive(SEED + 1, "io.prometheus.write.v2.Request");
+}
+
+#[test]
+fn a_clean_end_leaves_nothing_to_send() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = counters(SERIES);
+    let second = receiver(&dir.path().join("second")).start();
+    std::fs::create_dir_all(dir.path().join("first")).unwrap();
+    let url = format!("http://{}/api/v1/write", second.address());
+    let home = Home::new(&dir.path().join("first"), &sending(target.address(), "100ms", &url, ""));
+    let first = home.start();
+    wait_for_more("samples to come through", &second, 3 * SERIES);
+    let (status, log) = first.stop();
+    assert!(status.success() && log.contains("unsent_requests=0"), "{log}");
+    drop(target);
+    // Without a target, the next start shows what the first had.
+    let nothing = home.start();
+    let time = now();
+    let theirs = samples(&nothing, "requests_total[1h]", &time);
+    assert!(count(&theirs) > 0);
+    wait_for("both to have the same", || {
+        let found = samples(&second, "requests_total[1h]", &time);
+        (found == samples(&nothing, "requests_total[1h]", &time)).then_some(())
+    });
+}
+
+#[test]
+fn an_agent_forwards_what_it_scrapes() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = counters(SERIES);
+    let second = receiver(&dir.path().join("second")).start();
+    std::fs::create_dir_all(dir.path().join("agent")).unwrap();
+    let url = format!("http://{}/api/v1/write", second.address());
+    let home = Home::new(&dir.path().join("agent"), &sending(target.address(), "100ms", &url, "")).agent();
+    for _ in 0..2 {
+        let agent = home.start();
+        wait_for_more("samples to come through", &second, 5 * SERIES);
+        agent.kill();
+    }
+    let agent = home.start();
+    wait_for_more("samples to come through", &second, 5 * SERIES);
+    // Each scrape that arrived did so as a whole: each series has as many samples as `up`.
+    let time = now();
+    let complete = || {
+        let found = samples(&second, "{__name__=~\"requests_total|up\"}[1h]", &time);
+        let mut counts: Vec<_> = found.values().map(|values| values.as_array().map_or(0, Vec::len)).collect();
+        counts.dedup();
+        (found.len() == SERIES + 1 && counts.len() == 1).then_some(())
+    };
+    wait_for("whole scrapes", complete);
+    drop(agent);
+}
