@@ -100,6 +100,8 @@ pub(super) struct Translator<'s> {
     labels: LabelText,
     key_text: KeyText,
     collided: HashSet<String>,
+    /// Bytes of labels of series that were not known.
+    new_labels_bytes: usize,
     /// Samples of `target_info` by labels and time: resources may share one.
     told: HashSet<(u64, i64)>,
     /// The earliest and latest time of the resource's points.
@@ -122,6 +124,7 @@ impl<'s> Translator<'s> {
             labels: LabelText::default(),
             key_text,
             collided: HashSet::new(),
+            new_labels_bytes: 0,
             told: HashSet::new(),
             span: None,
         }

@@ -217,3 +217,21 @@ fn target_info_is_bounded_however_far_apart_the_points_are() {
     assert_eq!(committed.len(), 2 + 1001);
     assert_eq!(committed.last().unwrap()["t"], json!(NOW_MS));
 }
+
+#[test]
+fn labels_are_bounded_however_often_a_histogram_repeats_them() {
+    let (recorder, registry) = (Recorder::default(), Registry::new());
+    let receiver = receiver(&recorder, Options::default(), &registry);
+    let histogram = |value_bytes: usize, buckets: usize| {
+        let bounds: Vec<_> = (0..buckets).collect();
+        json!([{"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+            {"timeUnixNano": nanoseconds(NOW_MS), "count": 0, "bucketCounts": vec![0; buckets + 1], "explicitBounds": bounds,
+             "attributes": [{"key": "a", "value": {"stringValue": "x".repeat(value_bytes)}}]}]}}])
+    };
+    let status = sent(&receiver, histogram(1 << 20, 1)).unwrap_err();
+    assert!(status.message.starts_with("labels of a series have 1048"), "{}", status.message);
+    let status = sent(&receiver, histogram(1_000_000, 100)).unwrap_err();
+    assert_eq!(status.code, Code::ResourceExhausted);
+    assert!(recorder.resolved() < 70, "{}", recorder.resolved());
+    assert!(sent(&receiver, histogram(100_000, 100)).is_ok());
+}

@@ -3,6 +3,7 @@
 use model::labels::Quoted;
 use model::number::{FloatFormat, format_float};
 use model::{AppendError, Exemplar, Labels, METRIC_NAME, MetricType, SampleValue, SeriesRef, stale_nan};
+use wire::otlp::answer::Code;
 use wire::otlp::{Attributes, PointHead};
 
 use super::super::context::{MetricContext, ResourceLabels, put_attributes, unit_label};
@@ -10,6 +11,11 @@ use super::super::labels::LabelText;
 use super::super::sink::{Sample, SampleError, Warning};
 use super::{Translator, Trouble};
 use crate::cache::{Key, Known, identity};
+
+/// Bytes the labels of a series may have.
+const MAX_LABELS_BYTES: usize = 1 << 20;
+/// Bytes the labels of all new series of a request may have; the rest is new with the next request.
+const MAX_NEW_LABELS_BYTES: usize = 64 << 20;
 
 /// A point's series on their way.
 pub(super) struct PointSeries<'p, 'a> {
@@ -104,10 +110,27 @@ impl Translator<'_> {
             }
         }
         let labels = self.series_labels(context, series, part)?;
+        self.check_size(&labels)?;
         let known =
             Known { series: self.resolve(&labels)?, identity: identity(&labels, &self.shared.secret) };
         self.shared.cache.insert(key, known);
         Ok(self.sink.append(known.series, sample, exemplars, &context.description)?)
+    }
+
+    /// The buckets of a histogram repeat its attributes: a small request must not become large memory.
+    fn check_size(&mut self, labels: &Labels) -> Result<(), Trouble> {
+        let bytes = labels.as_bytes().len();
+        if bytes > MAX_LABELS_BYTES {
+            let message = format!("labels of a series have {bytes} bytes, more than {MAX_LABELS_BYTES}");
+            return Err(Trouble::Refused(Code::InvalidArgument, message));
+        }
+        self.new_labels_bytes += bytes;
+        if self.new_labels_bytes > MAX_NEW_LABELS_BYTES {
+            let message =
+                format!("new series of one request have more than {MAX_NEW_LABELS_BYTES} bytes of labels");
+            return Err(Trouble::Refused(Code::ResourceExhausted, message));
+        }
+        Ok(())
     }
 
     pub(super) fn resolve(&mut self, labels: &Labels) -> Result<SeriesRef, Trouble> {
