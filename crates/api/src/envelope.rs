@@ -112,7 +112,7 @@ pub fn write_success(
 }
 
 /// The pieces of a streamed answer as a body.
-struct Pieces(mpsc::Receiver<Bytes>);
+pub(crate) struct Pieces(pub(crate) mpsc::Receiver<Bytes>);
 
 impl hyper::body::Body for Pieces {
     type Data = Bytes;

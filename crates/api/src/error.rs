@@ -123,3 +123,10 @@ impl IntoResponse for ApiError {
         (self.error_type.status(), headers, body.to_string()).into_response()
     }
 }
+
+/// A failure outside the API proper: a line of plain text that no browser takes for anything else.
+pub fn plain(status: StatusCode, message: impl std::fmt::Display) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (status, headers, format!("{message}\n")).into_response()
+}

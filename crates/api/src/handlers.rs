@@ -4,6 +4,7 @@ pub mod admin;
 pub mod exemplars;
 pub mod expression;
 pub mod federate;
+pub mod notifications;
 pub mod otlp;
 pub mod query;
 pub mod read;

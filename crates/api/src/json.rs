@@ -205,7 +205,15 @@ pub fn result_type(value: &QueryValue) -> &'static str {
 /// has been added to it, and may take what is there.
 pub fn result(out: &mut Vec<u8>, result: &QueryValue, mut piece: impl FnMut(&mut Vec<u8>)) {
     match result {
-        QueryValue::Scalar { t_ms, value } => float_point(out, *t_ms, *value),
+        QueryValue::Scalar { t_ms, value } => {
+            // Scalars never have an exponent, other than samples.
+            let text = model::number::format_float(*value, model::number::FloatFormat::Plain);
+            out.push(b'[');
+            timestamp(out, *t_ms);
+            out.push(b',');
+            string(out, &text);
+            out.push(b']');
+        }
         QueryValue::String { t_ms, value } => {
             out.push(b'[');
             timestamp(out, *t_ms);

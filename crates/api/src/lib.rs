@@ -2,8 +2,8 @@
 //!
 //! It knows HTTP and JSON and nothing of storage engines or scraping: those it meets through
 //! [`model::SeriesSource`] and the traits in [`state`]. In reading order: [`state`] (what handlers
-//! need), [`metrics`], [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
-//! [`handlers`] (one file a subject), [`router`] (paths) and [`server`] (listening, TLS,
+//! need), [`notifications`], [`metrics`], [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
+//! [`handlers`] (one file a subject), [`openapi`] (the table of the API's paths, which describes it), [`router`] and [`server`] (listening, TLS,
 //! authentication).
 
 pub mod envelope;
@@ -11,6 +11,8 @@ pub mod error;
 pub mod handlers;
 pub mod json;
 pub mod metrics;
+pub mod notifications;
+pub mod openapi;
 pub mod params;
 pub mod router;
 pub mod server;

@@ -20,22 +20,49 @@ const MAX_FORM_BYTES: usize = 10 << 20;
 
 /// All parameters of one request. Those of a form body come before those of the query string.
 #[derive(Debug, Clone, Default)]
-pub struct Params(Vec<(String, String)>);
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    /// What is wrong with the first pair that cannot be read.
+    malformed: Option<String>,
+}
 
 impl Params {
-    /// Parses `name=value&...`.
-    pub fn parse(text: &str) -> Self {
-        Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    /// Parses `name=value&...`. A pair that cannot be read is left out; only what must not go on without
+    /// it asks for [`Params::well_formed`].
+    pub fn parse(text: impl AsRef<[u8]>) -> Self {
+        let mut params = Self::default();
+        for pair in text.as_ref().split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+            match check_pair(pair) {
+                Ok(()) => params.pairs.extend(url::form_urlencoded::parse(pair).into_owned()),
+                Err(problem) => {
+                    params.malformed.get_or_insert(problem);
+                }
+            }
+        }
+        params
+    }
+
+    /// Refuses a request of which some parameters could not be read.
+    pub fn well_formed(&self) -> Result<(), ApiError> {
+        match &self.malformed {
+            Some(problem) => Err(ApiError::bad_data(format!("error parsing form values: {problem}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        self.pairs.extend(other.pairs);
+        self.malformed = self.malformed.take().or(other.malformed);
     }
 
     /// The first value of `name`, or the empty string.
     pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+        self.pairs.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 
     /// All values of `name`.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The time `name`, or `default_ms` when it is absent.
@@ -115,20 +142,41 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let query = Self::parse(request.uri().query().unwrap_or_default());
+        let has_form = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        let is_form = content_type.is_some_and(|c| c.starts_with("application/x-www-form-urlencoded"));
-        if request.method() == Method::GET || !is_form {
+        if !has_form || !content_type.is_some_and(is_form) {
             return Ok(query);
         }
         let body: Bytes = axum::body::to_bytes(request.into_body(), MAX_FORM_BYTES)
             .await
             .map_err(|error| ApiError::bad_data(format!("error parsing form values: {error}")))?;
-        let text = std::str::from_utf8(&body)
-            .map_err(|error| ApiError::bad_data(format!("error parsing form values: {error}")))?;
-        let mut params = Self::parse(text);
-        params.0.extend(query.0);
+        let mut params = Self::parse(&body);
+        params.append(query);
         Ok(params)
     }
+}
+
+/// Whether a body of this type holds parameters.
+fn is_form(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Whether a pair is one: percent signs stand before two hexadecimal digits, and semicolons, which some
+/// take for separators, do not occur.
+fn check_pair(pair: &[u8]) -> Result<(), String> {
+    if pair.contains(&b';') {
+        return Err("invalid semicolon separator in query".to_owned());
+    }
+    let is_hex = |at: usize| pair.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let percents = pair.iter().enumerate().filter(|&(_, &byte)| byte == b'%');
+    for (at, _) in percents {
+        if !(is_hex(at + 1) && is_hex(at + 2)) {
+            let escape = String::from_utf8_lossy(&pair[at..pair.len().min(at + 3)]);
+            return Err(format!("invalid URL escape {escape:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// The matchers of a metric selector, in the widest form of the language.
@@ -137,7 +185,14 @@ pub fn selector(text: &str) -> Result<Vec<Matcher>, String> {
 }
 
 fn parse_int(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("strconv.Atoi: parsing {text:?}: invalid syntax"))
+    text.parse().map_err(|error: std::num::ParseIntError| {
+        use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+        let problem = match error.kind() {
+            PosOverflow | NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("strconv.Atoi: parsing {text:?}: {problem}")
+    })
 }
 
 /// A time as seconds since the Unix epoch, perhaps with a fraction, or as RFC 3339; in milliseconds.
@@ -153,16 +208,31 @@ pub fn parse_time(text: &str) -> Result<i64, String> {
         _ => {}
     }
     match text.parse::<jiff::Timestamp>() {
-        Ok(timestamp) => Ok(timestamp.as_millisecond()),
-        Err(_) => Err(format!("cannot parse {text:?} to a valid timestamp")),
+        Ok(timestamp) if is_rfc3339(text) => Ok(timestamp.as_millisecond()),
+        _ => Err(format!("cannot parse {text:?} to a valid timestamp")),
     }
+}
+
+/// Whether a time that can be read is written as RFC 3339 wants it: other ways are not for this API.
+fn is_rfc3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends_well = match bytes {
+        [.., b'Z'] => true,
+        [.., b'+' | b'-', _, _, b':', _, _] => true,
+        _ => false,
+    };
+    bytes.len() >= 20 && bytes[4] == b'-' && bytes[10] == b'T' && bytes[19] != b':' && ends_well
 }
 
 /// A duration as seconds, perhaps with a fraction, or as `1h30m`; in milliseconds.
 pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = model::number::parse_float(text) {
         let nanoseconds = seconds * 1e9;
-        if nanoseconds.is_nan() || nanoseconds.abs() > i64::MAX as f64 {
+        // What is not a number is below everything, and so refused where a duration must be positive.
+        if nanoseconds.is_nan() {
+            return Ok(i64::MIN / 1_000_000);
+        }
+        if nanoseconds.abs() > i64::MAX as f64 {
             return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
         }
         return Ok((nanoseconds as i64) / 1_000_000);
@@ -179,6 +249,9 @@ mod tests {
         assert_eq!(parse_time("1435781451.781"), Ok(1_435_781_451_781));
         assert_eq!(parse_time("2015-07-01T20:10:51.781Z"), Ok(1_435_781_451_781));
         assert_eq!(parse_time("2015-07-01T22:10:51.781+02:00"), Ok(1_435_781_451_781));
+        for text in ["2015-07-01t20:10:51Z", "2015-07-01 20:10:51Z", "2015-07-01T20:10:51z", "2015-07-01"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
         assert_eq!(parse_time(MIN_TIME_TEXT), Ok(MIN_TIME_MS));
         assert_eq!(parse_time("yesterday"), Err("cannot parse \"yesterday\" to a valid timestamp".into()));
     }
@@ -193,9 +266,21 @@ mod tests {
     #[test]
     fn the_form_comes_before_the_query_string() {
         let mut params = Params::parse("query=a&match[]=x");
-        params.0.extend(Params::parse("query=b&match[]=y").0);
+        params.append(Params::parse("query=b&match[]=y"));
         assert_eq!(params.get("query"), "a");
         assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn pairs_that_cannot_be_read_are_left_out() {
+        let params = Params::parse("a=%zz&b=1;c&d=%41&e=%4");
+        assert_eq!(params.pairs, [("d".to_owned(), "A".to_owned())]);
+        let error = params.well_formed().unwrap_err();
+        assert_eq!(error.message, "error parsing form values: invalid URL escape \"%zz\"");
+        assert!(Params::parse("a=%25&&b").well_formed().is_ok());
+        let types =
+            ["application/X-www-form-urlencoded ; charset=utf-8", "application/x-www-form-urlencodedx"];
+        assert_eq!(types.map(is_form), [true, false]);
     }
 
     #[test]

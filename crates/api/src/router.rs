@@ -3,38 +3,28 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::handler::Handler;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, any, get, on, post, put};
+use axum::routing::{MethodFilter, any, get, on, post, put};
 use model::regex::AnchoredRegex;
 use tower_http::compression::predicate::NotForContentType;
 use tower_http::compression::{CompressionLayer, DefaultPredicate, Predicate as _};
+use tower_http::services::ServeDir;
 
-use crate::error::{ApiError, ErrorType};
+use crate::error::{ApiError, ErrorType, plain};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, otlp, query, read, search, series, status, system,
-    targets, write,
+    Shared, admin, exemplars, expression, federate, notifications, otlp, query, read, search, series, status,
+    system, targets, write,
 };
 use crate::metrics::{HttpMetrics, measure};
+use crate::openapi::document::{Version, render};
+use crate::openapi::{Endpoint, Verbs, endpoints};
+use crate::params::Params;
 use crate::state::ApiState;
-
-fn get_post<H, T>(handler: H) -> MethodRouter<Shared>
-where
-    H: axum::handler::Handler<T, Shared>,
-    T: 'static,
-{
-    on(axum::routing::MethodFilter::GET.or(axum::routing::MethodFilter::POST), handler)
-}
-
-fn post_put<H, T>(handler: H) -> MethodRouter<Shared>
-where
-    H: axum::handler::Handler<T, Shared>,
-    T: 'static,
-{
-    on(axum::routing::MethodFilter::POST.or(axum::routing::MethodFilter::PUT), handler)
-}
 
 /// Remote read streams what is compressed already.
 const NOT_CHUNKS: NotForContentType = NotForContentType::const_new("application/x-streamed-protobuf");
@@ -42,22 +32,22 @@ const NOT_CHUNKS: NotForContentType = NotForContentType::const_new("application/
 /// All routes, below the route prefix.
 pub fn router(state: Arc<ApiState>) -> Router {
     let prefix = state.options.route_prefix.clone();
-    let cors = Cors::new(&state.options.cors_origin);
     let ready = middleware::from_fn_with_state(state.clone(), require_ready);
-    let api = api_v1()
-        .layer(middleware::from_fn_with_state(state.clone(), refuse_in_agents))
-        .layer(ready.clone())
-        .layer(middleware::from_fn_with_state(Arc::new(cors), add_cors));
     let metrics = HttpMetrics::new(&state);
-    let routes = Router::new()
-        .nest("/api/v1", api)
-        .route("/federate", get(federate::federate).layer(ready.clone()))
+    let mut routes = Router::new()
+        .nest("/api/v1", api(&state))
+        .route("/federate", get(federate::federate).layer(ready))
         .route("/metrics", get(system::metrics))
+        .route("/version", get(system::version))
         .route("/-/healthy", get(system::healthy))
         .route("/-/ready", get(system::ready))
         .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
-        .route("/", get(system::landing))
+        .route("/", get(system::landing));
+    if let Some(directory) = &state.options.user_assets {
+        routes = routes.nest_service("/user", ServeDir::new(directory));
+    }
+    let routes = routes
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(NOT_CHUNKS)))
         .layer(middleware::from_fn_with_state(metrics.clone(), measure));
     // Senders of gRPC know no prefix.
@@ -73,54 +63,156 @@ pub fn router(state: Arc<ApiState>) -> Router {
             .route("/", get(move || async move { Redirect::temporary(&home) }))
             .nest(&prefix, routes.route("/{*rest}", any(not_found)))
     };
-    routed.merge(grpc).with_state(state)
+    let routed: Router = routed.fallback(not_found).merge(grpc).with_state(state);
+    // A layer of the same router would not see which methods a path allows.
+    Router::new().fallback_service(routed).layer(middleware::from_fn(answer_plainly))
 }
 
-fn api_v1() -> Router<Shared> {
-    Router::new()
-        .route("/query", get_post(query::instant))
-        .route("/query_range", get_post(query::range))
-        .route("/query_exemplars", get_post(exemplars::query_exemplars))
-        .route("/format_query", get_post(expression::format_query))
-        .route("/parse_query", get_post(expression::parse_query))
-        .route("/labels", get_post(series::label_names))
-        .route("/label/{name}/values", get(series::label_values))
-        .route("/series", get_post(series::series))
-        .route("/read", post(read::read))
-        .route("/write", post(write::write))
-        .route("/push", post(write::write))
-        .route("/otlp/v1/metrics", post(otlp::metrics))
-        .route("/search/metric_names", get_post(search::metric_names))
-        .route("/search/label_names", get_post(search::label_names))
-        .route("/search/label_values", get_post(search::label_values))
-        .route("/metadata", get(targets::metadata))
-        .route("/scrape_pools", get(targets::scrape_pools))
-        .route("/scrape_pools/config", get(targets::scrape_pool_config))
-        .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(targets::target_metadata))
-        .route("/targets/relabel_steps", get(targets::relabel_steps))
-        .route("/rules", get(status::rules))
-        .route("/alerts", get(status::alerts))
-        .route("/alertmanagers", get(status::alertmanagers))
-        .route("/status/config", get(status::config))
-        .route("/status/flags", get(status::flags))
-        .route("/status/buildinfo", get(status::build_info))
-        .route("/status/runtimeinfo", get(status::runtime_info))
-        .route("/status/tsdb", get(status::tsdb))
-        .route("/status/tsdb/blocks", get(status::tsdb_blocks))
-        .route("/status/walreplay", get(status::wal_replay))
-        .route("/status/self_metrics", get(status::self_metrics))
-        .route("/features", get(status::features))
-        .route("/notifications", get(status::notifications))
-        .route("/notifications/live", get(status::notifications_live))
-        .route("/admin/tsdb/delete_series", post_put(admin::delete_series))
-        .route("/admin/tsdb/clean_tombstones", post_put(admin::clean_tombstones))
-        .route("/admin/tsdb/snapshot", post_put(admin::snapshot))
-        .fallback(not_found)
+/// The API with all that is around it.
+fn api(state: &Shared) -> Router<Shared> {
+    let cors = Cors::new(&state.options.cors_origin);
+    api_v1(state)
+        .layer(middleware::from_fn_with_state(state.clone(), refuse_in_agents))
+        .layer(middleware::from_fn_with_state(state.clone(), require_ready))
+        .layer(middleware::from_fn_with_state(Arc::new(cors), add_cors))
+}
+
+/// Paths of the API as they are described.
+struct Described {
+    router: Router<Shared>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Described {
+    fn serve<H, T>(mut self, endpoint: Endpoint, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        let filter = match endpoint.verbs {
+            Verbs::Get => MethodFilter::GET,
+            Verbs::GetPost => MethodFilter::GET.or(MethodFilter::POST),
+            Verbs::Post => MethodFilter::POST,
+            Verbs::PostPut => MethodFilter::POST.or(MethodFilter::PUT),
+        };
+        self.endpoints.push(endpoint);
+        Self { router: self.router.route(endpoint.path, on(filter, handler)), ..self }
+    }
+}
+
+fn api_v1(state: &Shared) -> Router<Shared> {
+    let described = Described { router: Router::new(), endpoints: vec![endpoints::OPENAPI] }
+        .serve(endpoints::QUERY, query::instant)
+        .serve(endpoints::QUERY_RANGE, query::range)
+        .serve(endpoints::QUERY_EXEMPLARS, exemplars::query_exemplars)
+        .serve(endpoints::FORMAT_QUERY, expression::format_query)
+        .serve(endpoints::PARSE_QUERY, expression::parse_query)
+        .serve(endpoints::LABELS, series::label_names)
+        .serve(endpoints::LABEL_VALUES, series::label_values)
+        .serve(endpoints::SERIES, series::series)
+        .serve(endpoints::READ, read::read)
+        .serve(endpoints::WRITE, write::write)
+        .serve(endpoints::PUSH, write::write)
+        .serve(endpoints::OTLP_METRICS, otlp::metrics)
+        .serve(endpoints::SEARCH_METRIC_NAMES, search::metric_names)
+        .serve(endpoints::SEARCH_LABEL_NAMES, search::label_names)
+        .serve(endpoints::SEARCH_LABEL_VALUES, search::label_values)
+        .serve(endpoints::METADATA, targets::metadata)
+        .serve(endpoints::SCRAPE_POOLS, targets::scrape_pools)
+        .serve(endpoints::SCRAPE_POOL_CONFIG, targets::scrape_pool_config)
+        .serve(endpoints::TARGETS, targets::targets)
+        .serve(endpoints::TARGET_METADATA, targets::target_metadata)
+        .serve(endpoints::RELABEL_STEPS, targets::relabel_steps)
+        .serve(endpoints::RULES, status::rules)
+        .serve(endpoints::ALERTS, status::alerts)
+        .serve(endpoints::ALERTMANAGERS, status::alertmanagers)
+        .serve(endpoints::STATUS_CONFIG, status::config)
+        .serve(endpoints::STATUS_FLAGS, status::flags)
+        .serve(endpoints::STATUS_BUILD_INFO, status::build_info)
+        .serve(endpoints::STATUS_RUNTIME_INFO, status::runtime_info)
+        .serve(endpoints::STATUS_TSDB, status::tsdb)
+        .serve(endpoints::STATUS_TSDB_BLOCKS, status::tsdb_blocks)
+        .serve(endpoints::STATUS_WAL_REPLAY, status::wal_replay)
+        .serve(endpoints::STATUS_SELF_METRICS, status::self_metrics)
+        .serve(endpoints::FEATURES, status::features)
+        .serve(endpoints::NOTIFICATIONS, notifications::notifications)
+        .serve(endpoints::NOTIFICATIONS_LIVE, notifications::live)
+        .serve(endpoints::DELETE_SERIES, admin::delete_series)
+        .serve(endpoints::CLEAN_TOMBSTONES, admin::clean_tombstones)
+        .serve(endpoints::SNAPSHOT, admin::snapshot);
+    let program = state.system.build_info().version;
+    let document = |version| Bytes::from(render(&described.endpoints, &state.options, &program, version));
+    let documents = [document(Version::V31), document(Version::V32)];
+    let serve_document = move |params: Params| {
+        let version = Version::from_parameter(params.get("openapi_version"));
+        let headers = [
+            (header::CONTENT_TYPE, "application/yaml; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
+        ];
+        std::future::ready((headers, documents[usize::from(version == Version::V32)].clone()))
+    };
+    described.router.route(endpoints::OPENAPI.path, get(serve_document)).fallback(not_found)
 }
 
 async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+    plain(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// Answers what no handler does: paths that lead elsewhere once they are cleaned, what is not there, and
+/// methods a path does not know.
+async fn answer_plainly(request: Request, next: Next) -> Response {
+    if let Some(location) = cleaned(request.uri()) {
+        return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response();
+    }
+    let asks_methods = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    let allowed = response.headers_mut().remove(header::ALLOW).map(|allowed| with_options(&allowed));
+    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
+    response = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED if asks_methods => StatusCode::OK.into_response(),
+        StatusCode::METHOD_NOT_ALLOWED if is_bare => {
+            plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        }
+        StatusCode::NOT_FOUND if is_bare => return not_found().await,
+        _ => response,
+    };
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// Where a path with empty steps or steps up leads: clients that join an address with a slash at its end
+/// and a path with one at its start make such.
+fn cleaned(uri: &Uri) -> Option<String> {
+    let path = uri.path();
+    let is_odd = |step: &str| matches!(step, "" | "." | "..");
+    let inner = path.strip_prefix('/')?;
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    if inner.is_empty() && path.len() < 2 || !inner.split('/').any(is_odd) {
+        return None;
+    }
+    let mut steps = Vec::new();
+    for step in inner.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
+    }
+    let end = if path.ends_with('/') && !steps.is_empty() { "/" } else { "" };
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    Some(format!("/{}{end}{query}", steps.join("/")))
+}
+
+/// Methods as a client asking for them is told: all of them, sorted.
+fn with_options(allowed: &HeaderValue) -> HeaderValue {
+    let mut methods: Vec<&str> = allowed.to_str().unwrap_or_default().split(',').map(str::trim).collect();
+    methods.push("OPTIONS");
+    methods.retain(|method| !method.is_empty());
+    methods.sort_unstable();
+    methods.dedup();
+    HeaderValue::from_str(&methods.join(", ")).unwrap_or_else(|_| allowed.clone())
 }
 
 /// What an agent cannot answer, below `/api/v1`.
@@ -162,9 +254,7 @@ async fn require_ready(State(state): State<Shared>, request: Request, next: Next
     if state.system.is_ready() || always.iter().any(|path| request.uri().path().ends_with(path)) {
         return next.run(request).await;
     }
-    let mut response = ApiError::new(ErrorType::Unavailable, "Service Unavailable").into_response();
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
+    system::not_ready()
 }
 
 /// Which origins may call from a browser.
@@ -188,22 +278,47 @@ impl Cors {
 }
 
 async fn add_cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
-    let allowed = request.headers().get(header::ORIGIN).and_then(|origin| cors.allows(origin));
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
         next.run(request).await
     };
-    if let Some(origin) = allowed {
-        let fixed = [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
-            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
-            (header::VARY, "Origin"),
-        ];
-        let headers = response.headers_mut();
-        headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let headers = response.headers_mut();
+    // Caches must know that answers differ, whoever asked first.
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else { return response };
+    let fixed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    if let Some(allowed) = cors.allows(&origin) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned() {
+        let cases = [
+            ("/", None),
+            ("/a/b", None),
+            ("/user/", None),
+            ("/a.b/..c", None),
+            ("//", Some("/")),
+            ("//api/v1/query?q=a//b", Some("/api/v1/query?q=a//b")),
+            ("/api//v1/", Some("/api/v1/")),
+            ("/a/../../b/./c", Some("/b/c")),
+            ("//evil.example/..", Some("/")),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(cleaned(&path.parse().unwrap()).as_deref(), expected, "{path}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Listening: connections, TLS, authentication, orderly end.
 
 mod auth;
+mod request_line;
 mod tls;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 
 use self::auth::Authenticator;
 pub use self::auth::User;
+use self::request_line::Escaped;
 pub use self::tls::{ClientDemand, Clients, Pem, TlsOptions};
 
 /// How long an orderly end waits for requests in flight.
@@ -166,12 +168,13 @@ impl Connections {
             let _ = stream.set_nodelay(true);
             let outcome = match tls {
                 None => {
-                    let connection = builder.serve_connection(TokioIo::new(stream), service);
+                    let connection = builder.serve_connection(TokioIo::new(Escaped::new(stream)), service);
                     watcher.watch(connection.into_owned()).await
                 }
                 Some(tls) => match tokio::time::timeout(limit, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let connection = builder.serve_connection(TokioIo::new(stream), service);
+                        let connection =
+                            builder.serve_connection(TokioIo::new(Escaped::new(stream)), service);
                         watcher.watch(connection.into_owned()).await
                     }
                     Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),

@@ -15,6 +15,7 @@ use wire::remote_write::MessageType;
 
 use crate::handlers::read::ReadService;
 use crate::metrics::QueryMetrics;
+use crate::notifications::NotificationBoard;
 
 /// Settings of the HTTP surface; names are those of the flags.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct ApiOptions {
     pub lookback_delta: Duration,
     /// Title of the landing page.
     pub page_title: String,
+    /// Directory of files served below `/user`, if there are any.
+    pub user_assets: Option<std::path::PathBuf>,
 }
 
 /// Everything handlers share.
@@ -280,18 +283,7 @@ pub trait System: Send + Sync {
     /// Begins the orderly end of the process.
     fn quit(&self);
     /// Messages for the operator.
-    fn notifications(&self) -> Vec<Notification>;
-}
-
-/// A message for the operator.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Notification {
-    /// What happened.
-    pub text: String,
-    /// When, as RFC 3339.
-    pub date: String,
-    /// Whether it still holds.
-    pub active: bool,
+    fn notifications(&self) -> &Arc<NotificationBoard>;
 }
 
 /// How remote writes are received.

@@ -67,6 +67,9 @@ fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     outcome
 }
 
+/// The exit status of Prometheus for a configuration that does not load.
+const BAD_CONFIGURATION_STATUS: u8 = 2;
+
 fn opening_failed(settings: &Settings) -> String {
     let flag = if settings.args.agent.agent { "storage.agent.path" } else { "storage.tsdb.path" };
     format!("opening the storage (--{flag}={})", settings.storage_path.display())
@@ -77,7 +80,13 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let registry = Registry::new();
     process::publish(&registry, &clock);
     let started_ms = clock.now_ms();
-    let config = settings.config.load(&settings).with_context(|| settings.config.told())?;
+    let config = match settings.config.load(&settings).with_context(|| settings.config.told()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("bartizan: {error:#}");
+            return Ok(ExitCode::from(BAD_CONFIGURATION_STATUS));
+        }
+    };
     let system = Arc::new(system::System::new(&settings, config, clock.clone(), &registry, started_ms));
 
     // 1. The listener: mistakes in flags show before anything else happens, and a long replay is seen

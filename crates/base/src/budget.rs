@@ -1,7 +1,12 @@
 //! Bounds on what one piece of work may use: bytes, and its right to go on.
 
+mod turn;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+pub use turn::InTurn;
+use turn::Waiting;
 
 /// A pool of bytes that pieces of work reserve from. Clones share the pool.
 ///
@@ -18,6 +23,8 @@ struct Pool {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
+    lacked_bytes: AtomicUsize,
+    waiting: Waiting,
     parent: Option<ByteBudget>,
 }
 
@@ -52,13 +59,25 @@ impl ByteBudget {
     }
 
     fn inside(name: &'static str, limit_bytes: usize, parent: Option<Self>) -> Self {
-        let (used_bytes, peak_bytes) = Default::default();
-        Self { inner: Arc::new(Pool { name, limit_bytes, used_bytes, peak_bytes, parent }) }
+        let (used_bytes, peak_bytes, lacked_bytes, waiting) = Default::default();
+        let pool = Pool { name, limit_bytes, used_bytes, peak_bytes, lacked_bytes, waiting, parent };
+        Self { inner: Arc::new(pool) }
     }
 
     /// The most bytes that were ever reserved at once.
     pub fn peak_bytes(&self) -> usize {
         self.inner.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were wanted in all, within the limit, while others left too few of them in the parent;
+    /// 0 when that never was so.
+    pub fn lacked_bytes(&self) -> usize {
+        self.inner.lacked_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that can be reserved now.
+    pub fn free_bytes(&self) -> usize {
+        self.limit_bytes().saturating_sub(self.used_bytes())
     }
 
     /// Bytes reserved now.
@@ -87,7 +106,8 @@ impl ByteBudget {
         if let Some(parent) = &pool.parent
             && let Err(exceeded) = parent.take(bytes)
         {
-            pool.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let wanted_in_all = pool.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            pool.lacked_bytes.fetch_max(wanted_in_all, Ordering::Relaxed);
             return Err(exceeded);
         }
         pool.peak_bytes.fetch_max(pool.used_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -96,8 +116,9 @@ impl ByteBudget {
 
     fn give_back(&self, bytes: usize) {
         self.inner.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(parent) = &self.inner.parent {
-            parent.give_back(bytes);
+        match &self.inner.parent {
+            Some(parent) => parent.give_back(bytes),
+            None => self.inner.waiting.wake(|| self.free_bytes()),
         }
     }
 }
@@ -176,6 +197,7 @@ mod tests {
         let held = query.reserve(60).unwrap();
         let refused = other.reserve(50).unwrap_err();
         assert_eq!(refused.name, "process");
+        assert_eq!((query.lacked_bytes(), other.lacked_bytes()), (0, 50));
         assert_eq!(other.used_bytes(), 0);
         drop(held);
         assert_eq!(process.used_bytes(), 0);
@@ -185,5 +207,6 @@ mod tests {
         drop(first);
         assert_eq!(process.used_bytes(), 0);
         assert_eq!(query.reserve(81).unwrap_err().name, "query");
+        assert_eq!(query.lacked_bytes(), 0);
     }
 }

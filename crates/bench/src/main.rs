@@ -15,6 +15,7 @@ mod queries;
 mod receive;
 mod report;
 mod scenario;
+mod send;
 mod shape;
 mod targets;
 
@@ -41,6 +42,8 @@ enum Command {
     History(History),
     /// CPU and memory of received remote writes.
     Receive(Receive),
+    /// What sending samples on by remote write adds to the CPU of scraping and storing them.
+    Send(Send),
     /// Time and memory until an empty server is ready.
     Start(Common),
     /// Serves the generated targets only, until the duration is over.
@@ -136,11 +139,36 @@ struct Receive {
     keep: bool,
 }
 
+#[derive(Args, Debug, Clone)]
+struct Send {
+    #[command(flatten)]
+    common: Common,
+    /// Active series in all.
+    #[arg(long, default_value_t = 200_000)]
+    series: usize,
+    /// Targets they are spread over.
+    #[arg(long, default_value_t = 200)]
+    targets: usize,
+    /// Scrape interval in seconds.
+    #[arg(long, default_value_t = 5)]
+    interval_s: u64,
+    /// Seconds before measuring.
+    #[arg(long, default_value_t = 25)]
+    warmup_s: u64,
+    /// Seconds of measurement, with and without sending.
+    #[arg(long, default_value_t = 60)]
+    duration_s: u64,
+    /// Lines to add to the section of remote_write, separated by semicolons.
+    #[arg(long, default_value = "")]
+    remote_write: String,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Live(options) => scenario::live(&options),
         Command::History(options) => history::run(&options),
         Command::Receive(options) => receive::run(&options),
+        Command::Send(options) => send::run(&options),
         Command::Start(options) => scenario::start(&options),
         Command::Targets(options) => scenario::targets_only(&options),
     };

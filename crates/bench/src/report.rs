@@ -23,6 +23,10 @@ pub struct Figures {
     pub samples_per_s: f64,
     /// CPU time per sample, scrape to stored.
     pub cpu_us_per_sample: f64,
+    /// CPU time per sample sent to another store, beyond that of storing it.
+    pub sender_cpu_us_per_sample: f64,
+    /// Compressed bytes per sample sent.
+    pub sent_bytes_per_sample: f64,
     /// CPU time per sample that makes its series.
     pub first_cpu_us_per_sample: f64,
     /// Requests that were not answered with success.
@@ -52,6 +56,8 @@ impl Figures {
             samples: 0,
             samples_per_s: f64::NAN,
             cpu_us_per_sample: f64::NAN,
+            sender_cpu_us_per_sample: f64::NAN,
+            sent_bytes_per_sample: f64::NAN,
             first_cpu_us_per_sample: f64::NAN,
             failed_requests: 0,
             memory: Memory::default(),
@@ -70,6 +76,8 @@ impl Figures {
             ("ready, s".to_owned(), self.ready_s),
             ("samples/s served".to_owned(), self.samples_per_s),
             ("CPU per sample, us".to_owned(), self.cpu_us_per_sample),
+            ("CPU per sample sent, us".to_owned(), self.sender_cpu_us_per_sample),
+            ("bytes per sample sent".to_owned(), self.sent_bytes_per_sample),
             ("CPU per sample of new series, us".to_owned(), self.first_cpu_us_per_sample),
             ("resident memory, MiB".to_owned(), mib(self.memory.rss_bytes)),
             ("anonymous memory, MiB".to_owned(), mib(self.memory.anonymous_bytes)),

@@ -21,6 +21,7 @@ fn require_enabled(state: &Shared) -> Result<(), ApiError> {
 /// `POST|PUT /admin/tsdb/delete_series`
 pub async fn delete_series(State(state): State<Shared>, params: Params) -> Result<Response, ApiError> {
     require_enabled(&state)?;
+    params.well_formed()?;
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -28,7 +29,11 @@ pub async fn delete_series(State(state): State<Shared>, params: Params) -> Resul
     let mut sets = Vec::new();
     for text in params.all("match[]") {
         let matchers = crate::params::selector(text);
-        sets.push(matchers.map_err(|error| ApiError::invalid_parameter("match[]", error))?);
+        let matchers = matchers.map_err(|error| ApiError::invalid_parameter("match[]", error))?;
+        // `{}` names no series; it must not be taken for all of them.
+        if !matchers.is_empty() {
+            sets.push(matchers);
+        }
     }
     spawn(move || sets.iter().try_for_each(|matchers| state.storage.delete(range, matchers))).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

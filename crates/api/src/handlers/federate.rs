@@ -9,7 +9,7 @@ use model::{Labels, Matcher, Projection, QueryContext, SampleColumns, SelectRequ
 use wire::encode::{Encoder, FederatedSample, FederatedValue};
 
 use super::{Shared, blocking, context};
-use crate::error::ApiError;
+use crate::error::{ApiError, plain};
 use crate::params::{Params, selector};
 
 /// Errors here are plain text, as scrapers expect.
@@ -17,7 +17,7 @@ pub async fn federate(State(state): State<Shared>, headers: HeaderMap, params: P
     let sets: Result<Vec<_>, _> = params.all("match[]").map(selector).collect();
     let sets = match sets {
         Ok(sets) => sets,
-        Err(problem) => return (StatusCode::BAD_REQUEST, format!("{problem}\n")).into_response(),
+        Err(problem) => return plain(StatusCode::BAD_REQUEST, problem),
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let negotiated = wire::negotiate::negotiate(accept, false);
@@ -33,7 +33,7 @@ pub async fn federate(State(state): State<Shared>, headers: HeaderMap, params: P
     });
     match found.await {
         Ok(body) => ([(header::CONTENT_TYPE, negotiated.content_type())], body).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }
 
@@ -49,7 +49,8 @@ fn last_samples(
     let range = TimeRange::new(now_ms.saturating_sub(lookback_ms), now_ms);
     let mut found: BTreeMap<Labels, FederatedSample> = BTreeMap::new();
     let mut columns = SampleColumns::default();
-    for matchers in sets {
+    // `{}` names no series.
+    for matchers in sets.iter().filter(|matchers| !matchers.is_empty()) {
         let matchers = matchers.clone();
         let request = SelectRequest { range, matchers, projection: Projection::All, sorted: false, limit: 0 };
         let set = state.local.select(&request, ctx)?;

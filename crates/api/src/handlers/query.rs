@@ -1,19 +1,23 @@
 //! Instant and range queries.
 
+mod admission;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use model::{QueryContext, SeriesSource};
+use model::{QueryContext, QueryStop, SeriesSource};
 use promql::engine::{Engine, QueryError, QueryOptions, QueryResult, QueryStats, QueryValue};
 use serde_json::{Value, json};
 
 use tokio::sync::oneshot;
 
+use self::admission::{Admission, time_left};
 use super::{CancelOnDrop, Shared, context};
 use crate::envelope::{ANSWER_BYTES, Notes, write_success};
-use crate::error::{ApiError, ErrorType};
+use crate::error::ApiError;
 use crate::json;
 use crate::params::Params;
 
@@ -111,54 +115,87 @@ impl Work {
         Ok(Self { ctx: context(state, headers, timeout), options, stats, limit, notes })
     }
 
-    /// Waits for a slot, evaluates and answers.
+    /// Waits for its turn, evaluates and answers; a second and a third time when others left it too little memory.
     async fn run<F>(self, state: Shared, evaluate: F) -> Result<Response, ApiError>
     where
-        F: FnOnce(&Engine, &dyn SeriesSource, QueryOptions, &QueryContext) -> Result<QueryResult, QueryError>
+        F: Fn(&Engine, &dyn SeriesSource, QueryOptions, &QueryContext) -> Result<QueryResult, QueryError>
             + Send
+            + Sync
             + 'static,
     {
-        let Self { mut ctx, options, stats, limit, notes } = self;
-        // Its own part of the budget, to know what it took.
-        ctx.budget = ctx.budget.child("query.max-memory", ctx.budget.limit_bytes());
         let asked = state.clock.monotonic();
-        let waiting = tokio::time::timeout(ctx.timeout(), state.query_slots.clone().acquire_owned());
-        let slot = match waiting.await {
-            Ok(Ok(slot)) => slot,
-            Ok(Err(_)) => {
-                return Err(ApiError::new(ErrorType::Canceled, "query was canceled in query queue"));
+        let _canceled = CancelOnDrop(self.ctx.cancel.clone());
+        let slots = state.query_slots.clone();
+        let mut admission = Admission::wait(slots, &state.query_budget, self.ctx.timeout()).await?;
+        let (work, evaluate) = (Arc::new(self), Arc::new(evaluate));
+        loop {
+            let queued = state.clock.monotonic().saturating_sub(asked);
+            let (begun, answer) = oneshot::channel();
+            let attempt = Attempt { work: work.clone(), state: state.clone(), queued, admission };
+            let evaluate = evaluate.clone();
+            let running = tokio::task::spawn_blocking(move || attempt.run(&*evaluate, begun));
+            if let Ok(answer) = answer.await {
+                return Ok(answer);
             }
-            Err(_) => return Err(ApiError::new(ErrorType::Timeout, "query timed out in query queue")),
-        };
-        let queued = state.clock.monotonic().saturating_sub(asked);
-        let canceled = CancelOnDrop(ctx.cancel.clone());
-        let (begun, answer) = oneshot::channel();
-        let work = tokio::task::spawn_blocking(move || {
-            let evaluated = evaluate(&state.engine, &*state.source, options, &ctx);
-            drop(slot);
-            let outcome = evaluated.map_err(ApiError::from).and_then(|result| {
-                state.query_metrics.observe(&result.stats, queued);
-                let buffers = ctx.reserve(ANSWER_BYTES).map_err(model::SourceError::from)?;
-                Ok((result, buffers))
-            });
-            match outcome {
-                Ok((result, _buffers)) => write_answer(begun, result, Shown { stats, limit, queued, notes }),
-                // Nobody may be waiting any more.
-                Err(error) => drop(begun.send(error.into_response())),
-            }
-            if ctx.budget.peak_bytes() >= LARGE_QUERY_BYTES {
-                promql::engine::release_memory();
-            }
-        });
-        let answer = answer.await;
-        drop(canceled);
-        match answer {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
-                let failure = work.await.err().map_or_else(String::new, |error| error.to_string());
-                Err(ApiError::internal(format!("query failed: {failure}")))
+            match running.await {
+                Ok(Some((ended, bytes))) => {
+                    admission = ended.wait_for_own(bytes, time_left(&work.ctx, asked)).await?;
+                }
+                Ok(None) => return Err(ApiError::internal("query ended without an answer")),
+                Err(error) => return Err(ApiError::internal(format!("query failed: {error}"))),
             }
         }
+    }
+}
+
+/// A query that is about to run.
+struct Attempt {
+    work: Arc<Work>,
+    state: Shared,
+    queued: Duration,
+    admission: Admission,
+}
+
+impl Attempt {
+    /// Evaluates and answers on this thread, which may block. Returns without an answer when it is worth trying with
+    /// so many bytes.
+    fn run<F>(self, evaluate: &F, begun: oneshot::Sender<Response>) -> Option<(Admission, usize)>
+    where
+        F: Fn(&Engine, &dyn SeriesSource, QueryOptions, &QueryContext) -> Result<QueryResult, QueryError>,
+    {
+        let Self { work, state, queued, admission } = self;
+        // Its own part of the budget, to know what it took.
+        let budget = admission.budget();
+        let mut ctx = work.ctx.clone();
+        ctx.budget = budget.clone();
+        let evaluated = evaluate(&state.engine, &*state.source, work.options, &ctx).and_then(|result| {
+            let buffers = ctx.reserve(ANSWER_BYTES)?;
+            Ok((result, buffers))
+        });
+        let again = match (&evaluated, admission.more_bytes(&budget)) {
+            (Err(QueryError::Stopped(QueryStop::Budget(_))), Some(bytes)) => Some(bytes),
+            _ => None,
+        };
+        let outcome = match again {
+            Some(bytes) => Some((admission, bytes)),
+            None => {
+                let _held = admission.into_held(&budget);
+                match evaluated {
+                    Ok((result, _buffers)) => {
+                        state.query_metrics.observe(&result.stats, queued);
+                        let (stats, limit, notes) = (work.stats, work.limit, work.notes.clone());
+                        write_answer(begun, result, Shown { stats, limit, queued, notes });
+                    }
+                    // Nobody may be waiting any more.
+                    Err(error) => drop(begun.send(ApiError::from(error).into_response())),
+                }
+                None
+            }
+        };
+        if budget.peak_bytes() >= LARGE_QUERY_BYTES {
+            promql::engine::release_memory();
+        }
+        outcome
     }
 }
 
@@ -210,6 +247,7 @@ fn stats_json(stats: &QueryStats, queued: Duration) -> Value {
     let timings = &stats.timings;
     let mut samples = json!({
         "totalQueryableSamples": stats.total_queryable_samples,
+        "samplesRead": stats.samples_read,
         "peakSamples": stats.peak_samples,
     });
     if let Some(per_step) = &stats.total_queryable_samples_per_step {

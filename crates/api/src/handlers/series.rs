@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -28,7 +29,7 @@ pub async fn label_names(
         for request in &requests {
             all.extend(state.source.label_names(request, ctx)?);
         }
-        Ok(all)
+        Ok((all, ctx.take_warnings()))
     });
     Ok(limited(names.await?, limit))
 }
@@ -36,10 +37,13 @@ pub async fn label_names(
 /// `GET /label/{name}/values`
 pub async fn label_values(
     State(state): State<Shared>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
+    let Ok(Path(name)) = name else {
+        return Err(ApiError::bad_data("invalid label name: not UTF-8"));
+    };
     let name = wire::escape::unescape_values(&name).into_owned();
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
@@ -52,7 +56,7 @@ pub async fn label_values(
         for request in &requests {
             all.extend(state.source.label_values(&name, request, ctx)?);
         }
-        Ok(all)
+        Ok((all, ctx.take_warnings()))
     });
     Ok(limited(values.await?, limit))
 }
@@ -69,8 +73,8 @@ fn label_requests(params: &Params, limit: usize) -> Result<Vec<LabelRequest>, Ap
     Ok(sets.into_iter().map(|matchers| LabelRequest { range, matchers, limit }).collect())
 }
 
-fn limited(all: BTreeSet<String>, limit: usize) -> Response {
-    let mut notes = Notes::default();
+fn limited((all, warnings): (BTreeSet<String>, Vec<String>), limit: usize) -> Response {
+    let mut notes = Notes::warnings(warnings);
     let mut shown: Vec<String> = all.into_iter().collect();
     if limit > 0 && shown.len() > limit {
         shown.truncate(limit);
@@ -85,6 +89,7 @@ pub async fn series(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
+    params.well_formed()?;
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base::metrics::{Family, Kind, Value as MetricValue};
 use serde_json::{Value, json};
 
@@ -188,27 +187,44 @@ fn number_json(number: f64) -> Value {
     })
 }
 
-/// `GET /notifications`
-pub async fn notifications(State(state): State<Shared>) -> Response {
-    success(&state.system.notifications())
-}
-
-/// `GET /notifications/live`: the current messages as server-sent events.
-pub async fn notifications_live(State(state): State<Shared>, _headers: HeaderMap) -> Response {
-    let events: String = state
-        .system
-        .notifications()
-        .iter()
-        .filter_map(|note| serde_json::to_string(note).ok())
-        .map(|text| format!("data: {text}\n\n"))
-        .collect();
-    let headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache")];
-    (headers, events).into_response()
-}
-
 /// `GET /rules`: no rules are evaluated.
-pub async fn rules() -> Response {
-    success(&json!({ "groups": [] }))
+pub async fn rules(params: Params) -> Result<Response, ApiError> {
+    params.well_formed()?;
+    params.matcher_sets()?;
+    let kind = params.get("type").to_lowercase();
+    if !matches!(&*kind, "" | "alert" | "record") {
+        return Err(ApiError::invalid_parameter("type", format!("not supported value {kind:?}")));
+    }
+    if let Some(Err(())) = params.boolean("exclude_alerts") {
+        let text = params.get("exclude_alerts");
+        let problem =
+            format!("error converting exclude_alerts: strconv.ParseBool: parsing {text:?}: invalid syntax");
+        return Err(ApiError::invalid_parameter("exclude_alerts", problem));
+    }
+    group_limit(&params)?;
+    Ok(success(&json!({ "groups": [] })))
+}
+
+/// How many groups are wanted at most, if that is said.
+fn group_limit(params: &Params) -> Result<Option<i32>, ApiError> {
+    let text = params.get("group_limit");
+    if text.is_empty() {
+        return match params.get("group_next_token") {
+            "" => Ok(None),
+            _ => {
+                let problem = "group_limit needs to be present in order to paginate over the groups";
+                Err(ApiError::invalid_parameter("group_next_token", problem))
+            }
+        };
+    }
+    let refused = |problem: String| Err(ApiError::invalid_parameter("group_limit", problem));
+    match text.parse::<i32>() {
+        Ok(limit) if limit > 0 => Ok(Some(limit)),
+        Ok(_) => refused("group_limit needs to be greater than 0".to_owned()),
+        Err(_) => refused(format!(
+            "group_limit needs to be a valid number: strconv.ParseInt: parsing {text:?}: invalid syntax"
+        )),
+    }
 }
 
 /// `GET /alerts`: no rules are evaluated.

@@ -8,6 +8,7 @@ use axum::routing::get;
 use base::metrics::Registry;
 
 use super::Shared;
+use crate::error::plain;
 
 /// `GET|HEAD /-/healthy`
 pub async fn healthy() -> &'static str {
@@ -19,7 +20,21 @@ pub async fn ready(State(state): State<Shared>) -> Response {
     if state.system.is_ready() {
         return "Prometheus Server is Ready.\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable").into_response()
+    not_ready()
+}
+
+/// What is answered to all that must wait until the log is replayed.
+pub fn not_ready() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [("x-prometheus-stopping", "false")], "Service Unavailable")
+        .into_response()
+}
+
+/// `GET /version`
+pub async fn version(State(state): State<Shared>) -> Response {
+    match serde_json::to_string(&state.system.build_info()) {
+        Ok(text) => format!("{text}\n").into_response(),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
 }
 
 /// `POST|PUT /-/reload`
@@ -30,8 +45,8 @@ pub async fn reload(State(state): State<Shared>) -> Response {
     match tokio::task::spawn_blocking(move || state.system.reload()).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(problem)) => {
-            let text = format!("failed to reload config: {problem}\n");
-            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+            let text = format!("failed to reload config: {problem}");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

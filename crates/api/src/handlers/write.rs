@@ -17,11 +17,13 @@ pub use self::body::{BodyRefused, ReceivedBody, read_body};
 use super::Shared;
 use crate::state::{PushOutcome, PushProblem, RemoteWriteRequest};
 
-/// The tenant a request is for: that of its header, or the default one.
+/// The tenant a request is for: that of its header, or the default one. A name that is no text is kept as one that
+/// is nobody's.
 pub fn tenant_of(headers: &HeaderMap) -> TenantId {
-    let named =
-        headers.get("x-scope-orgid").and_then(|value| value.to_str().ok()).filter(|name| !name.is_empty());
-    named.map_or_else(TenantId::default, |name| TenantId(name.into()))
+    match headers.get("x-scope-orgid").map(|value| value.as_bytes()) {
+        None | Some(b"") => TenantId::default(),
+        Some(name) => TenantId(String::from_utf8_lossy(name).into()),
+    }
 }
 
 /// A plain-text error.

@@ -8,3 +8,4 @@ mod otlp;
 mod queries;
 mod security;
 mod server;
+mod surface;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use api::handlers::read::{ReadOptions, ReadService};
 use api::metrics::QueryMetrics;
+use api::notifications::NotificationBoard;
 use api::server::{Security, Server, ServerOptions};
 use api::state::{
-    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, Notification, OtlpState, RelabelStep, RuntimeInfo, Storage,
-    System, TargetMetadata, Targets,
+    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, OtlpState, RelabelStep, RuntimeInfo, Storage, System,
+    TargetMetadata, Targets,
 };
 use api::{ApiOptions, ApiState, router};
 use arc_swap::ArcSwap;
@@ -41,7 +42,7 @@ pub struct Calls {
     pub done: Mutex<Vec<String>>,
 }
 
-struct StandIn(Arc<Calls>);
+struct StandIn(Arc<Calls>, Arc<NotificationBoard>);
 
 impl StandIn {
     fn note(&self, what: impl Into<String>) {
@@ -184,8 +185,8 @@ impl System for StandIn {
         self.note("quit");
     }
 
-    fn notifications(&self) -> Vec<Notification> {
-        vec![Notification { text: "Reloading failed.".to_owned(), date: "2026".to_owned(), active: true }]
+    fn notifications(&self) -> &Arc<NotificationBoard> {
+        &self.1
     }
 }
 
@@ -193,6 +194,7 @@ impl System for StandIn {
 pub struct TestServer {
     pub address: SocketAddr,
     pub calls: Arc<Calls>,
+    pub notifications: Arc<NotificationBoard>,
     pub storage: MemoryStorage,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -213,6 +215,7 @@ pub fn options() -> ApiOptions {
         query_timeout: Duration::from_secs(60),
         lookback_delta: Duration::from_secs(300),
         page_title: "Test <server>".to_owned(),
+        user_assets: None,
     }
 }
 
@@ -246,6 +249,8 @@ impl TestServer {
         calls.ready.store(true, Ordering::SeqCst);
         let storage = MemoryStorage::new();
         let registry = Registry::new();
+        let notifications = Arc::new(NotificationBoard::new(SimClock::at(NOW_MS), 2, &registry));
+        let stand_in = || Arc::new(StandIn(calls.clone(), notifications.clone()));
         let state = Arc::new(ApiState {
             clock: SimClock::at(NOW_MS),
             source: Arc::new(storage.clone()),
@@ -257,9 +262,9 @@ impl TestServer {
             read: ReadService::new(ReadOptions::default(), &registry),
             write: None,
             otlp,
-            targets: Arc::new(StandIn(calls.clone())),
-            storage: Arc::new(StandIn(calls.clone())),
-            system: Arc::new(StandIn(calls.clone())),
+            targets: stand_in(),
+            storage: stand_in(),
+            system: stand_in(),
             registry,
             options,
         });
@@ -269,7 +274,7 @@ impl TestServer {
         let running = tokio::spawn(server.run(router(state), async move {
             let _ = ended.await;
         }));
-        Self { address, calls, storage, shutdown: Some(shutdown), running }
+        Self { address, calls, notifications, storage, shutdown: Some(shutdown), running }
     }
 
     /// Ends the server and waits until it has.

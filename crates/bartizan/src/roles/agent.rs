@@ -7,9 +7,6 @@ use tsdb::wal::Compression;
 use super::settings::Settings;
 use crate::cli::prometheus::WalCompression;
 
-/// Bounds of the flag for the size of segments.
-const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (10 << 20)..=(256 << 20);
-
 /// The options the flags and the configuration ask for.
 pub fn options(settings: &Settings, config: &Config) -> anyhow::Result<AgentOptions> {
     let args = &settings.args.agent;
@@ -21,10 +18,6 @@ pub fn options(settings: &Settings, config: &Config) -> anyhow::Result<AgentOpti
         Err(_) => i64::MAX,
     };
     let segment_bytes = args.wal_segment_size.value;
-    anyhow::ensure!(
-        segment_bytes == 0 || SEGMENT_BYTES.contains(&segment_bytes),
-        "flag 'storage.agent.wal-segment-size' must be set between 10MB and 256MB"
-    );
     Ok(AgentOptions {
         wal_compression: match (args.no_agent_wal_compression, args.agent_wal_compression_type) {
             (true, _) => Compression::None,

@@ -127,6 +127,8 @@ impl Features {
                 ("exclude_alerts", true),
                 ("label_values_match", true),
                 ("lifecycle", args.enable_lifecycle),
+                ("openapi_3.1", true),
+                ("openapi_3.2", true),
                 ("otlp_write_receiver", args.otlp.enable_otlp_receiver),
                 ("query_stats", true),
                 ("query_warnings", true),

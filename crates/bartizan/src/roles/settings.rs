@@ -49,6 +49,8 @@ pub const HOST_METRICS_PATH: &str = "/host/metrics";
 impl Settings {
     /// The settings Prometheus's flags ask for.
     pub fn of_prometheus(args: &PrometheusArgs, flags: BTreeMap<String, String>) -> anyhow::Result<Self> {
+        check_segment_bytes("storage.tsdb.wal-segment-size", args.wal_segment_size.value)?;
+        check_segment_bytes("storage.agent.wal-segment-size", args.agent.wal_segment_size.value)?;
         let external_url = external_url(args)?;
         let prefix = match args.route_prefix.as_str() {
             "" => external_url.path().to_owned(),
@@ -111,6 +113,18 @@ impl Settings {
             (false, WalCompression::Zstd) => tsdb::wal::Compression::Zstd,
         }
     }
+}
+
+/// Segments of the log: large enough to be few, small enough to be deleted soon.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (10 << 20)..=(256 << 20);
+
+/// Zero stands for the default.
+fn check_segment_bytes(flag: &str, bytes: u64) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        bytes == 0 || SEGMENT_BYTES.contains(&bytes),
+        "flag '{flag}' must be set between 10MB and 256MB"
+    );
+    Ok(())
 }
 
 /// The configuration of the embedded default: this process and this host.

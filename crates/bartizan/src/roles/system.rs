@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use api::state::{BuildInfo, Notification, RuntimeInfo};
+use api::notifications::NotificationBoard;
+use api::state::{BuildInfo, RuntimeInfo};
 use arc_swap::ArcSwap;
 use base::clock::SharedClock;
 use base::metrics::{Gauge, Registry};
@@ -16,6 +17,11 @@ use super::settings::Settings;
 
 /// The version of Prometheus whose behaviour this is; clients switch features by it.
 pub const PROMETHEUS_VERSION: &str = "3.14.0";
+
+/// What the operator is told.
+const STARTING: &str = "Prometheus is starting and replaying the write-ahead log (WAL).";
+const RELOAD_FAILED: &str = "Configuration reload has failed.";
+const STOPPING: &str = "Prometheus is shutting down and gracefully stopping all operations.";
 
 /// What follows the configuration.
 pub trait Reloadable: Send + Sync {
@@ -37,6 +43,7 @@ pub struct System {
     success_gauge: Gauge,
     success_time_gauge: Gauge,
     ready_gauge: Gauge,
+    notifications: Arc<NotificationBoard>,
     registry: Registry,
 }
 
@@ -50,7 +57,9 @@ impl System {
         started_ms: i64,
     ) -> Self {
         let gauge = |name, help| registry.gauge(name, help, &[]);
+        let listeners = settings.args.max_notifications_subscribers;
         let system = Self {
+            notifications: Arc::new(NotificationBoard::new(clock.clone(), listeners, registry)),
             settings: settings.clone(),
             config: ArcSwap::new(config),
             started_ms,
@@ -75,6 +84,7 @@ impl System {
             registry: registry.clone(),
         };
         system.note_success();
+        system.notifications.post(STARTING);
         system
     }
 
@@ -87,6 +97,7 @@ impl System {
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
         self.ready_gauge.set(1.0);
+        self.notifications.withdraw(STARTING);
     }
 
     /// Adds what is to follow the configuration.
@@ -126,6 +137,7 @@ impl System {
                 tracing::error!(problem, "error reloading config");
                 self.reload_succeeded.store(false, Ordering::Release);
                 self.success_gauge.set(0.0);
+                self.notifications.post(RELOAD_FAILED);
             }
         }
         outcome
@@ -147,11 +159,13 @@ impl System {
         self.reload_succeeded.store(true, Ordering::Release);
         self.config_loaded_ms.store(now_ms, Ordering::Release);
         self.success_gauge.set(1.0);
+        self.notifications.withdraw(RELOAD_FAILED);
         self.success_time_gauge.set(now_ms as f64 / 1e3);
     }
 
     /// Asks the process to end.
     pub fn request_quit(&self) {
+        self.notifications.post(STOPPING);
         self.quit.send_replace(true);
     }
 }
@@ -212,16 +226,7 @@ impl api::state::System for System {
         self.request_quit();
     }
 
-    fn notifications(&self) -> Vec<Notification> {
-        let failed = !self.reload_succeeded.load(Ordering::Acquire);
-        let date =
-            jiff::Timestamp::from_millisecond(self.clock.now_ms()).map(|t| t.to_string()).unwrap_or_default();
-        let note = |text: &str| Notification { text: text.to_owned(), date: date.clone(), active: true };
-        let starting = !self.ready.load(Ordering::Acquire);
-        let texts = [
-            (starting, "Prometheus is starting and replaying the write-ahead log (WAL)."),
-            (failed, "Configuration reload has failed."),
-        ];
-        texts.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| note(text)).collect()
+    fn notifications(&self) -> &Arc<NotificationBoard> {
+        &self.notifications
     }
 }

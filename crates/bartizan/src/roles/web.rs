@@ -17,8 +17,8 @@ use promql::engine::{Engine, EngineOptions};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::reading::Reading;
 use super::otlp::Otlp;
+use super::reading::Reading;
 use super::receiving::Receiving;
 use super::scraping::Scraping;
 use super::settings::{HOST_METRICS_PATH, Settings};
@@ -30,6 +30,7 @@ pub struct Web {
     addresses: Vec<SocketAddr>,
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    system: Arc<System>,
 }
 
 impl Web {
@@ -73,7 +74,7 @@ impl Web {
             // Dropped without a word means the same.
             let _ = ended.await;
         }));
-        Ok(Self { addresses, end, task })
+        Ok(Self { addresses, end, task, system: system.clone() })
     }
 
     /// The addresses in use.
@@ -83,6 +84,8 @@ impl Web {
 
     /// Ends the listener after the requests in flight.
     pub async fn stop(self) {
+        // Connections that wait for news would never end.
+        api::state::System::notifications(&*self.system).close();
         // The server may have ended already.
         let _ = self.end.send(());
         let _ = self.task.await;
@@ -126,6 +129,7 @@ fn state(
             query_timeout: args.query_timeout.value,
             lookback_delta: args.lookback_delta.value,
             page_title: args.page_title.clone(),
+            user_assets: (!args.user_assets.is_empty()).then(|| PathBuf::from(&args.user_assets)),
         },
         clock: scraping.clock(),
         source: reading.source(),

@@ -153,7 +153,9 @@ fn what_does_not_go_with_the_mode_is_refused() {
     let run = |flags: &[&str]| {
         let data = format!("--storage.agent.path={}", dir.path().join("data").display());
         let config = format!("--config.file={}", dir.path().join("prometheus.yml").display());
-        let flags = ["prometheus", &config, "--web.listen-address=127.0.0.1:0", &data].into_iter().chain(flags.iter().copied());
+        let flags = ["prometheus", &config, "--web.listen-address=127.0.0.1:0", &data]
+            .into_iter()
+            .chain(flags.iter().copied());
         crate::support::bartizan(flags.collect::<Vec<_>>())
     };
     std::fs::write(dir.path().join("prometheus.yml"), "").unwrap();
@@ -177,7 +179,11 @@ fn what_does_not_go_with_the_mode_is_refused() {
         std::fs::write(dir.path().join("prometheus.yml"), section).unwrap();
         let refused = run(&["--agent"]);
         assert_eq!(refused.code, 1, "{section}");
-        assert!(refused.err.contains(&format!("field {field} is not allowed in agent mode")), "{}", refused.err);
+        assert!(
+            refused.err.contains(&format!("field {field} is not allowed in agent mode")),
+            "{}",
+            refused.err
+        );
     }
     std::fs::write(dir.path().join("prometheus.yml"), "").unwrap();
     let small = run(&["--agent", "--storage.agent.wal-segment-size=1MB"]);

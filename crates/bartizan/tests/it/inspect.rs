@@ -236,7 +236,11 @@ fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (path, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if path.is_dir() { copy_dir(&path, &target) } else { std::fs::write(target, std::fs::read(path).unwrap()).unwrap() }
+        if path.is_dir() {
+            copy_dir(&path, &target)
+        } else {
+            std::fs::write(target, std::fs::read(path).unwrap()).unwrap()
+        }
     }
 }
 

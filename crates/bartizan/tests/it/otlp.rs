@@ -30,7 +30,11 @@ fn sdk(test: &str) -> Option<PathBuf> {
     };
     let found = [tools, "python3".into()].into_iter().find(has_sdk);
     if found.is_none() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "OpenTelemetry's SDK for Python is not installed");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "OpenTelemetry's SDK for Python is not installed"
+        );
         println!("skipped: {test}: OpenTelemetry's SDK for Python is not installed");
     }
     found

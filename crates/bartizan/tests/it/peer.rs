@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
 
@@ -25,9 +26,12 @@ impl Prometheus {
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(dir.join("log")).unwrap();
         let address = free_address();
+        // Distributions have defaults of their own.
+        let is_agent = flags.contains(&"--enable-feature=agent");
         let mut child = Command::new(program)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--web.listen-address={address}"))
+            .args((!is_agent).then(|| format!("--storage.tsdb.path={}", dir.join("data").display())))
             .args(flags)
             .current_dir(dir)
             .stdout(Stdio::null())
@@ -59,9 +63,19 @@ impl Drop for Prometheus {
     }
 }
 
-/// An address nobody listens on.
+/// An address nobody listens on, and nobody is given by the system: those are above.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    // Tests that run at once in other processes begin elsewhere.
+    let own = (std::process::id() % u32::from(COUNT)) as u16;
+    loop {
+        let next = (own + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", FIRST + next)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 /// Something that answers Prometheus's API.
@@ -73,14 +87,16 @@ pub trait Api {
     fn json(&self, path: &str, params: &[(&str, &str)]) -> Value {
         let params = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let (_, body) = exchange(self.at(), "GET", &format!("/api/v1/{path}?{params}"), "", &[]).unwrap();
-        serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)))
+        serde_json::from_slice(&body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)))
     }
 
     /// The series of a range query, in the order of their labels, and the warnings.
     #[track_caller]
     fn range(&self, query: &str, start_s: i64, end_s: i64, step_s: i64) -> (Vec<Value>, Value) {
         let (start, end, step) = (start_s.to_string(), end_s.to_string(), step_s.to_string());
-        let json = self.json("query_range", &[("query", query), ("start", &start), ("end", &end), ("step", &step)]);
+        let json =
+            self.json("query_range", &[("query", query), ("start", &start), ("end", &end), ("step", &step)]);
         assert_eq!(json["status"], "success", "{query}: {json}");
         let mut found = json["data"]["result"].as_array().unwrap().clone();
         found.sort_by_key(|series| series["metric"].to_string());
@@ -112,7 +128,8 @@ pub fn exchange(
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let length = body.len();
     // An answer to this version is not cut in chunks.
-    let head = format!("{method} {path} HTTP/1.0\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(body).ok()?;
     let mut answer = Vec::new();

