@@ -3,8 +3,8 @@
 //! It must not know storage engines, query languages or protocols. In reading order: [`labels`],
 //! [`matcher`] (with [`regex`]), [`sample`], [`histogram`], [`meta`] (metadata and exemplars),
 //! [`context`] (what a query may use), [`number`], [`duration`] and [`kahan`] (text forms and summation
-//! that must agree with the field to the last bit), and [`source`]: the traits in which storage engines and query
-//! languages meet.
+//! that must agree with the field to the last bit), [`source`] and [`logs`]: the traits in which storage engines and query
+//! languages meet, for metrics and for logs.
 
 #[cfg(test)]
 mod conformance;
@@ -13,6 +13,7 @@ pub mod duration;
 pub mod histogram;
 pub mod kahan;
 pub mod labels;
+pub mod logs;
 pub mod matcher;
 pub mod meta;
 pub mod number;
