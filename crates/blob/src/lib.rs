@@ -1,0 +1,20 @@
+//! Object storage: one interface for a local directory, memory and the services of the clouds.
+//!
+//! It must not know what is stored. Calls block: callers are threads that do work, never the reactor. In reading
+//! order: [`bucket`] (the interface and what may be expected of it), [`local`] (a directory, with compare-and-swap by
+//! a lock file), [`memory`], [`retry`] (what to do about failures that pass) and [`fault`] (a bucket that fails as
+//! told, for tests).
+
+pub mod bucket;
+pub mod fault;
+pub mod local;
+pub mod memory;
+pub mod retry;
+
+pub use bucket::{BlobError, Bucket, Object, ObjectInfo, PutIf, SharedBucket, Upload, Version};
+pub use local::LocalBucket;
+pub use memory::MemoryBucket;
+pub use retry::RetryingBucket;
+
+#[cfg(test)]
+mod tests;

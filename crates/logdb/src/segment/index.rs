@@ -1,0 +1,289 @@
+//! The index of an object: what each page group holds, and where.
+
+use std::sync::Arc;
+
+use model::labels::Labels;
+
+use crate::codec::{Damaged, Input, put_bytes, put_ivarint, put_labels, put_uvarint};
+
+/// Columns every object has pages of that we read, in this order; hot metadata columns follow.
+pub const FIXED_PAGES: usize = 4;
+/// Page of timestamps.
+pub const TIMESTAMP: usize = 0;
+/// Page of lines.
+pub const LINE: usize = 1;
+/// Page of names of metadata that has no column.
+pub const KEY: usize = 2;
+/// Page of its values.
+pub const VALUE: usize = 3;
+
+/// Length of what stands before the footer and tells where the index is.
+pub const TRAILER_BYTES: usize = 32;
+const TRAILER_MAGIC: &[u8; 8] = b"BZLOGIX1";
+/// An index larger than this, uncompressed, is not read.
+const MAX_INDEX_BYTES: usize = 256 << 20;
+/// A page larger than this, uncompressed, is not read.
+pub const MAX_PAGE_BYTES: u32 = 1 << 30;
+const VERSION: u8 = 1;
+
+/// What an object holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SegmentIndex {
+    /// The streams, in order; runs name them by number.
+    pub streams: Vec<Labels>,
+    /// Names of metadata that have a column, in the order of the columns.
+    pub hot: Vec<Arc<str>>,
+    /// All names of metadata, and in how many rows each is.
+    pub names: Vec<(Arc<str>, u64)>,
+    /// The page groups, in order.
+    pub groups: Vec<GroupEntry>,
+}
+
+/// One page group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupEntry {
+    /// Number of rows.
+    pub rows: u32,
+    /// Number of levels in the pages of names and values.
+    pub levels: u32,
+    /// Its pages: [`FIXED_PAGES`], then one for each hot name.
+    pub pages: Vec<PageEntry>,
+    /// The rows of its streams, in order and without gaps. A stream may have several.
+    pub runs: Vec<Run>,
+    /// Its filter of substrings.
+    pub grams: Place,
+    /// Its filter of values of metadata.
+    pub values: Place,
+}
+
+/// A part of the object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Where it begins.
+    pub at: u64,
+    /// Its length.
+    pub bytes: u32,
+    /// CRC-32C of it.
+    pub crc: u32,
+}
+
+/// One page, without its header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageEntry {
+    /// The compressed bytes.
+    pub place: Place,
+    /// Length when decompressed.
+    pub raw_bytes: u32,
+}
+
+/// Rows of one stream, in order of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Number of the stream.
+    pub stream: u32,
+    /// First row in the group.
+    pub first_row: u32,
+    /// Number of rows, not zero.
+    pub rows: u32,
+    /// Time of the first row.
+    pub first_ns: i64,
+    /// Time of the last row.
+    pub last_ns: i64,
+    /// Bytes of lines.
+    pub line_bytes: u64,
+    /// Bytes of names and values of metadata.
+    pub metadata_bytes: u64,
+}
+
+impl GroupEntry {
+    /// Bytes of lines.
+    pub fn line_bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.line_bytes).sum()
+    }
+}
+
+impl SegmentIndex {
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.groups.iter().map(|group| u64::from(group.rows)).sum()
+    }
+
+    /// Times of the first and the last row; `None` without rows.
+    pub fn bounds_ns(&self) -> Option<(i64, i64)> {
+        let runs = || self.groups.iter().flat_map(|group| &group.runs);
+        Some((runs().map(|run| run.first_ns).min()?, runs().map(|run| run.last_ns).max()?))
+    }
+
+    /// Memory it takes, roughly.
+    pub fn memory_bytes(&self) -> usize {
+        let streams: usize = self.streams.iter().map(|labels| labels.as_bytes().len() + 32).sum();
+        let group = |group: &GroupEntry| {
+            size_of::<GroupEntry>()
+                + group.pages.len() * size_of::<PageEntry>()
+                + group.runs.len() * size_of::<Run>()
+        };
+        streams + self.groups.iter().map(group).sum::<usize>() + 256
+    }
+
+    /// The index as it is stored, before compression.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        put_uvarint(&mut out, self.streams.len() as u64);
+        self.streams.iter().for_each(|labels| put_labels(&mut out, labels));
+        put_uvarint(&mut out, self.hot.len() as u64);
+        self.hot.iter().for_each(|name| put_bytes(&mut out, name.as_bytes()));
+        put_uvarint(&mut out, self.names.len() as u64);
+        for (name, rows) in &self.names {
+            put_bytes(&mut out, name.as_bytes());
+            put_uvarint(&mut out, *rows);
+        }
+        put_uvarint(&mut out, self.groups.len() as u64);
+        let mut previous_ns = 0_i64;
+        for group in &self.groups {
+            encode_group(&mut out, group, &mut previous_ns);
+        }
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut input = Input::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(Damaged("an index of an unknown version"));
+        }
+        let mut index = Self::default();
+        for _ in 0..input.count(1)? {
+            index.streams.push(input.labels()?);
+        }
+        for _ in 0..input.count(1)? {
+            index.hot.push(input.str()?.into());
+        }
+        for _ in 0..input.count(2)? {
+            index.names.push((input.str()?.into(), input.uvarint()?));
+        }
+        let mut previous_ns = 0_i64;
+        for _ in 0..input.count(8)? {
+            let group = decode_group(&mut input, index.hot.len(), index.streams.len(), &mut previous_ns)?;
+            index.groups.push(group);
+        }
+        if input.is_empty() { Ok(index) } else { Err(Damaged("an index with something behind it")) }
+    }
+}
+
+fn encode_group(out: &mut Vec<u8>, group: &GroupEntry, previous_ns: &mut i64) {
+    put_uvarint(out, u64::from(group.levels));
+    for page in &group.pages {
+        put_place(out, &page.place);
+        put_uvarint(out, u64::from(page.raw_bytes));
+    }
+    put_place(out, &group.grams);
+    put_place(out, &group.values);
+    put_uvarint(out, group.runs.len() as u64);
+    let mut stream = 0;
+    for run in &group.runs {
+        put_ivarint(out, i64::from(run.stream) - stream);
+        put_uvarint(out, u64::from(run.rows));
+        put_ivarint(out, run.first_ns.wrapping_sub(*previous_ns));
+        put_uvarint(out, run.last_ns.wrapping_sub(run.first_ns) as u64);
+        put_uvarint(out, run.line_bytes);
+        put_uvarint(out, run.metadata_bytes);
+        stream = i64::from(run.stream);
+        *previous_ns = run.last_ns;
+    }
+}
+
+fn decode_group(
+    input: &mut Input<'_>,
+    hot: usize,
+    streams: usize,
+    previous_ns: &mut i64,
+) -> Result<GroupEntry, Damaged> {
+    const TOO_LARGE: Damaged = Damaged("a number of the index is too large");
+    let mut group =
+        GroupEntry { levels: u32::try_from(input.uvarint()?).map_err(|_| TOO_LARGE)?, ..Default::default() };
+    for _ in 0..FIXED_PAGES + hot {
+        let place = place(input)?;
+        let raw_bytes =
+            u32::try_from(input.uvarint()?).ok().filter(|&raw| raw <= MAX_PAGE_BYTES).ok_or(TOO_LARGE)?;
+        group.pages.push(PageEntry { place, raw_bytes });
+    }
+    group.grams = place(input)?;
+    group.values = place(input)?;
+    let mut stream = 0_i64;
+    for _ in 0..input.count(6)? {
+        stream = stream.checked_add(input.ivarint()?).ok_or(TOO_LARGE)?;
+        let known = u32::try_from(stream).ok().filter(|&number| (number as usize) < streams);
+        let rows = u32::try_from(input.uvarint()?).ok().filter(|&rows| rows > 0).ok_or(TOO_LARGE)?;
+        let first_ns = previous_ns.wrapping_add(input.ivarint()?);
+        let last_ns = first_ns.wrapping_add(input.uvarint()? as i64);
+        let (line_bytes, metadata_bytes) = (input.uvarint()?, input.uvarint()?);
+        if last_ns < first_ns || line_bytes.max(metadata_bytes) > u64::from(u32::MAX) {
+            return Err(TOO_LARGE);
+        }
+        let first_row = group.rows;
+        group.rows = group.rows.checked_add(rows).ok_or(TOO_LARGE)?;
+        let stream = known.ok_or(Damaged("a run of a stream that is not there"))?;
+        group.runs.push(Run { stream, first_row, rows, first_ns, last_ns, line_bytes, metadata_bytes });
+        *previous_ns = last_ns;
+    }
+    // A row takes a bit of the page of timestamps at the very least, before compression: rows are bounded by pages.
+    let most_rows = u64::from(group.pages[TIMESTAMP].raw_bytes).saturating_mul(128);
+    let most_levels = u64::from(group.rows) + u64::from(group.pages[KEY].raw_bytes).saturating_mul(128);
+    if u64::from(group.rows) > most_rows || u64::from(group.levels) > most_levels {
+        return Err(Damaged("more rows than there can be"));
+    }
+    Ok(group)
+}
+
+fn put_place(out: &mut Vec<u8>, place: &Place) {
+    put_uvarint(out, place.at);
+    put_uvarint(out, u64::from(place.bytes));
+    out.extend_from_slice(&place.crc.to_le_bytes());
+}
+
+fn place(input: &mut Input<'_>) -> Result<Place, Damaged> {
+    let at = input.uvarint()?;
+    let bytes = u32::try_from(input.uvarint()?).map_err(|_| Damaged("a part of an object is too large"))?;
+    Ok(Place { at, bytes, crc: input.u32()? })
+}
+
+/// Where the index is, as the trailer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trailer {
+    /// The compressed index.
+    pub place: Place,
+    /// Its length when decompressed.
+    pub raw_bytes: u32,
+}
+
+impl Trailer {
+    /// The trailer as it is stored: the magic bytes last, so that a footer is found by going back from it.
+    pub fn encode(&self) -> [u8; TRAILER_BYTES] {
+        let mut out = [0; TRAILER_BYTES];
+        out[..8].copy_from_slice(&self.place.at.to_le_bytes());
+        out[8..12].copy_from_slice(&self.place.bytes.to_le_bytes());
+        out[12..16].copy_from_slice(&self.raw_bytes.to_le_bytes());
+        out[16..20].copy_from_slice(&self.place.crc.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..20]);
+        out[20..24].copy_from_slice(&crc.to_le_bytes());
+        out[24..].copy_from_slice(TRAILER_MAGIC);
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut input = Input::new(bytes);
+        let (at, stored) = (input.u64()?, input.u32()?);
+        let (raw_bytes, crc, own_crc) = (input.u32()?, input.u32()?, input.u32()?);
+        if input.rest() != TRAILER_MAGIC {
+            return Err(Damaged("no log object: its trailer is missing"));
+        }
+        if crc32c::crc32c(&bytes[..20]) != own_crc {
+            return Err(Damaged("the checksum of the trailer is wrong"));
+        }
+        if raw_bytes as usize > MAX_INDEX_BYTES {
+            return Err(Damaged("an index that is too large"));
+        }
+        Ok(Self { place: Place { at, bytes: stored, crc }, raw_bytes })
+    }
+}

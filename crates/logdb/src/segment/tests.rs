@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use blob::memory::MemoryObject;
+use model::labels::Labels;
+use model::logs::LogColumns;
+use proptest::prelude::*;
+
+use super::*;
+use crate::segment::reader::SegmentError;
+
+type Row = (i64, Vec<u8>, Vec<(String, String)>);
+
+fn write(streams: &[(Labels, Vec<Row>)], options: SegmentOptions) -> (Vec<u8>, SegmentIndex) {
+    let mut writer = SegmentWriter::new(options, Vec::new()).unwrap();
+    for (labels, rows) in streams {
+        writer.begin_stream(labels);
+        for (timestamp, line, metadata) in rows {
+            let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            writer.push(*timestamp, line, metadata).unwrap();
+        }
+    }
+    let written = writer.finish().unwrap();
+    assert_eq!(written.size_bytes, written.sink.len() as u64);
+    (written.sink, written.index)
+}
+
+fn open(bytes: &[u8]) -> Result<Segment, SegmentError> {
+    Segment::open(Arc::new(MemoryObject::new("test", bytes.to_vec().into())))
+}
+
+fn read_all(segment: &Segment) -> Result<Vec<(Labels, Vec<Row>)>, SegmentError> {
+    let mut streams: Vec<(Labels, Vec<Row>)> = Vec::new();
+    for group in &segment.index().groups {
+        let page = segment.read(group, LogColumns { lines: true, metadata: true })?;
+        assert_eq!(page.timestamps_ns.len(), group.rows as usize);
+        for run in &group.runs {
+            let labels = &segment.index().streams[run.stream as usize];
+            if streams.last().is_none_or(|(last, _)| last != labels) {
+                streams.push((labels.clone(), Vec::new()));
+            }
+            for row in run.first_row as usize..(run.first_row + run.rows) as usize {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let metadata = page.metadata.iter();
+                let metadata = metadata
+                    .filter_map(|column| Some((column.name.to_string(), text(column.get(row)?))))
+                    .collect();
+                let row = (page.timestamps_ns[row], page.lines.get(row).to_vec(), metadata);
+                streams.last_mut().unwrap().1.push(row);
+            }
+        }
+    }
+    Ok(streams)
+}
+
+fn sample(rows: i64) -> Vec<(Labels, Vec<Row>)> {
+    let stream = |name: &str| {
+        let row = |i: i64| {
+            let mut metadata = vec![("level".to_owned(), ["info", "warn"][(i % 2) as usize].to_owned())];
+            if i % 3 == 0 {
+                metadata.push(("trace".to_owned(), format!("{i:032x}")));
+            }
+            (1_700_000_000_000_000_000 + i * 1_234_567_890, format!("{name} line {i}").into_bytes(), metadata)
+        };
+        (Labels::from_pairs([("app", name), ("env", "test")]), (0..rows).map(row).collect())
+    };
+    vec![stream("a"), stream("b"), stream("c")]
+}
+
+fn small(hot: &[&str]) -> SegmentOptions {
+    SegmentOptions {
+        group_bytes: 4000,
+        groups_per_row_group: 3,
+        hot: hot.iter().map(|&name| name.into()).collect(),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for hot in [&[][..], &["level"], &["level", "trace"], &["nothing"]] {
+        let streams = sample(700);
+        let (bytes, index) = write(&streams, small(hot));
+        let segment = open(&bytes).unwrap();
+        assert_eq!(segment.index(), &index);
+        assert_eq!(read_all(&segment).unwrap(), streams);
+        assert_eq!(index.rows(), 2100);
+        assert!(index.groups.len() > 10);
+        assert_eq!(index.names[0], ("level".into(), 2100));
+        for group in &index.groups {
+            assert_eq!(group.rows, group.runs.iter().map(|run| run.rows).sum::<u32>());
+        }
+    }
+}
+
+#[test]
+fn an_object_without_rows_is_one_too() {
+    let (bytes, _) = write(&[], SegmentOptions::default());
+    assert_eq!(open(&bytes).unwrap().index().rows(), 0);
+}
+
+#[test]
+fn equal_lines_of_one_time_are_stored_once() {
+    let row = |t, line: &str| (t, line.as_bytes().to_vec(), vec![]);
+    let rows = vec![row(1, "x"), row(1, "y"), row(1, "x"), row(2, "x"), row(2, "x")];
+    let labels = Labels::from_pairs([("a", "b")]);
+    let (bytes, _) = write(&[(labels, rows)], SegmentOptions::default());
+    let read = read_all(&open(&bytes).unwrap()).unwrap();
+    assert_eq!(read[0].1, [row(1, "x"), row(1, "y"), row(2, "x")]);
+}
+
+#[test]
+fn filters_are_those_of_the_lines_of_their_group() {
+    let (bytes, _) = write(&sample(700), small(&["level"]));
+    let segment = open(&bytes).unwrap();
+    let needle = grams::Needle::new(b"b line 333").unwrap();
+    let hash = grams::value_hash("trace", format!("{:032x}", 333).as_bytes());
+    let (mut passed, mut values) = (0, 0);
+    for group in &segment.index().groups {
+        let page = segment.read(group, LogColumns { lines: true, metadata: true }).unwrap();
+        let is_in = (0..page.lines.len()).any(|row| page.lines.get(row) == b"b line 333");
+        let passes = needle.may_be_in(&segment.grams(group).unwrap());
+        assert!(passes || !is_in);
+        passed += usize::from(passes);
+        values += usize::from(grams::value_may_be_in(hash, &segment.values(group).unwrap()));
+    }
+    assert!((1..=3).contains(&passed), "{passed}");
+    assert!((3..=6).contains(&values), "{values}");
+}
+
+#[test]
+fn damage_anywhere_is_an_error_and_no_other_entry() {
+    let streams = sample(40);
+    let (bytes, _) = write(&streams, small(&["level"]));
+    let mut harmless = 0;
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        match open(&damaged).and_then(|segment| read_all(&segment)) {
+            // Page headers and the footer are for other readers.
+            Ok(read) => harmless += usize::from(read == streams),
+            Err(error) => {
+                assert!(error.is_damage() || matches!(error, SegmentError::Blob(_)));
+                harmless += 1;
+            }
+        }
+    }
+    assert_eq!(harmless, bytes.len());
+    for len in 0..bytes.len() {
+        assert!(open(&bytes[..len]).is_err());
+    }
+}
+
+fn any_rows() -> impl Strategy<Value = Vec<Row>> {
+    let metadata = prop::collection::btree_map("[a-d]{1,2}", "[a-z]{0,6}", 0..4);
+    let row = (any::<i32>(), prop::collection::vec(any::<u8>(), 0..40), metadata);
+    prop::collection::vec(row, 0..60).prop_map(|rows| {
+        let mut rows: Vec<Row> =
+            rows.into_iter().map(|(t, line, m)| (i64::from(t), line, m.into_iter().collect())).collect();
+        rows.sort();
+        rows.dedup_by(|a, b| (a.0, &a.1) == (b.0, &b.1));
+        rows
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_rows_are_read_as_written(a in any_rows(), b in any_rows(), group_rows in 1_usize..40) {
+        let streams: Vec<_> = [("a", a), ("b", b)]
+            .into_iter()
+            .map(|(name, rows)| (Labels::from_pairs([("app", name)]), rows))
+            .collect();
+        let options = SegmentOptions { group_rows, ..small(&["a", "bb"]) };
+        let (bytes, _) = write(&streams, options);
+        let read = read_all(&open(&bytes).unwrap()).unwrap();
+        let stored: Vec<_> = streams.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        prop_assert_eq!(read, stored);
+    }
+}
