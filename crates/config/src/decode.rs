@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::alertmanager::MatcherMode;
 use crate::error::{Fault, nearest};
 use crate::section::Shape;
 use crate::yaml::{Node, Out, Pos, Value};
@@ -17,13 +18,38 @@ pub struct Cx<'c> {
     /// The directory relative paths in the file start from.
     pub dir: &'c Path,
     faults: RefCell<Vec<Fault>>,
+    warnings: RefCell<Vec<String>>,
+    matcher_mode: MatcherMode,
 }
 
 impl<'c> Cx<'c> {
     /// A context for reading `file`.
     pub fn new(file: &'c Path) -> Self {
         let dir = file.parent().unwrap_or(Path::new(""));
-        Self { file, dir, faults: RefCell::default() }
+        let (faults, warnings) = (RefCell::default(), RefCell::default());
+        Self { file, dir, faults, warnings, matcher_mode: MatcherMode::default() }
+    }
+
+    /// The context with another notation of alert matchers.
+    #[must_use]
+    pub(crate) fn with_matchers(mut self, mode: MatcherMode) -> Self {
+        self.matcher_mode = mode;
+        self
+    }
+
+    /// The notation alert matchers are read in.
+    pub(crate) fn matcher_mode(&self) -> MatcherMode {
+        self.matcher_mode
+    }
+
+    /// Notes what an operator should know although the file loads.
+    pub(crate) fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// The warnings noted so far.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// Notes a fault that does not stop the reading of the rest.
@@ -37,7 +63,7 @@ impl<'c> Cx<'c> {
     }
 
     /// Ends the reading: the value, or all faults, in source order.
-    pub(crate) fn finish<T>(self, decoded: Result<T, Fault>) -> Result<T, Vec<Fault>> {
+    pub fn finish<T>(self, decoded: Result<T, Fault>) -> Result<T, Vec<Fault>> {
         match decoded {
             Ok(value) if !self.has_faults() => Ok(value),
             decoded => {

@@ -4,15 +4,18 @@
 //! built-in functions is given to it. Templates are bytes in and bytes out, because Go's strings are bytes.
 //!
 //! In reading order: [`value`] (what templates work on), `lex` and `parse` (text to `node`s), `exec`
-//! (nodes to output), `functions` (what can be called), `verbs` (`printf`) and `escape` (HTML,
-//! JavaScript, URLs).
+//! (nodes to output), `functions` (what can be called), `verbs` (`printf`), `escape` (HTML,
+//! JavaScript, URLs); then what alert templates of all programs share: [`time`], [`humanize`] and [`library`].
 
 mod escape;
 mod exec;
 mod functions;
+pub mod humanize;
 mod lex;
+pub mod library;
 mod node;
 mod parse;
+pub mod time;
 pub mod value;
 mod verbs;
 

@@ -123,6 +123,11 @@ pub trait Object: std::fmt::Debug + Send + Sync {
         Value::Nil
     }
 
+    /// The value itself, for functions that know its type.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
     /// How the value reads in the output; `None` to print what it is made of.
     fn text(&self) -> Option<String> {
         None

@@ -28,6 +28,14 @@ impl NameValidation {
             Self::Legacy => is_legacy_label_name(name),
         }
     }
+
+    /// Whether `name` may be the name of a metric.
+    pub fn is_valid_metric_name(self, name: &str) -> bool {
+        match self {
+            Self::Utf8 => !name.is_empty(),
+            Self::Legacy => model::labels::is_legacy_metric_name(name),
+        }
+    }
 }
 
 /// What a relabelling rule does.
