@@ -6,7 +6,7 @@
 //! The cursor on disk moves behind what was acknowledged, so a restart goes on where sending stopped.
 //!
 //! In reading order: [`RemoteWrite`], `tailer`, `reader`, `series` and `symbols`, `queue`, `client`, `sigv4`,
-//! `cursor`, `reshard`, `metadata`, `metrics`, `bell`, `describe`.
+//! `cursor`, `progress`, `reshard`, `metadata`, `metrics`, `bell`, `describe`.
 
 mod bell;
 mod client;
@@ -14,6 +14,7 @@ mod cursor;
 mod describe;
 mod metadata;
 mod metrics;
+mod progress;
 mod queue;
 mod reader;
 mod reshard;

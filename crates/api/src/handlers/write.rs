@@ -64,8 +64,9 @@ fn answer(message: MessageType, outcome: &PushOutcome) -> Response {
         None => StatusCode::NO_CONTENT.into_response(),
         Some(problem) => problem_response(problem),
     };
-    // Senders of the first version know nothing of these, and some were led astray by them.
-    if message == MessageType::V2 {
+    // With a success, some senders of the first version were led astray by these. With an error they tell that what is
+    // not refused is stored, so that it need not be sent again in parts.
+    if message == MessageType::V2 || outcome.problem.is_some() {
         let counts = [
             (SAMPLES_WRITTEN, outcome.samples),
             (HISTOGRAMS_WRITTEN, outcome.histograms),

@@ -8,10 +8,11 @@ use base::metrics::Registry;
 use config::Config;
 use remote::write::{Environment, FamilyMetadata, FamilySource, Options, RemoteWrite};
 use tokio::runtime::Handle;
+use tsdb::compact::retention::disk_bytes;
 
 use super::scraping::Scraping;
 use super::settings::Settings;
-use super::storage::Opened;
+use super::storage::{self, Opened};
 use super::system::Reloadable;
 
 /// All destinations. Clones share them.
@@ -56,8 +57,21 @@ impl Reloadable for Sending {
     /// Runs on a blocking thread, as reloads do.
     fn reload(&self, settings: &Settings, config: &Config) -> Result<(), String> {
         let Some(log) = self.opened.log() else { return Ok(()) };
-        log.set_hold_bytes(settings.args.sending.wal_hold_size.value);
+        log.set_hold_bytes(hold_bytes(settings, config));
         self.write.apply(&config.file.remote_write, &config.external_labels, &log)
+    }
+}
+
+/// How large the log may grow for destinations that have not got all of it: as the flag says, but never more than half of
+/// what the storage may take on disk. Otherwise a dead destination would push out the history.
+fn hold_bytes(settings: &Settings, config: &Config) -> u64 {
+    let wanted = settings.args.sending.wal_hold_size.value;
+    if settings.args.agent.agent {
+        return wanted;
+    }
+    match storage::retention(settings, config).limit_bytes(disk_bytes(&settings.storage_path)) {
+        0 => wanted,
+        limit => wanted.min(limit / 2),
     }
 }
 

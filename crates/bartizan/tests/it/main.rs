@@ -5,6 +5,7 @@
 mod agent;
 mod check;
 mod faults;
+mod federation;
 mod inspect;
 mod otlp;
 mod peer;

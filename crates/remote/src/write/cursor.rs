@@ -99,12 +99,22 @@ impl CursorFile {
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(self.io("sync directory of"))
     }
 
-    /// Forgets the cursor.
+    /// The file beside it with the progress of shards.
+    pub fn progress_path(&self) -> PathBuf {
+        self.path.with_extension("progress")
+    }
+
+    /// Forgets the cursor, and the progress of shards with it.
     pub fn delete(&self) -> Result<(), CursorError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.io("delete")(error)),
-            _ => Ok(()),
+        for path in [&self.path, &self.progress_path()] {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(self.io("delete")(error));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn io(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> CursorError {
@@ -120,14 +130,16 @@ fn file_name(key: &str) -> String {
     format!("{readable}-{:08x}.json", xxh3_64(key.as_bytes()) as u32)
 }
 
-/// Deletes the cursors in a data directory that belong to none of the destinations `keys`.
+/// Deletes the files in a data directory that belong to none of the destinations `keys`.
 pub fn delete_others<'a>(data_dir: &Path, keys: impl Iterator<Item = &'a str>) -> Result<(), CursorError> {
     let directory = data_dir.join(CURSOR_DIR);
-    let kept: Vec<String> = keys.map(file_name).collect();
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let kept: Vec<String> = keys.map(|key| stem(&file_name(key))).collect();
     let Ok(entries) = std::fs::read_dir(&directory) else { return Ok(()) };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.contains(".json") && !kept.contains(&name) {
+        let is_ours = name.contains(".json") || name.contains(".progress");
+        if is_ours && !kept.contains(&stem(&name)) {
             let path = entry.path();
             std::fs::remove_file(&path).map_err(|source| CursorError::Io {
                 action: "delete",

@@ -175,6 +175,8 @@ pub struct Levels {
     pub shards_min: Gauge,
     pub shards_desired: Gauge,
     pub max_samples_per_send: Gauge,
+    pub wal_backlog_bytes: Gauge,
+    pub wal_hold_limit_bytes: Gauge,
 }
 
 /// Kinds of records that are counted.
@@ -290,6 +292,16 @@ impl QueueMetrics {
                 "max_samples_per_send",
                 "The maximum number of samples to be sent, in a single request, to the remote storage. Note that, when sending of exemplars over remote write is enabled, exemplars count towards this limit.",
                 levels.max_samples_per_send.get(),
+            ),
+            (
+                "wal_backlog_bytes",
+                "Bytes of the write-ahead log that are kept for this destination and not read yet.",
+                levels.wal_backlog_bytes.get(),
+            ),
+            (
+                "wal_hold_limit_bytes",
+                "The size up to which the write-ahead log is kept for destinations that have not got all of it.",
+                levels.wal_hold_limit_bytes.get(),
             ),
             (
                 "queue_highest_timestamp_seconds",
@@ -424,11 +436,4 @@ impl Metrics {
     pub fn remove(&self, key: &str) {
         self.0.lock().remove(key);
     }
-}
-
-/// The value of a counter in tests.
-#[cfg(test)]
-pub fn number(families: &[Family], name: &str) -> f64 {
-    let points = families.iter().filter(|family| family.name == name).flat_map(|family| &family.points);
-    points.map(|point| if let base::metrics::Value::Number(value) = point.value { value } else { 0.0 }).sum()
 }

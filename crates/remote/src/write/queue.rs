@@ -15,20 +15,25 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tsdb::wal::Position;
 use wire::remote_write::MessageType;
-use wire::remote_write::encode::{Counts, halves, without_older};
+use wire::remote_write::encode::{Counts, Part, halves, without_older};
 
 use super::Random;
 use super::bell::Bell;
 use super::client::{Outcome, WriteClient, Written};
 use super::metrics::{DropReason, QueueMetrics};
+use super::progress::{Place, ProgressFile, ShardProgress};
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// The compressed message.
     pub body: Bytes,
-    /// The record that holds the first sample.
-    pub first: Position,
+    /// Where the first sample stands.
+    pub first: Place,
+    /// Where the last sample stands.
+    pub last: Place,
+    /// Whether it has no samples but those of one request that was under way when the process was killed.
+    pub is_repetition: bool,
     /// What is in it.
     pub counts: Counts,
     /// The earliest timestamp.
@@ -40,7 +45,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Two requests with the first and the second half of the samples; `None` when there is only one.
     fn halves(&self, message: MessageType) -> Option<[Self; 2]> {
-        let part = |(body, counts): (Vec<u8>, Counts)| Self { body: body.into(), counts, ..self.clone() };
+        let part = |Part { body, counts }: Part| Self { body: body.into(), counts, ..self.clone() };
         Some(halves(message, &self.body).ok().flatten()?.map(part))
     }
 }
@@ -108,14 +113,22 @@ pub struct Delivery {
 }
 
 /// One queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shard {
+    number: usize,
+    progress: Option<Arc<ProgressFile>>,
     queue: Mutex<VecDeque<Outgoing>>,
     added: Notify,
     closed: AtomicBool,
 }
 
 impl Shard {
+    /// An empty queue, which notes how far it is as that `number` of the file.
+    pub fn new(number: usize, progress: Option<Arc<ProgressFile>>) -> Self {
+        let (queue, added, closed) = (Mutex::default(), Notify::default(), AtomicBool::new(false));
+        Self { number, progress, queue, added, closed }
+    }
+
     /// Requests in the queue, the one being sent included.
     pub fn len(&self) -> usize {
         self.queue.lock().len()
@@ -123,7 +136,7 @@ impl Shard {
 
     /// Where in the log the first request begins.
     pub fn first(&self) -> Option<Position> {
-        self.queue.lock().front().map(|outgoing| outgoing.first)
+        self.queue.lock().front().map(|outgoing| outgoing.first.record)
     }
 
     /// Adds a request.
@@ -138,12 +151,25 @@ impl Shard {
         self.added.notify_one();
     }
 
+    /// Takes what is left when nobody sends it any more.
+    pub fn give_up(&self) -> VecDeque<Outgoing> {
+        std::mem::take(&mut *self.queue.lock())
+    }
+
     fn front(&self) -> Option<Outgoing> {
         self.queue.lock().front().cloned()
     }
 
     fn pop(&self) {
         self.queue.lock().pop_front();
+    }
+
+    fn note(&self, progress: ShardProgress) {
+        if let Some(file) = &self.progress
+            && let Err(error) = file.set(self.number, progress)
+        {
+            tracing::debug!(%error, "progress of a shard not noted");
+        }
     }
 }
 
@@ -187,7 +213,8 @@ impl Delivery {
                 }
                 continue;
             };
-            let counts = outgoing.counts;
+            let (counts, first, last) = (outgoing.counts, outgoing.first, outgoing.last);
+            shard.note(ShardProgress { from: first, last: Some(last) });
             let began = self.clock.monotonic();
             let end = tokio::select! {
                 end = self.deliver(outgoing) => end,
@@ -202,6 +229,7 @@ impl Delivery {
             self.ended.fetch_add(counts.total() as u64, Ordering::Relaxed);
             self.last_end_ms.store(ms(now), Ordering::Relaxed);
             self.metrics.pending.remove(counts);
+            shard.note(ShardProgress { from: last.next(), last: None });
             shard.pop();
             if self.reader_waits.load(Ordering::Acquire) {
                 self.bell.call();
@@ -212,7 +240,8 @@ impl Delivery {
 
     /// Sends a request, or its parts where the destination refuses the whole.
     async fn deliver(&self, outgoing: Outgoing) -> End {
-        let is_repeated = self.repeated_until.get().is_some_and(|until| outgoing.first < *until);
+        let is_repetition = outgoing.is_repetition;
+        let is_repeated = self.repeated_until.get().is_some_and(|until| outgoing.first.record < *until);
         let (mut parts, mut already_there, mut last_error) =
             (vec![outgoing], Counts::default(), String::new());
         while let Some(mut part) = parts.pop() {
@@ -226,6 +255,8 @@ impl Delivery {
             match written {
                 _ if !is_repeated => self.refused(&part, &error, written.unwrap_or_default()),
                 Some(written) => already_there.add(missing(part.counts, written)),
+                // A receiver that stores all of a request or nothing did so with the same one before.
+                None if is_repetition => already_there.add(part.counts),
                 None => match part.halves(self.message) {
                     Some([first, second]) => parts.extend([second, first]),
                     None => already_there.add(part.counts),

@@ -83,6 +83,11 @@ impl LogReader {
         self.tail.written_bytes()
     }
 
+    /// Bytes the log may grow to for what is not sent yet.
+    pub fn limit_bytes(&self) -> u64 {
+        self.tail.hold_bytes()
+    }
+
     /// Bytes of log between here and its end; what segments between take is their files' size.
     pub fn backlog_bytes(&self) -> u64 {
         let (end, here) = (self.tail.end(), self.position());

@@ -5,6 +5,7 @@ use model::{Labels, LabelsBuilder, MetricType};
 use tsdb::wal::record::MetadataEntry;
 use wire::remote_write::MessageType;
 use wire::remote_write::encode::{SeriesMetadata, SeriesSymbols, put_label};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::symbols::SymbolTable;
 
@@ -51,7 +52,7 @@ fn merge(pairs: &[(&str, &str)], external: &Labels) -> Labels {
 /// What is known of a reference.
 #[derive(Debug)]
 pub enum Known<'a> {
-    /// A series that is sent; the hash is of its labels.
+    /// A series that is sent; the hash is of its labels in the log, so that no other rules make it another shard's.
     Sent(SeriesSymbols<'a>, u32),
     /// A series the rules drop.
     Dropped,
@@ -202,7 +203,7 @@ impl SeriesTable {
         let bytes = self.add_symbols(&labels);
         let len = self.ids.len() - at;
         self.release(&before);
-        let hash = labels.hash64();
+        let hash = hash_of(pairs);
         let entry = Entry {
             at: at as u32,
             len: len as u16,
@@ -339,6 +340,16 @@ impl SeriesTable {
         self.ids = ids;
         self.unused_ids = 0;
     }
+}
+
+fn hash_of(pairs: &[(&str, &str)]) -> u64 {
+    let mut hash = Xxh3Default::new();
+    for text in pairs.iter().flat_map(|&(name, value)| [name, value]) {
+        hash.update(text.as_bytes());
+        // No text has it: what stands on which side of it matters.
+        hash.update(&[0xff]);
+    }
+    hash.digest()
 }
 
 fn type_of(name: &str) -> MetricType {

@@ -97,7 +97,6 @@ fn sign(
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let mut signed = vec![("host".to_owned(), host), ("x-amz-date".to_owned(), time.clone())];
-    signed.push(("content-length".to_owned(), body.len().to_string()));
     if !credentials.session_token.is_empty() {
         signed.push(("x-amz-security-token".to_owned(), credentials.session_token.clone()));
     }
@@ -284,6 +283,59 @@ mod tests {
         assert_eq!(hex(&key), "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d");
     }
 
+    /// What AWS's test suite for the signature (`aws-sig-v4-test-suite`) is made with.
+    const TOKEN: &str = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
+
+    #[test]
+    fn signatures_are_those_of_the_published_test_suite() {
+        type Headers = &'static [(&'static str, &'static str)];
+        const FORM: Headers = &[("content-type", "application/x-www-form-urlencoded")];
+        let cases: [(&str, Headers, &str, &str, &str); 5] = [
+            ("/", &[], "", "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+            (
+                "/?Param1=value1",
+                &[],
+                "",
+                "",
+                "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11",
+            ),
+            (
+                "/",
+                &[("my-header1", "value1")],
+                "",
+                "",
+                "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
+            ),
+            (
+                "/",
+                FORM,
+                "Param1=value1",
+                "",
+                "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+            ),
+            ("/", &[], "", TOKEN, "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead"),
+        ];
+        for (path, given, body, token, expected) in cases {
+            let credentials = Credentials {
+                access_key: "AKIDEXAMPLE".to_owned(),
+                secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
+                session_token: token.to_owned(),
+            };
+            // 30 August 2015, 12:36:00.
+            let scope = Scope { region: "us-east-1", service: "service", now_ms: 1_440_938_160_000 };
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            let url = format!("https://example.amazonaws.com{path}");
+            let added = sign(&credentials, &scope, &url, &headers, body.as_bytes()).unwrap();
+            let authorization = added["authorization"].to_str().unwrap();
+            let prefix = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=";
+            assert!(authorization.starts_with(prefix), "{authorization}");
+            assert!(authorization.ends_with(&format!(", Signature={expected}")), "{path}: {authorization}");
+        }
+    }
+
     #[test]
     fn a_request_is_signed_with_all_that_must_not_change() {
         let credentials = Credentials {
@@ -305,7 +357,7 @@ mod tests {
         assert!(
             one.starts_with(
                 "AWS4-HMAC-SHA256 Credential=AKID/20151021/eu-west-1/aps/aws4_request, \
-                 SignedHeaders=content-encoding;content-length;host;x-amz-date;x-amz-security-token, Signature="
+                 SignedHeaders=content-encoding;host;x-amz-date;x-amz-security-token, Signature="
             ),
             "{one}"
         );

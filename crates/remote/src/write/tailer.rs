@@ -3,6 +3,11 @@
 //!
 //! It is the only one that adds to queues. When they are full it stops reading: the log is the buffer. So a number of
 //! shards is changed when all queues are empty, and nothing overtakes anything.
+//!
+//! In reading order: [`Tailer`], `shards`, `keeping`.
+
+mod keeping;
+mod shards;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,9 +22,10 @@ use wire::remote_write::encode::{Batch, Counts, Encoder, HistogramRef};
 
 use super::cursor::CursorFile;
 use super::metrics::{DropReason, QueueMetrics};
+use super::progress::{Place, ShardProgress};
 use super::queue::{Delivery, Outgoing, Phase, Shard};
 use super::reader::{LogReader, Step, learn, learn_metadata};
-use super::reshard::{self, Measured, Resharder};
+use super::reshard::{self, Resharder};
 use super::series::{Known, LabelRules, SeriesTable};
 
 /// Commits are gathered for this long before they are read.
@@ -59,8 +65,12 @@ pub struct TailerOptions {
 /// A batch that gathers samples.
 struct Open {
     batch: Batch,
-    /// The record of its first sample, and when that was read.
-    first: Option<(Position, Duration)>,
+    /// The place of its first sample, and when that was read.
+    first: Option<(Place, Duration)>,
+    /// The place of its last sample.
+    last: Place,
+    /// How far the shard was before a restart, until that is passed.
+    resume: Option<ShardProgress>,
 }
 
 /// The thread's state.
@@ -84,10 +94,18 @@ pub struct Tailer {
     hold: Hold,
     /// The record being worked on.
     current: Option<Position>,
+    /// The number of the next sample in it.
+    index: u32,
+    /// Whether any shard still is to pass what it did before a restart.
+    resuming: bool,
     caught_up: bool,
     /// The destination ended while a queue was waited for: nothing more is read.
     ended: bool,
     looked_at: Duration,
+    /// When the backlog was published last.
+    published_at: Option<Duration>,
+    /// The record being worked on: it cannot stay in the reader's buffer while queues are waited for.
+    record: Vec<u8>,
 }
 
 /// What was read.
@@ -164,18 +182,28 @@ impl Tailer {
             save_failed: false,
             hold,
             current: None,
+            index: 0,
+            resuming: false,
             caught_up: false,
             ended: false,
             looked_at: Duration::ZERO,
+            published_at: None,
+            record: Vec::new(),
         };
-        tailer.start_shards(tailer.options.shards.0);
         // From the first moment on, a crash must not lose what comes now.
         tailer.save_cursor();
+        let known = if cursor == Some(start.at) { tailer.known_progress() } else { Vec::new() };
+        tailer.resuming = !known.is_empty();
+        match tailer.resuming {
+            true => tailer.start_shards(&known),
+            false => tailer.start_shards(&vec![ShardProgress::default(); tailer.options.shards.0.max(1)]),
+        }
         Ok(tailer)
     }
 
     /// Reads and sends until the phase says that it is over.
     pub fn run(mut self) {
+        let start = self.reader.position();
         let learned = {
             let Self { reader, series, options, delivery, .. } = &mut self;
             let phase = &delivery.phase;
@@ -184,6 +212,10 @@ impl Tailer {
         };
         if let Err(error) = learned {
             tracing::error!(remote_name = self.delivery.name, %error, "series of the log could not all be read");
+        }
+        if self.reader.position() != start {
+            // The segment was rewritten: places in it mean nothing any more.
+            self.shards.iter_mut().for_each(|(_, open)| open.resume = None);
         }
         tracing::info!(
             remote_name = self.delivery.name,
@@ -238,6 +270,9 @@ impl Tailer {
         let (record, at) = match reader.next(&delivery.metrics)? {
             Step::End => {
                 self.caught_up = true;
+                if self.resuming {
+                    self.end_resuming();
+                }
                 return Ok(false);
             }
             Step::NextSegment => {
@@ -265,10 +300,12 @@ impl Tailer {
                 };
                 watcher.records[counter].inc();
                 watcher.pre_tailing.add(u64::from(!self.caught_up));
-                // The record is worked on while queues are waited for: it cannot stay in the reader's buffer.
-                let record = record.to_vec();
-                self.current = Some(at);
+                self.record.clear();
+                self.record.extend_from_slice(record);
+                let record = std::mem::take(&mut self.record);
+                (self.current, self.index) = (Some(at), 0);
                 let decoded = self.take(kind, &record);
+                self.record = record;
                 if let Err(error) = decoded {
                     self.metrics().watcher.failures.inc();
                     tracing::warn!(%error, position = %at, "record of the write-ahead log does not decode");
@@ -332,6 +369,11 @@ impl Tailer {
         if self.ended {
             return;
         }
+        let place = Place { record: self.current.unwrap_or_default(), index: self.index };
+        self.index += 1;
+        if self.resuming && !self.resumes_with(reference, place) {
+            return;
+        }
         self.counts.samples += 1;
         if t_ms < oldest_ms {
             return self.drop_one(DropReason::TooOld, counts);
@@ -344,9 +386,9 @@ impl Tailer {
         let shard = hash as usize % self.shards.len();
         let open = &mut self.shards[shard].1;
         if open.first.is_none() {
-            let at = self.current.unwrap_or_default();
-            open.first = Some((at, self.delivery.clock.monotonic()));
+            open.first = Some((place, self.delivery.clock.monotonic()));
         }
+        open.last = place;
         push(&mut open.batch, series);
         if open.batch.len() >= self.options.batch_samples {
             self.send_off(shard);
@@ -385,10 +427,13 @@ impl Tailer {
     fn encode(&mut self, shard: usize) {
         let (queue, open) = &mut self.shards[shard];
         let Some((first, _)) = open.first.take() else { return };
+        let is_repetition = open.resume.and_then(|resume| resume.last).is_some();
         let (lowest_ms, highest_ms) = open.batch.bounds_ms();
         let outgoing = Outgoing {
             body: self.encoder.encode(&open.batch, self.series.symbols()).into(),
             first,
+            last: open.last,
+            is_repetition,
             counts: open.batch.counts(),
             lowest_ms,
             highest_ms,
@@ -416,6 +461,7 @@ impl Tailer {
                 break false;
             }
             self.save_cursor_if_due();
+            self.publish_backlog_if_due();
             delivery.bell.wait_for_call(CURSOR_INTERVAL);
         };
         delivery.reader_waits.store(false, Ordering::Release);
@@ -429,7 +475,9 @@ impl Tailer {
         self.looked_at = now;
         for shard in 0..self.shards.len() {
             let (queue, open) = &self.shards[shard];
-            let is_old = open.first.is_some_and(|(_, since)| now >= since + self.options.batch_deadline);
+            let is_old = open.first.is_some_and(|(_, since)| now >= since + self.options.batch_deadline)
+                // What belongs together has been read as soon as the end of the log is reached.
+                && open.resume.is_none();
             // Behind requests that wait, a batch may as well grow.
             if is_old && queue.len() <= self.options.queue_requests {
                 self.encode(shard);
@@ -440,10 +488,11 @@ impl Tailer {
         }
         self.note_lost();
         self.save_cursor_if_due();
+        self.publish_backlog_if_due();
         if now >= self.measured_at.at + reshard::INTERVAL {
             self.think_over_shards();
         }
-        if let Some(wanted) = self.wanted_shards.take().filter(|_| !self.ended) {
+        if let Some(wanted) = self.wanted_shards.take().filter(|_| !self.ended && !self.resuming) {
             self.reshard(wanted);
         }
     }
@@ -459,163 +508,6 @@ impl Tailer {
         wait.max(Duration::from_millis(1))
     }
 
-    /// Everything before it was acknowledged or dropped.
-    fn cursor(&self) -> Position {
-        let queued = self.shards.iter().filter_map(|(queue, _)| queue.first());
-        let open = self.shards.iter().filter_map(|(_, open)| open.first.map(|(at, _)| at));
-        let read = self.current.unwrap_or_else(|| self.reader.position());
-        queued.chain(open).fold(read, Position::min)
-    }
-
-    fn save_cursor_if_due(&mut self) {
-        if self.saved.is_none_or(|(_, at)| self.now() >= at + CURSOR_INTERVAL) {
-            self.save_cursor();
-        }
-    }
-
-    fn save_cursor(&mut self) {
-        let cursor = self.cursor();
-        if self.saved.is_some_and(|(saved, _)| saved == cursor) {
-            return;
-        }
-        match self.cursor_file.save(cursor) {
-            Ok(()) => {
-                self.save_failed = false;
-                // Only what is remembered for good may be deleted from the log.
-                self.hold.advance(cursor.segment);
-                self.saved = Some((cursor, self.now()));
-            }
-            Err(error) => {
-                if !self.save_failed {
-                    tracing::error!(
-                        remote_name = self.delivery.name,
-                        %error,
-                        "cursor cannot be written; after a restart samples would be sent again"
-                    );
-                }
-                self.save_failed = true;
-                if let Some((_, at)) = &mut self.saved {
-                    *at = self.delivery.clock.monotonic();
-                }
-            }
-        }
-    }
-
-    /// Segments this destination held too long are gone: go on behind them.
-    fn note_lost(&mut self) {
-        let lost_before = self.hold.lost_before();
-        if self.reader.position().segment < lost_before {
-            self.skip_to(lost_before);
-        }
-    }
-
-    fn skip_to(&mut self, segment: u32) {
-        match self.reader.skip_to(segment) {
-            Ok(0) => {}
-            Ok(skipped) => {
-                self.metrics().lost_segments.add(u64::from(skipped));
-                tracing::error!(
-                    remote_name = self.delivery.name,
-                    url = self.delivery.url,
-                    segments = skipped,
-                    "segments of the log are gone before they were sent: their samples are lost"
-                );
-                let Self { reader, series, options, delivery, .. } = self;
-                if let Err(error) = reader.forget_series(series, &options.rules, &delivery.metrics) {
-                    tracing::error!(remote_name = self.delivery.name, %error, "checkpoint could not be read");
-                }
-            }
-            Err(error) => {
-                tracing::error!(remote_name = self.delivery.name, %error, "log could not be listed");
-            }
-        }
-    }
-
-    fn after_failure(&mut self, error: &WalError) {
-        let gone =
-            matches!(error, WalError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
-        if gone {
-            let next = self.reader.position().segment + 1;
-            if next <= self.reader.end().segment {
-                return self.skip_to(next);
-            }
-        }
-        tracing::error!(remote_name = self.delivery.name, %error, "log cannot be read; it is tried again");
-        self.delivery.bell.wait_for_call(AFTER_FAILURE);
-    }
-
-    fn start_shards(&mut self, count: usize) {
-        self.tasks.clear();
-        self.shards.clear();
-        for _ in 0..count.max(1) {
-            let shard = Arc::new(Shard::default());
-            self.tasks.push(self.runtime.spawn(self.delivery.clone().run(shard.clone())));
-            self.shards.push((shard, Open { batch: Batch::new(self.delivery.message), first: None }));
-        }
-        self.metrics().levels.shards.set(count as f64);
-    }
-
-    fn measure(&self) -> Measurement {
-        Measurement {
-            at: self.now(),
-            log_bytes: self.reader.written_bytes(),
-            read_bytes: self.reader.read_bytes(),
-            read: self.counts,
-            ended: self.delivery.ended.load(Ordering::Relaxed),
-            busy_ns: self.delivery.busy_ns.load(Ordering::Relaxed),
-        }
-    }
-
-    fn think_over_shards(&mut self) {
-        let (now, before) = (self.measure(), self.measured_at);
-        self.measured_at = now;
-        let measured = Measured {
-            elapsed: now.at.saturating_sub(before.at),
-            log_bytes: now.log_bytes - before.log_bytes,
-            read_bytes: now.read_bytes.saturating_sub(before.read_bytes),
-            read: now.read.samples - before.read.samples,
-            dropped: now.read.dropped - before.read.dropped,
-            sent: now.ended - before.ended,
-            sending: Duration::from_nanos(now.busy_ns - before.busy_ns),
-            backlog_bytes: self.reader.backlog_bytes(),
-            queued: self.metrics().pending.total(),
-        };
-        let (wanted, shards) = self.resharder.tick(&measured, self.shards.len(), self.options.shards);
-        self.metrics().levels.shards_desired.set(wanted);
-        if shards == self.shards.len() {
-            return;
-        }
-        let now_ms = i64::try_from(now.at.as_millis()).unwrap_or(i64::MAX);
-        let recent_ms = now_ms - i64::try_from(reshard::INTERVAL.as_millis()).unwrap_or(0);
-        let idle = self.delivery.last_end_ms.load(Ordering::Relaxed) < recent_ms;
-        let waiting = now_ms < self.delivery.no_reshard_until_ms.load(Ordering::Relaxed);
-        if idle || waiting {
-            tracing::warn!(remote_name = self.delivery.name, shards, "not resharding while requests fail");
-            return;
-        }
-        self.wanted_shards = Some(shards);
-    }
-
-    /// Changes the number of shards once everything queued is sent, so that a series' samples stay in order.
-    fn reshard(&mut self, count: usize) {
-        tracing::info!(remote_name = self.delivery.name, from = self.shards.len(), to = count, "resharding");
-        if self.drain() {
-            self.close_shards();
-            self.start_shards(count);
-        }
-    }
-
-    /// Sends off all batches and waits until all queues are empty; false when the destination ends before.
-    fn drain(&mut self) -> bool {
-        (0..self.shards.len()).for_each(|shard| self.encode(shard));
-        let queues: Vec<_> = self.shards.iter().map(|(queue, _)| queue.clone()).collect();
-        self.wait_until(|| queues.iter().all(|queue| queue.len() == 0))
-    }
-
-    fn close_shards(&mut self) {
-        self.shards.iter().for_each(|(queue, _)| queue.close());
-    }
-
     /// Sends what is left if there is time, waits for requests being sent, and keeps the cursor.
     fn finish(&mut self) {
         if self.phase() < Phase::Closing {
@@ -627,12 +519,16 @@ impl Tailer {
             // A shard's task does not panic; if it did, its queue stays and the cursor with it.
             let _ = self.runtime.block_on(task);
         }
-        let left: usize = self.shards.iter().map(|(queue, _)| queue.len()).sum();
         self.save_cursor();
+        let (cursor, mut left) = (self.cursor(), 0);
+        for outgoing in self.shards.iter().flat_map(|(queue, _)| queue.give_up()) {
+            self.metrics().pending.remove(outgoing.counts);
+            left += 1;
+        }
         tracing::info!(
             remote_name = self.delivery.name,
             url = self.delivery.url,
-            cursor = %self.cursor(),
+            %cursor,
             unsent_requests = left,
             "sending stopped"
         );

@@ -1,6 +1,7 @@
 //! Which blocks to drop.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use ulid::Ulid;
 
@@ -15,6 +16,22 @@ pub struct Retention {
     pub max_bytes: u64,
     /// As `max_bytes`, in percent of the disk, and in its place when not 0.
     pub max_percent: f64,
+}
+
+impl Retention {
+    /// The most bytes of everything together, 0 for any number. `disk_bytes` is the size of the file system, 0 when
+    /// unknown.
+    pub fn limit_bytes(&self, disk_bytes: u64) -> u64 {
+        match self.max_percent > 0.0 && disk_bytes > 0 {
+            true => (disk_bytes as f64 * self.max_percent / 100.0) as u64,
+            false => self.max_bytes,
+        }
+    }
+}
+
+/// Size of the file system a directory is on, 0 when unknown.
+pub fn disk_bytes(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(0, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
 /// The blocks to drop, and why.
@@ -52,9 +69,7 @@ pub fn blocks_to_drop(
         dropped.blocks.extend(newest_first[at + 1..].iter().map(|(meta, _)| meta.ulid));
     }
 
-    let percent_bytes = (disk_bytes as f64 * retention.max_percent / 100.0) as u64;
-    let limit =
-        if retention.max_percent > 0.0 && disk_bytes > 0 { percent_bytes } else { retention.max_bytes };
+    let limit = retention.limit_bytes(disk_bytes);
     let mut total = head_bytes;
     let mut exceeds = |&(_, bytes): &&(BlockMeta, u64)| {
         total += bytes;

@@ -13,7 +13,7 @@ use crate::block::Block;
 use crate::block::damage::DamageLog;
 use crate::block::meta::{HINT_OUT_OF_ORDER, PARTIAL_HINTS, sync_dir};
 use crate::block::writer::CREATION_SUFFIX;
-use crate::compact::retention::{Retention, blocks_to_drop};
+use crate::compact::retention::{Retention, blocks_to_drop, disk_bytes};
 use crate::error::TsdbError;
 
 /// Where damaged files are kept.
@@ -259,9 +259,4 @@ impl Catalog {
         sync_dir(&self.dir)?;
         std::fs::remove_dir_all(&doomed).map_err(TsdbError::io("remove", &doomed))
     }
-}
-
-/// Size of the file system a directory is on, 0 when unknown.
-fn disk_bytes(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(0, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }

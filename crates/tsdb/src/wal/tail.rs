@@ -146,6 +146,11 @@ impl LogTail {
         self.0.hold_bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// The bytes of log that holds may keep.
+    pub fn hold_bytes(&self) -> u64 {
+        self.0.hold_bytes.load(Ordering::Relaxed)
+    }
+
     /// Whether the segments up to `to` may be deleted. They may when nobody holds them, or when the log is larger
     /// than holds may keep it: then those that do lose them, which is logged by name.
     pub fn release(&self, to: u32) -> bool {
@@ -155,7 +160,7 @@ impl LogTail {
         if needed.peek().is_none() {
             return true;
         }
-        let (bytes, limit_bytes) = (directory_bytes(&self.0.dir), self.0.hold_bytes.load(Ordering::Relaxed));
+        let (bytes, limit_bytes) = (directory_bytes(&self.0.dir), self.hold_bytes());
         if bytes <= limit_bytes {
             return false;
         }

@@ -18,7 +18,7 @@ mod tests;
 
 use model::{FloatHistogram, Histogram, MetricType};
 
-pub use edit::{NotOurs, halves, without_older};
+pub use edit::{NotOurs, Part, halves, without_older};
 pub use v1::{FamilyMetadata, encode_metadata};
 
 use super::MessageType;

@@ -12,7 +12,8 @@ pub struct SendingArgs {
     pub flush_deadline: DurationArg,
 
     /// How large the write-ahead log may grow, with a unit, to keep what a destination of remote_write has not got
-    /// yet; beyond that the oldest samples are lost to it. Not a flag of Prometheus.
+    /// yet; beyond that, or half of the storage's size limit, the oldest samples are lost to it. Not a flag of
+    /// Prometheus.
     #[arg(long = "storage.remote.wal-hold-size", default_value = "16GB", value_parser = bytes, value_name = "BYTES")]
     pub wal_hold_size: BytesArg,
 }

@@ -82,8 +82,6 @@ fn goes_on(message: MessageType) {
         let label = json["data"][0]["exemplars"][0]["labels"]["trace_id"].clone();
         (label == "abc123").then_some(())
     };
-    eprintln!("{}\n{}", first.log(), second.log());
-    eprintln!("{:?}", first.api("query_exemplars", &range));
     wait_for("the exemplar to arrive", exemplar);
     assert_eq!(first.own_metric("prometheus_remote_storage_samples_failed_total"), 0.0);
     assert_eq!(first.own_metric("prometheus_remote_storage_histograms_total"), 1.0);

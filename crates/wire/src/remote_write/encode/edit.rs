@@ -11,21 +11,29 @@ use crate::remote_write::decode::schema;
 /// Fails for a body that is none of the encoder's.
 pub fn without_older(message: MessageType, body: &[u8], limit_ms: i64) -> Result<(Vec<u8>, Counts), NotOurs> {
     let mut dropped = Counts::default();
-    let (kept, _) = filter(message, &decompressed(body)?, |_, t_ms, counts| {
+    let kept = filter(message, &decompressed(body)?, |_, t_ms, counts| {
         let keeps = t_ms.is_none_or(|t_ms| t_ms >= limit_ms);
         if !keeps {
             dropped.add(counts);
         }
         keeps
     })?;
-    Ok((kept, dropped))
+    Ok((kept.body, dropped))
 }
 
-/// The first and the second half of the series of a compressed body, with what is in them; `None` when there is only
-/// one.
+/// A request with some of the series of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The compressed body.
+    pub body: Vec<u8>,
+    /// What is in it.
+    pub counts: Counts,
+}
+
+/// The first and the second half of the series of a compressed body; `None` when there is only one.
 ///
 /// Fails for a body that is none of the encoder's.
-pub fn halves(message: MessageType, body: &[u8]) -> Result<Option<[(Vec<u8>, Counts); 2]>, NotOurs> {
+pub fn halves(message: MessageType, body: &[u8]) -> Result<Option<[Part; 2]>, NotOurs> {
     let raw = decompressed(body)?;
     let mut series = 0;
     filter(message, &raw, |_, _, _| {
@@ -44,12 +52,12 @@ fn decompressed(body: &[u8]) -> Result<Vec<u8>, NotOurs> {
     snap::raw::Decoder::new().decompress_vec(body).map_err(|error| NotOurs(error.to_string()))
 }
 
-/// The series that `keep` wants, which is given their number, time and content; compressed, with what is in them.
+/// The series that `keep` wants, which is given their number, time and content.
 fn filter(
     message: MessageType,
     raw: &[u8],
     mut keep: impl FnMut(usize, Option<i64>, Counts) -> bool,
-) -> Result<(Vec<u8>, Counts), NotOurs> {
+) -> Result<Part, NotOurs> {
     let (request, series_field, series): (&'static Schema, u32, &'static Schema) = match message {
         MessageType::V1 => (&schema::REQUEST_V1, 1, &schema::SERIES_V1),
         MessageType::V2 => (&schema::REQUEST_V2, 5, &schema::SERIES_V2),
@@ -72,9 +80,9 @@ fn filter(
         }
         kept.extend_from_slice(&raw[start..reader.pos()]);
     }
-    let mut out = Vec::new();
-    compress(&mut snap::raw::Encoder::new(), &kept, &mut out);
-    Ok((out, counts))
+    let mut body = Vec::new();
+    compress(&mut snap::raw::Encoder::new(), &kept, &mut body);
+    Ok(Part { body, counts })
 }
 
 /// A body that [`super::Encoder`] did not write.

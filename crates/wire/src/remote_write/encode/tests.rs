@@ -279,11 +279,11 @@ fn a_request_is_cut_in_halves_down_to_single_samples() {
         }
         let body = Encoder::new().encode(&batch, &symbols);
         let [first, second] = halves(message, &body).unwrap().unwrap();
-        assert_eq!((first.1.samples, second.1.samples), (2, 3));
-        let mut both = read_floats(message, &first.0);
-        both.extend(read_floats(message, &second.0));
+        assert_eq!((first.counts.samples, second.counts.samples), (2, 3));
+        let mut both = read_floats(message, &first.body);
+        both.extend(read_floats(message, &second.body));
         assert_eq!(both, read_floats(message, &body));
-        let [single, _] = halves(message, &first.0).unwrap().unwrap();
-        assert_eq!(halves(message, &single.0).unwrap(), None);
+        let [single, _] = halves(message, &first.body).unwrap().unwrap();
+        assert_eq!(halves(message, &single.body).unwrap(), None);
     }
 }
