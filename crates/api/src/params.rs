@@ -216,11 +216,7 @@ pub fn parse_time(text: &str) -> Result<i64, String> {
 /// Whether a time that can be read is written as RFC 3339 wants it: other ways are not for this API.
 fn is_rfc3339(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let ends_well = match bytes {
-        [.., b'Z'] => true,
-        [.., b'+' | b'-', _, _, b':', _, _] => true,
-        _ => false,
-    };
+    let ends_well = matches!(bytes, [.., b'Z'] | [.., b'+' | b'-', _, _, b':', _, _]);
     bytes.len() >= 20 && bytes[4] == b'-' && bytes[10] == b'T' && bytes[19] != b':' && ends_well
 }
 

@@ -107,8 +107,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     // 2. Storage. Replay is long work, so it runs beside the listener; a signal may interrupt it.
     let opening = {
         let (settings, clock, registry) = (settings.clone(), clock.clone(), registry.clone());
-        let config = system.config();
-        tokio::task::spawn_blocking(move || storage::open(&settings, &config, clock, &registry))
+        let (config, progress) = (system.config(), opened.progress());
+        tokio::task::spawn_blocking(move || storage::open(&settings, &config, clock, &registry, progress))
     };
     let signals = signals::Signals::listen(&system)?;
     tokio::select! {

@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use crate::db::DirLock;
 use crate::error::TsdbError;
 use crate::head::isolation::Activity;
-use crate::wal::{Compression, LogTail, RecordBatch, Wal, WalError, WalMetrics, WalOptions};
+use crate::wal::{Compression, LogTail, RecordBatch, ReplayProgress, Wal, WalError, WalMetrics, WalOptions};
 use metrics::AgentMetrics;
 use table::SeriesTable;
 
@@ -57,6 +57,8 @@ pub struct AgentOptions {
     pub metadata_records: bool,
     /// Whether start timestamps are written to the log.
     pub start_timestamps: bool,
+    /// Where those who wait see how far the log is read at start.
+    pub replay_progress: ReplayProgress,
 }
 
 impl Default for AgentOptions {
@@ -73,6 +75,7 @@ impl Default for AgentOptions {
             series_limit: 0,
             metadata_records: false,
             start_timestamps: false,
+            replay_progress: ReplayProgress::default(),
         }
     }
 }
@@ -137,7 +140,7 @@ impl Agent {
         let lock = DirLock::take(dir, options.no_lockfile, "agent", registry)?;
         let metrics = AgentMetrics::new(registry);
         let table = SeriesTable::new(random()?);
-        let gone = replay::replay(dir, &table, &metrics, &clock)?;
+        let gone = replay::replay(dir, &table, &metrics, &clock, &options.replay_progress)?;
         let compression = options.wal_compression;
         let wal_options = WalOptions { compression, segment_bytes: options.wal_segment_bytes };
         let wal_metrics = WalMetrics::new(registry, "prometheus_tsdb_wal_", compression);

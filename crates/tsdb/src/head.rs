@@ -45,7 +45,7 @@ use model::{Labels, Metadata};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::tombstones::Tombstones;
-use crate::wal::{Compression, RecordBatch, Wal, WalError, WalOptions};
+use crate::wal::{Compression, RecordBatch, ReplayProgress, Wal, WalError, WalOptions};
 use apply::ChunkOptions;
 use chunk_store::ChunkStore;
 use exemplars::Exemplars;
@@ -86,6 +86,8 @@ pub struct HeadOptions {
     pub snapshot_on_shutdown: bool,
     /// Threads that apply the log at start; 0 for one per core.
     pub replay_threads: usize,
+    /// Where those who wait see how far the log is read.
+    pub replay_progress: ReplayProgress,
 }
 
 impl Default for HeadOptions {
@@ -104,6 +106,7 @@ impl Default for HeadOptions {
             start_timestamps: false,
             snapshot_on_shutdown: false,
             replay_threads: 0,
+            replay_progress: ReplayProgress::default(),
         }
     }
 }

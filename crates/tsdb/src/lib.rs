@@ -12,6 +12,7 @@ pub mod head;
 pub mod identity;
 pub mod merge;
 mod rechunk;
+mod trouble;
 pub mod wal;
 
 pub use agent::{Agent, AgentOptions};

@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`codec`] (varints and big-endian integers), [`record`] and [`histogram`] (what a
 //! record says), [`compression`], [`frame`] (how records lie in pages), [`batch`] (the records of one
-//! commit), [`segment`] (files of a log directory), [`writer`], [`reader`], [`tail`] (reading along), [`repair`]
-//! and [`checkpoint`].
+//! commit), [`segment`] (files of a log directory), [`writer`], [`reader`], [`damage`] and [`progress`] (what reading
+//! finds), [`tail`] (reading along), [`repair`] and [`checkpoint`].
 //!
 //! Two rules hold throughout. A batch is written with one `write` and is either wholly in the log or not
 //! at all. Reading never gives up: a damaged record is reported and skipped, and reading goes on at the
@@ -13,8 +13,10 @@ pub mod batch;
 pub mod checkpoint;
 pub mod codec;
 pub mod compression;
+pub mod damage;
 pub mod frame;
 pub mod histogram;
+pub mod progress;
 pub mod reader;
 pub mod record;
 pub mod repair;
@@ -29,7 +31,9 @@ use std::path::PathBuf;
 
 pub use batch::RecordBatch;
 pub use compression::Compression;
-pub use reader::{Damage, ReadEvent, SegmentReader};
+pub use damage::{Damage, Damages};
+pub use progress::{ReplayProgress, ReplayStatus};
+pub use reader::{ReadEvent, SegmentReader};
 pub use tail::{Hold, LogTail, Position};
 pub use writer::{Wal, WalMetrics, WalOptions};
 

@@ -33,6 +33,7 @@ pub fn options(settings: &Settings, config: &Config) -> anyhow::Result<AgentOpti
         series_limit: args.agent_max_series,
         metadata_records: settings.features.metadata_wal_records,
         start_timestamps: settings.features.st_storage,
+        ..defaults
     })
 }
 

@@ -11,8 +11,8 @@ use model::{
     SeriesSource, SourceError, TenantId, TimeRange,
 };
 use tsdb::compact::retention::Retention;
-use tsdb::wal::LogTail;
-use tsdb::{Agent, Db, Options, TsdbError};
+use tsdb::wal::{LogTail, ReplayProgress};
+use tsdb::{Agent, AgentOptions, Db, Options, TsdbError};
 
 use super::settings::Settings;
 use super::system::Reloadable;
@@ -106,14 +106,17 @@ pub fn open(
     config: &Config,
     clock: SharedClock,
     registry: &Registry,
+    progress: ReplayProgress,
 ) -> anyhow::Result<Store> {
     let path = settings.storage_path.as_path();
     if settings.args.agent.agent {
-        let agent = Agent::open(path, super::agent::options(settings, config)?, clock, registry)?;
+        let options =
+            AgentOptions { replay_progress: progress, ..super::agent::options(settings, config)? };
+        let agent = Agent::open(path, options, clock, registry)?;
         tracing::info!(path = %path.display(), series = agent.series_count(), "log of the agent is open");
         return Ok(Store::Agent(agent));
     }
-    let options = options(settings, config);
+    let options = Options { replay_progress: progress, ..options(settings, config) };
     let started = clock.monotonic();
     let db = Db::open(path, options, clock.clone(), registry)?;
     let took_ms = u64::try_from(clock.monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
@@ -132,19 +135,27 @@ pub enum Store {
 
 /// The storage, as soon as it is open. Until then reads and writes fail with a text that says so.
 #[derive(Clone, Default)]
-pub struct Opened(Arc<OnceLock<Store>>);
+pub struct Opened {
+    store: Arc<OnceLock<Store>>,
+    progress: ReplayProgress,
+}
 
 const NOT_READY: &str = "TSDB not ready";
 
 impl Opened {
+    /// How far the log is read.
+    pub fn progress(&self) -> ReplayProgress {
+        self.progress.clone()
+    }
+
     /// Makes the storage known to everybody; only the first call counts.
     pub fn set(&self, store: Store) {
-        let _ = self.0.set(store);
+        let _ = self.store.set(store);
     }
 
     /// The database, if it is open and there is one.
     pub fn get(&self) -> Option<&Db> {
-        match self.0.get()? {
+        match self.store.get()? {
             Store::Server(db) => Some(db),
             Store::Agent(_) => None,
         }
@@ -152,14 +163,14 @@ impl Opened {
 
     /// The log, for those who send what it gains.
     pub fn log(&self) -> Option<LogTail> {
-        match self.0.get()? {
+        match self.store.get()? {
             Store::Server(db) => db.head().log_tail(),
             Store::Agent(agent) => Some(agent.log().clone()),
         }
     }
 
     fn for_reading(&self) -> Result<&dyn SeriesSource, SourceError> {
-        match self.0.get() {
+        match self.store.get() {
             Some(Store::Server(db)) => Ok(db),
             Some(Store::Agent(agent)) => Ok(agent),
             None => Err(SourceError::Storage(NOT_READY.to_owned())),
@@ -167,7 +178,7 @@ impl Opened {
     }
 
     fn for_admin(&self) -> Result<&Db, String> {
-        match self.0.get() {
+        match self.store.get() {
             Some(Store::Server(db)) => Ok(db),
             Some(Store::Agent(_)) => Err("unsupported operation with WAL-only storage".to_owned()),
             None => Err(NOT_READY.to_owned()),
@@ -176,7 +187,7 @@ impl Opened {
 
     /// Does what is due.
     pub fn maintain(&self) -> Result<(), TsdbError> {
-        match self.0.get() {
+        match self.store.get() {
             Some(Store::Server(db)) => db.maintain().map(drop),
             Some(Store::Agent(agent)) => Ok(agent.maintain()?),
             None => Ok(()),
@@ -185,7 +196,7 @@ impl Opened {
 
     /// Makes everything durable.
     pub fn close(&self) -> Result<(), TsdbError> {
-        match self.0.get() {
+        match self.store.get() {
             Some(Store::Server(db)) => db.close(),
             Some(Store::Agent(agent)) => Ok(agent.close()?),
             None => Ok(()),
@@ -223,7 +234,7 @@ impl SeriesSource for Opened {
 
 impl Appendable for Opened {
     fn appender(&self, tenant: &TenantId) -> Box<dyn Appender> {
-        match self.0.get().expect("scraping starts after the storage is open") {
+        match self.store.get().expect("scraping starts after the storage is open") {
             Store::Server(db) => db.appender(tenant),
             Store::Agent(agent) => agent.appender(tenant),
         }
@@ -233,7 +244,7 @@ impl Appendable for Opened {
 impl Reloadable for Opened {
     fn reload(&self, settings: &Settings, config: &Config) -> Result<(), String> {
         let window_ms = config.file.storage.tsdb.out_of_order_time_window.as_ms();
-        let db = match self.0.get() {
+        let db = match self.store.get() {
             Some(Store::Server(db)) => db,
             Some(Store::Agent(agent)) => {
                 agent.set_out_of_order_window_ms(window_ms);
@@ -276,11 +287,8 @@ impl api::state::Storage for Opened {
     }
 
     fn wal_replay(&self) -> (u64, u64, u64) {
-        // Segments are not counted one by one while they are replayed: it is done or not.
-        match self.0.get() {
-            Some(_) => (0, 1, 1),
-            None => (0, 1, 0),
-        }
+        let status = self.progress.status();
+        (status.first.into(), status.last.into(), status.current.into())
     }
 
     fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<(), String> {

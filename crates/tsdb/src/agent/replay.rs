@@ -8,13 +8,13 @@ use model::Labels;
 
 use super::metrics::AgentMetrics;
 use super::table::{Cursor, SeriesTable};
+use crate::trouble::Tally;
 use crate::wal::histogram::for_each_histogram;
-use crate::wal::reader::Damage;
 use crate::wal::record::{Kind, RecordError, for_each_float, for_each_series};
 use crate::wal::segment::{
     delete_unfinished_checkpoints, existing_segment_path, last_checkpoint, list_segments,
 };
-use crate::wal::{ReadEvent, SegmentReader, WalError, repair};
+use crate::wal::{Damages, ReadEvent, ReplayProgress, SegmentReader, WalError, repair};
 
 struct Replay<'a> {
     table: &'a SeriesTable,
@@ -24,6 +24,7 @@ struct Replay<'a> {
     /// Until which segment the log has samples of them.
     gone: HashMap<u64, u32>,
     unknown: u64,
+    undecodable: Tally,
 }
 
 /// Reads the log in `dir` into `table`. References the log has beside those in the table are handed out, with
@@ -33,6 +34,7 @@ pub(super) fn replay(
     table: &SeriesTable,
     metrics: &AgentMetrics,
     clock: &SharedClock,
+    progress: &ReplayProgress,
 ) -> Result<HashMap<u64, u32>, WalError> {
     let began = clock.monotonic();
     let wal_dir = dir.join("wal");
@@ -54,13 +56,21 @@ pub(super) fn replay(
         aliases: HashMap::new(),
         gone: HashMap::new(),
         unknown: 0,
+        undecodable: Tally::default(),
     };
-    let mut damages = Vec::new();
+    let mut damages = Damages::default();
+    if let (Some((first, _)), Some((last, _))) = (sources.first(), sources.last()) {
+        progress.begin(*first, *last);
+    }
     for (segment, path) in &sources {
         replay.read(*segment, path, &mut damages)?;
+        progress.reach(*segment);
     }
-    metrics.corruptions.add(damages.len() as u64);
+    metrics.corruptions.add(damages.places());
     repair::mend(&damages, &dir.join("quarantine"));
+    if let Some((records, first)) = replay.undecodable.found() {
+        tracing::warn!(records, first, "records of the log do not decode");
+    }
     if replay.unknown > 0 {
         tracing::warn!(samples = replay.unknown, "log entries name series the log does not");
     }
@@ -76,7 +86,7 @@ pub(super) fn replay(
 }
 
 impl Replay<'_> {
-    fn read(&mut self, segment: u32, path: &Path, damages: &mut Vec<Damage>) -> Result<(), WalError> {
+    fn read(&mut self, segment: u32, path: &Path, damages: &mut Damages) -> Result<(), WalError> {
         let mut reader = SegmentReader::open(path)?;
         loop {
             let start = match reader.next()? {
@@ -88,7 +98,8 @@ impl Replay<'_> {
                 ReadEvent::Record(record) => self.take(segment, record),
             };
             if let Err(error) = start {
-                tracing::warn!(path = %path.display(), offset = reader.record_start(), %error, "log record is skipped");
+                let offset = reader.record_start();
+                self.undecodable.add(|| format!("{} at offset {offset}: {error}", path.display()));
             }
         }
     }

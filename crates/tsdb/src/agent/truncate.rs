@@ -87,10 +87,11 @@ impl Inner {
             |series: u64| self.table.is_used(series) || gone.get(&series).is_some_and(|&last| last > to);
         let stats = write_checkpoint(&self.wal, to, before_ms, &keep)
             .inspect_err(|_| self.metrics.checkpoints_failed.inc())?;
-        for damage in &stats.damages {
-            tracing::warn!(%damage, "damaged place in the log is left out of the checkpoint");
-            self.metrics.corruptions.inc();
+        for segment in stats.damages.segments() {
+            let (places, first) = (segment.places, &segment.first);
+            tracing::warn!(places, %first, "damage in the log is left out of the checkpoint");
         }
+        self.metrics.corruptions.add(stats.damages.places());
         if let Err(error) = self.wal.truncate_before(to + 1) {
             // The checkpoint stands for them; they go with the next one.
             tracing::error!(%error, "old log segments could not be deleted");

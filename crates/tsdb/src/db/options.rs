@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::compact::retention::Retention;
 use crate::head::HeadOptions;
-use crate::wal::Compression;
+use crate::wal::{Compression, ReplayProgress};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -50,6 +50,8 @@ pub struct Options {
     pub snapshot_on_shutdown: bool,
     /// Threads that apply the log at start; 0 for one per core.
     pub replay_threads: usize,
+    /// Where those who wait see how far the log is read.
+    pub replay_progress: ReplayProgress,
     /// How long a head that is due waits before it is written to a block, in milliseconds: servers with the
     /// same data then do not all work at once.
     pub compaction_delay_ms: i64,
@@ -82,6 +84,7 @@ impl Default for Options {
             start_timestamps: head.start_timestamps,
             snapshot_on_shutdown: head.snapshot_on_shutdown,
             replay_threads: head.replay_threads,
+            replay_progress: head.replay_progress,
             compaction_delay_ms: 0,
             stale_series_threshold: 0.0,
         }
@@ -105,6 +108,7 @@ impl Options {
             start_timestamps: self.start_timestamps,
             snapshot_on_shutdown: self.snapshot_on_shutdown,
             replay_threads: self.replay_threads,
+            replay_progress: self.replay_progress.clone(),
         }
     }
 

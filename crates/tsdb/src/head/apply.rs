@@ -253,10 +253,8 @@ impl Applier<'_> {
             ChunkRecord { series: place.series_ref, min_ms, max_ms, encoding, out_of_order: false, data };
         let chunk = match self.store.append(&record) {
             Ok(chunk) => chunk,
-            Err(error) => {
-                tracing::warn!(%error, "head chunk stays open: it cannot be stored for now");
-                return false;
-            }
+            // The store has told; the chunk stays open.
+            Err(_) => return false,
         };
         series.xor = None;
         let cold = series.cold.get_or_insert_default();

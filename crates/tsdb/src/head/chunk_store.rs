@@ -14,6 +14,7 @@ use chunkenc::Encoding;
 use memmap2::Mmap;
 use parking_lot::{Mutex, RwLock};
 
+use crate::trouble::Spell;
 use crate::wal::WalError;
 use crate::wal::codec::{Decoder, put_uvarint};
 use crate::wal::repair;
@@ -100,6 +101,8 @@ pub struct ChunkStore {
     dir: PathBuf,
     files: RwLock<BTreeMap<u32, Arc<ChunkFile>>>,
     writer: Mutex<Writer>,
+    /// While writing fails it is tried again with every chunk.
+    failing: Spell,
 }
 
 impl std::fmt::Debug for ChunkStore {
@@ -152,7 +155,10 @@ impl ChunkStore {
         }
         let last_file = numbers.last().copied().unwrap_or(0);
         let writer = Mutex::new(Writer { current: None, last_file, pending: Vec::new() });
-        Ok((Self { dir: dir.to_owned(), files: RwLock::new(files), writer }, damages))
+        Ok((
+            Self { dir: dir.to_owned(), files: RwLock::new(files), writer, failing: Spell::default() },
+            damages,
+        ))
     }
 
     /// Appends a chunk and returns where it is. It can be read from now on, even if writing to disk fails
@@ -162,7 +168,8 @@ impl ChunkStore {
         let bound = (CHUNK_HEADER_BYTES + 10 + chunk.data.len() + CHECKSUM_BYTES) as u64;
         let end = writer.end();
         if writer.current.is_none() || end + bound > MAX_FILE_BYTES {
-            self.start_file(&mut writer)?;
+            let started = self.start_file(&mut writer);
+            started.inspect_err(|error| self.tell(error))?;
         }
         let at = ChunkRef::new(writer.last_file, writer.end());
         let out = &mut writer.pending;
@@ -175,12 +182,19 @@ impl ChunkStore {
         out.extend_from_slice(chunk.data);
         let checksum = crc32c::crc32c(&out[start..]);
         out.extend_from_slice(&checksum.to_be_bytes());
-        if writer.pending.len() >= WRITE_BYTES
-            && let Err(error) = writer.write_out()
-        {
-            tracing::warn!(%error, "head chunks stay in memory: they cannot be written for now");
+        if writer.pending.len() >= WRITE_BYTES {
+            match writer.write_out() {
+                Ok(()) => self.failing.ends(),
+                Err(error) => self.tell(&error),
+            }
         }
         Ok(at)
+    }
+
+    fn tell(&self, error: &WalError) {
+        if self.failing.begins() {
+            tracing::warn!(%error, "head chunks stay in memory: they cannot be written for now");
+        }
     }
 
     fn start_file(&self, writer: &mut Writer) -> Result<(), WalError> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chunkenc::ChunkError;
 use hashbrown::HashSet;
 use model::is_stale_nan;
 
@@ -12,6 +13,7 @@ use super::apply::{Admission, Applier, Bounds, Changes, Place};
 use super::chunk_store::ChunkRef;
 use super::ooo::{OutOfOrderSample, Value};
 use super::table::{LastKind, NO_SERIES, Page, Series, Slot, locate};
+use crate::trouble::Tally;
 use crate::wal::histogram::{AnyHistogram, HISTOGRAM_KINDS, HistogramSample, put_histograms};
 use crate::wal::record::{self, ExemplarEntry, FloatSample, FloatWriter, Kind, MetadataEntry, MmapMarker};
 use crate::wal::{RecordBatch, WalError};
@@ -269,7 +271,7 @@ impl Inner {
         let inserted = match samples.insert(sample, capacity, place.series_ref, &self.store) {
             Ok(inserted) => inserted,
             Err(error) => {
-                tracing::warn!(%error, "out-of-order sample is not kept: its series' chunk cannot be stored");
+                late.lost.add(|| error.to_string());
                 return false;
             }
         };
@@ -285,6 +287,9 @@ impl Inner {
     }
 
     fn log_out_of_order(&self, late: &mut OutOfOrderLog) {
+        if let Some((samples, error)) = std::mem::take(&mut late.lost).found() {
+            tracing::warn!(samples, error, "out-of-order samples are not kept: chunks cannot be stored");
+        }
         if late.is_empty() {
             return;
         }
@@ -390,6 +395,8 @@ pub(crate) struct OutOfOrderLog {
     groups: Vec<Group>,
     /// Series that have a marker or samples in the last group.
     in_last: HashSet<Slot>,
+    /// Samples that could not be kept.
+    lost: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -462,17 +469,13 @@ pub(super) fn replay_float(
     series: &mut Series,
     series_ref: u64,
     sample: &FloatSample,
-) {
+) -> Result<(), ChunkError> {
     let place = Place { page, at, series_ref };
     let kind = series.last_kind;
-    let done = if is_stale_nan(sample.value) && matches!(kind, LastKind::Histogram | LastKind::FloatHistogram)
-    {
+    if is_stale_nan(sample.value) && matches!(kind, LastKind::Histogram | LastKind::FloatHistogram) {
         let value: AnyHistogram = stale_histogram(kind, sample.value);
         applier.histogram(place, series, sample.start_ms, sample.t_ms, &value)
     } else {
         applier.float(place, series, sample.start_ms, sample.t_ms, sample.value)
-    };
-    if let Err(error) = done {
-        tracing::error!(%error, "replayed sample cannot be encoded");
     }
 }

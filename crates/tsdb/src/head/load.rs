@@ -17,15 +17,14 @@ use super::isolation::Activity;
 use super::metrics::HeadMetrics;
 use super::ooo::OutOfOrderChunk;
 use super::read::kind_of;
-use super::replay::{Replay, replay_out_of_order};
+use super::replay::{Replay, Source, replay_out_of_order};
 use super::table::{Cold, NO_SAMPLE, NO_SERIES, Series, SeriesTable, Slot, StoredChunk, locate};
 use super::{CommitState, Head, HeadOptions, IndexState, Inner, snapshot};
 use crate::block::tombstones::Tombstones;
-use crate::wal::reader::Damage;
 use crate::wal::segment::{
     delete_unfinished_checkpoints, existing_segment_path, last_checkpoint, list_segments,
 };
-use crate::wal::{RecordBatch, Wal, WalError, WalOptions, repair};
+use crate::wal::{Damages, RecordBatch, Wal, WalError, WalOptions, repair};
 
 /// Slots from here on are for series whose references do not fit the head's numbering.
 pub const FOREIGN_SLOTS: Slot = 0xf000_0000;
@@ -43,7 +42,7 @@ pub struct ReplayReport {
     pub chunks: u64,
     /// Entries that name a series the log does not.
     pub unknown_refs: u64,
-    /// Damaged places, each named with its file.
+    /// What is damaged: a line for each file, and one for records that make no sense.
     pub damages: Vec<String>,
 }
 
@@ -297,7 +296,8 @@ fn replay_logs(
         from = covered + 1;
         // A snapshot taken later has everything a checkpoint says.
         if restored.is_none_or(|(segment, _)| covered >= segment) {
-            sources.extend(list_segments(&path)?.into_iter().map(|i| (existing_segment_path(&path, i), 0)));
+            let parts = list_segments(&path)?.into_iter().map(|part| existing_segment_path(&path, part));
+            sources.extend(parts.map(|path| Source { segment: covered, path, offset: 0 }));
         }
     }
     let (from, offset) = match restored {
@@ -306,20 +306,22 @@ fn replay_logs(
     };
     for segment in list_segments(&wal_dir)?.into_iter().filter(|&segment| segment >= from) {
         let path = existing_segment_path(&wal_dir, segment);
-        sources.push((path, if segment == from { offset } else { 0 }));
+        sources.push(Source { segment, path, offset: if segment == from { offset } else { 0 } });
     }
     let mut replay = Replay::new(&mut opening);
     replay.run(&sources)?;
     let mut totals = replay.finish();
-    let late_sources: Vec<_> = list_segments(&opening.inner.dir.join("wbl"))?
-        .into_iter()
-        .map(|segment| (existing_segment_path(&opening.inner.dir.join("wbl"), segment), 0))
+    let wbl_dir = opening.inner.dir.join("wbl");
+    let late_segments = list_segments(&wbl_dir)?.into_iter();
+    let late_sources: Vec<_> = late_segments
+        .map(|segment| Source { segment, path: existing_segment_path(&wbl_dir, segment), offset: 0 })
         .collect();
     replay_out_of_order(&mut opening, &late_sources, &mut totals)?;
+    totals.tell();
     let metrics = &opening.inner.metrics;
     report.samples = totals.samples;
     report.unknown_refs = metrics.unknown_refs.total() + metrics.unknown_late_refs.total();
-    report.damages.append(&mut totals.undecodable);
+    report.damages.extend(totals.undecodable.found().map(|_| totals.undecodable.to_string()));
     if report.unknown_refs > 0 {
         tracing::warn!(entries = report.unknown_refs, "log entries name series the log does not");
     }
@@ -419,8 +421,8 @@ fn recount(inner: &Inner) {
     levels.histogram_buckets.store(buckets, Ordering::Relaxed);
 }
 
-fn set_damage_aside(inner: &Inner, damages: &[Damage], quarantine: &Path, report: &mut ReplayReport) {
+fn set_damage_aside(inner: &Inner, damages: &Damages, quarantine: &Path, report: &mut ReplayReport) {
     repair::mend(damages, quarantine);
-    inner.metrics.wal_corruptions.add(damages.len() as u64);
-    report.damages.extend(damages.iter().map(ToString::to_string));
+    inner.metrics.wal_corruptions.add(damages.places());
+    report.damages.extend(damages.segments().iter().map(ToString::to_string));
 }

@@ -4,25 +4,43 @@
 //! pages of its own. What lies between them is bounded, so that starting takes little more memory than
 //! running.
 
-use std::path::PathBuf;
+mod work;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use hashbrown::HashSet;
 use model::{Exemplar, Labels, TimeRange};
+use parking_lot::Mutex;
 
-use super::apply::{Applier, ChunkOptions, Place};
+use self::work::{Floats, Work, apply_work};
 use super::chunk_store::ChunkRef;
-use super::commit::{PREFETCH_AHEAD, replay_float};
 use super::load::{Opening, SlotMap};
 use super::ooo::{OutOfOrderSample, Value};
 use super::table::{NO_SAMPLE, NO_SERIES, Page, Series, Slot, locate};
 use super::{Expiry, Inner};
-use crate::wal::WalError;
+use crate::trouble::Tally;
 use crate::wal::histogram::{HistogramSample, for_each_histogram};
-use crate::wal::reader::{Damage, ReadEvent, SegmentReader};
 use crate::wal::record::{self, FloatSample, Kind, RecordError};
+use crate::wal::{Damage, Damages, ReadEvent, ReplayProgress, SegmentReader, WalError};
+
+/// A part of a log to be read.
+pub(super) struct Source {
+    /// The number of the segment; a checkpoint has that of the last segment it stands for.
+    pub(super) segment: u32,
+    pub(super) path: PathBuf,
+    /// Where in the file to begin.
+    pub(super) offset: u64,
+}
+
+/// Tells which segments are going to be read.
+fn announce(sources: &[Source], progress: &ReplayProgress) {
+    if let (Some(first), Some(last)) = (sources.first(), sources.last()) {
+        progress.begin(first.segment, last.segment);
+    }
+}
 
 /// Records of a log, in order, ready to be decoded.
 #[derive(Default)]
@@ -32,18 +50,43 @@ struct Records {
     places: Vec<(u32, u64)>,
 }
 
+impl Records {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.places.clear();
+    }
+}
+
+/// Emptied buffers on their way back to who fills them: memory that is freed on one thread and asked for on
+/// another would be given back to the system and be asked of it again.
+#[derive(Default)]
+struct Spares<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Spares<T> {
+    fn take(&self) -> T {
+        self.0.lock().pop().unwrap_or_default()
+    }
+
+    fn give(&self, spare: T) {
+        self.0.lock().push(spare);
+    }
+}
+
 const RECORDS_BYTES: usize = 1 << 20;
 const SAMPLES_PER_MESSAGE: usize = 4096;
 const MESSAGES_QUEUED: usize = 8;
 
 fn read_sources(
-    sources: &[(PathBuf, u64)],
+    sources: &[Source],
     out: &SyncSender<Records>,
-    damages: &mut Vec<Damage>,
+    spares: &Spares<Records>,
+    damages: &mut Damages,
+    progress: &ReplayProgress,
 ) -> Result<(), WalError> {
     let mut records = Records::default();
-    for (i, (path, offset)) in sources.iter().enumerate() {
-        let mut reader = SegmentReader::open_at(path, *offset)?;
+    for (i, source) in sources.iter().enumerate() {
+        let mut reader = SegmentReader::open_at(&source.path, source.offset)?;
         loop {
             match reader.next()? {
                 ReadEvent::End => break,
@@ -54,10 +97,13 @@ fn read_sources(
                     records.places.push((i as u32, reader.record_start()));
                 }
             }
-            if records.bytes.len() >= RECORDS_BYTES && out.send(std::mem::take(&mut records)).is_err() {
+            if records.bytes.len() >= RECORDS_BYTES
+                && out.send(std::mem::replace(&mut records, spares.take())).is_err()
+            {
                 return Ok(());
             }
         }
+        progress.reach(source.segment);
     }
     // The receiver is only gone when it failed, which it reports itself.
     let _ = out.send(records);
@@ -68,23 +114,39 @@ fn read_sources(
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) samples: u64,
-    pub(super) damages: Vec<Damage>,
+    pub(super) damages: Damages,
     /// Records that are whole but make no sense.
-    pub(super) undecodable: Vec<String>,
+    pub(super) undecodable: Tally,
+    /// Series with a reference that another one has already.
+    pub(super) clashes: Tally,
+    /// Samples that were read and cannot be kept.
+    pub(super) lost: Tally,
     /// Series that a tombstone removed altogether.
     pub(super) doomed: Vec<Slot>,
 }
 
-/// Work for the threads that append.
-enum Work {
-    Floats(Vec<(Slot, FloatSample)>),
-    Histograms(Vec<(Slot, HistogramSample)>),
-    /// A series was created again: what the first life had is in blocks, the chunks of the second life are
-    /// in the slot `from`.
-    Restart {
-        slot: Slot,
-        from: Slot,
-    },
+impl Totals {
+    /// A record is whole but makes no sense.
+    fn note_undecodable(&mut self, inner: &Inner, path: &Path, offset: u64, error: &RecordError) {
+        inner.metrics.wal_corruptions.inc();
+        self.undecodable.add(|| {
+            let reason = error.to_string();
+            Damage { path: path.to_owned(), offset, torn_end: false, reason }.to_string()
+        });
+    }
+
+    /// Tells what there is to tell, however often it happened, in a line each.
+    pub(super) fn tell(&self) {
+        if let Some((records, first)) = self.undecodable.found() {
+            tracing::warn!(records, first, "records of the log do not decode");
+        }
+        if let Some((series, first)) = self.clashes.found() {
+            tracing::warn!(series, first, "log gives one reference to two series: the second is left out");
+        }
+        if let Some((samples, first)) = self.lost.found() {
+            tracing::error!(samples, first, "replayed samples cannot be kept");
+        }
+    }
 }
 
 /// A replay of the main log.
@@ -93,7 +155,8 @@ pub(super) struct Replay<'a> {
     slots: &'a mut SlotMap,
     min_valid_ms: i64,
     page: Option<(u32, Arc<Page>)>,
-    floats: Vec<Vec<(Slot, FloatSample)>>,
+    floats: Vec<Floats>,
+    spare_floats: Arc<Spares<Floats>>,
     histograms: Vec<Vec<(Slot, HistogramSample)>>,
     /// Slots whose series the log begins a second time.
     restarted: HashSet<Slot>,
@@ -122,6 +185,7 @@ impl<'a> Replay<'a> {
             slots: &mut opening.slots,
             page: None,
             floats: (0..threads).map(|_| Vec::new()).collect(),
+            spare_floats: Arc::default(),
             histograms: (0..threads).map(|_| Vec::new()).collect(),
             restarted: HashSet::new(),
             unknown: Unknown::default(),
@@ -130,46 +194,51 @@ impl<'a> Replay<'a> {
     }
 
     /// Reads the segments, from the offset given with each.
-    pub(super) fn run(&mut self, sources: &[(PathBuf, u64)]) -> Result<(), WalError> {
+    pub(super) fn run(&mut self, sources: &[Source]) -> Result<(), WalError> {
         let threads = self.floats.len();
-        let samples = AtomicU64::new(0);
         let inner = self.inner.clone();
-        let mut damages = Vec::new();
+        let progress = &inner.options.replay_progress;
+        announce(sources, progress);
+        let (mut damages, spare_records) = (Damages::default(), Spares::<Records>::default());
+        let spare_floats = self.spare_floats.clone();
         std::thread::scope(|scope| {
             let (record_sender, records) = sync_channel(3);
-            let damages = &mut damages;
-            let reader = scope.spawn(move || read_sources(sources, &record_sender, damages));
-            let mut senders = Vec::new();
+            let (damages, spare_records) = (&mut damages, &spare_records);
+            let reader =
+                scope.spawn(move || read_sources(sources, &record_sender, spare_records, damages, progress));
+            let (mut senders, mut workers) = (Vec::new(), Vec::new());
             for _ in 0..threads {
                 let (sender, work) = sync_channel(MESSAGES_QUEUED);
                 senders.push(sender);
-                let (inner, samples) = (&inner, &samples);
+                let (inner, spare_floats) = (&inner, &*spare_floats);
                 // References are stored with complete chunks: the base must be known by then.
-                scope.spawn(move || apply_work(inner, &work, samples));
+                workers.push(scope.spawn(move || apply_work(inner, &work, spare_floats)));
             }
-            for batch in &records {
+            for mut batch in &records {
                 let mut start = 0;
                 for (&end, &(source, offset)) in batch.ends.iter().zip(&batch.places) {
                     if let Err(error) = self.record(&batch.bytes[start..end], &senders) {
-                        let (path, _) = &sources[source as usize];
-                        let reason = error.to_string();
-                        let damage = Damage { path: path.clone(), offset, torn_end: false, reason };
-                        tracing::warn!(%damage, "record of the write-ahead log does not decode");
-                        self.inner.metrics.wal_corruptions.inc();
-                        self.totals.undecodable.push(damage.to_string());
+                        let path = &sources[source as usize].path;
+                        self.totals.note_undecodable(&inner, path, offset, &error);
                     }
                     start = end;
                 }
+                batch.clear();
+                spare_records.give(batch);
             }
             for shard in 0..threads {
                 self.send_floats(shard, &senders);
                 self.send_histograms(shard, &senders);
             }
             drop(senders);
+            for worker in workers {
+                let applied = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                self.totals.samples += applied.samples;
+                self.totals.lost.merge(applied.lost);
+            }
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
-        self.totals.damages.append(&mut damages);
-        self.totals.samples += samples.into_inner();
+        self.totals.damages = damages;
         Ok(())
     }
 
@@ -231,8 +300,7 @@ impl<'a> Replay<'a> {
         let mut all = page.series.write();
         let cold = all[at].cold.get_or_insert_default();
         if !cold.labels.is_empty() {
-            drop(all);
-            tracing::warn!(series, %labels, "log gives one reference to two series: the second is left out");
+            self.totals.clashes.add(|| format!("reference {series}: {labels}"));
             return;
         }
         cold.labels = state.index.insert(labels, slot);
@@ -295,7 +363,7 @@ impl<'a> Replay<'a> {
 
     fn send_floats(&mut self, shard: usize, senders: &[SyncSender<Work>]) {
         if !self.floats[shard].is_empty() {
-            let queue = std::mem::replace(&mut self.floats[shard], Vec::with_capacity(SAMPLES_PER_MESSAGE));
+            let queue = std::mem::replace(&mut self.floats[shard], self.spare_floats.take());
             // A worker only ends early by panicking, which the scope passes on.
             let _ = senders[shard].send(Work::Floats(queue));
         }
@@ -363,94 +431,18 @@ fn shard_of(slot: Slot, shards: usize) -> usize {
     locate(slot).0 as usize % shards
 }
 
-fn apply_work(inner: &Inner, work: &Receiver<Work>, samples: &AtomicU64) {
-    let options: ChunkOptions = inner.chunk_options();
-    let mut applier = Applier { commit: 0, options, store: &inner.store, changes: Default::default() };
-    let mut count = 0;
-    for work in work {
-        match work {
-            Work::Floats(floats) => count += apply_floats(inner, &mut applier, &floats),
-            Work::Histograms(histograms) => {
-                for (slot, sample) in histograms {
-                    count += u64::from(apply_histogram(inner, &mut applier, slot, &sample));
-                }
-            }
-            Work::Restart { slot, from } => restart_series(inner, slot, from),
-        }
-    }
-    inner.note_changes(&applier.changes);
-    samples.fetch_add(count, Ordering::Relaxed);
-}
-
-fn apply_floats(inner: &Inner, applier: &mut Applier<'_>, floats: &[(Slot, FloatSample)]) -> u64 {
-    let (mut rest, mut count) = (floats, 0);
-    while let Some(&(first, _)) = rest.first() {
-        let (number, _) = locate(first);
-        let run = rest.iter().take_while(|(slot, _)| locate(*slot).0 == number).count();
-        let (now, after) = rest.split_at(run);
-        rest = after;
-        let Some(page) = inner.table.page(number) else { continue };
-        let mut all = page.series.write();
-        for (i, &(slot, ref sample)) in now.iter().enumerate() {
-            if let Some(&(ahead, _)) = now.get(i + PREFETCH_AHEAD) {
-                all[locate(ahead).1].prefetch();
-            }
-            let at = locate(slot).1;
-            if sample.t_ms > page.last_t_ms(at) {
-                replay_float(applier, &page, at, &mut all[at], inner.series_ref(slot), sample);
-                count += 1;
-            }
-        }
-    }
-    count
-}
-
-fn apply_histogram(inner: &Inner, applier: &mut Applier<'_>, slot: Slot, sample: &HistogramSample) -> bool {
-    let (number, at) = locate(slot);
-    let Some(page) = inner.table.page(number) else { return false };
-    let mut all = page.series.write();
-    if sample.t_ms <= page.last_t_ms(at) {
-        return false;
-    }
-    let place = Place { page: &page, at, series_ref: inner.series_ref(slot) };
-    let done = applier.histogram(place, &mut all[at], sample.start_ms, sample.t_ms, &sample.value);
-    if let Err(error) = &done {
-        tracing::error!(%error, "replayed histogram cannot be encoded");
-    }
-    done.is_ok()
-}
-
-/// Takes over the chunks that were found under a series' second reference.
-fn restart_series(inner: &Inner, slot: Slot, from: Slot) {
-    let (number, at) = locate(from);
-    let mut second = (Series::default(), NO_SERIES);
-    if let Some(page) = inner.table.page(number) {
-        let mut all = page.series.write();
-        if all[at].cold.as_ref().is_some_and(|cold| cold.labels.is_empty()) {
-            second = (std::mem::take(&mut all[at]), page.last_t_ms(at));
-            page.set_last_t_ms(at, NO_SERIES);
-        }
-    }
-    let (number, at) = locate(slot);
-    let Some(page) = inner.table.page(number) else { return };
-    let mut all = page.series.write();
-    let labels = all[at].cold.as_mut().map(|cold| std::mem::take(&mut cold.labels)).unwrap_or_default();
-    let (mut series, last_t_ms) = second;
-    series.cold.get_or_insert_default().labels = labels;
-    all[at] = series;
-    page.set_last_t_ms(at, if last_t_ms == NO_SERIES { NO_SAMPLE } else { last_t_ms });
-}
-
 /// Reads the out-of-order log.
 pub(super) fn replay_out_of_order(
     opening: &mut Opening,
-    sources: &[(PathBuf, u64)],
+    sources: &[Source],
     totals: &mut Totals,
 ) -> Result<(), WalError> {
     let inner = opening.inner.clone();
+    let progress = &inner.options.replay_progress;
+    announce(sources, progress);
     let first_file = inner.store.first_file();
-    for (path, _) in sources {
-        let mut reader = SegmentReader::open(path)?;
+    for source in sources {
+        let mut reader = SegmentReader::open_at(&source.path, source.offset)?;
         loop {
             let record = match reader.next()? {
                 ReadEvent::End => break,
@@ -460,10 +452,12 @@ pub(super) fn replay_out_of_order(
                 }
                 ReadEvent::Record(record) => record,
             };
+            let lost = &mut totals.lost;
             let mut insert = |series: u64, t_ms: i64, start_ms: i64, value: Value| {
                 let slot = opening.slots.slot(series);
                 let entry = if matches!(value, Value::Float(_)) { "samples" } else { "histograms" };
-                if !insert_late(&inner, slot, OutOfOrderSample { t_ms, start_ms, value, commit: 0 }) {
+                let sample = OutOfOrderSample { t_ms, start_ms, value, commit: 0 };
+                if !insert_late(&inner, slot, sample, lost) {
                     inner.metrics.unknown_late_refs.add(entry, 1);
                 }
             };
@@ -485,13 +479,10 @@ pub(super) fn replay_out_of_order(
                 None => Ok(()),
             };
             if let Err(error) = read {
-                let (path, offset) = (path.clone(), reader.record_start());
-                let damage = Damage { path, offset, torn_end: false, reason: error.to_string() };
-                tracing::warn!(%damage, "record of the out-of-order log does not decode");
-                inner.metrics.wal_corruptions.inc();
-                totals.undecodable.push(damage.to_string());
+                totals.note_undecodable(&inner, &source.path, reader.record_start(), &error);
             }
         }
+        progress.reach(source.segment);
     }
     Ok(())
 }
@@ -518,7 +509,7 @@ fn with_series(inner: &Inner, slot: Slot, work: impl FnOnce(&mut Series)) -> boo
     is_series
 }
 
-fn insert_late(inner: &Inner, slot: Slot, sample: OutOfOrderSample) -> bool {
+fn insert_late(inner: &Inner, slot: Slot, sample: OutOfOrderSample, lost: &mut Tally) -> bool {
     let (capacity, t_ms) = (inner.options.out_of_order_capacity, sample.t_ms);
     with_series(inner, slot, |series| {
         let late = series.extra_mut().out_of_order.get_or_insert_default();
@@ -527,7 +518,7 @@ fn insert_late(inner: &Inner, slot: Slot, sample: OutOfOrderSample) -> bool {
                 inner.min_out_of_order_ms.fetch_min(t_ms, Ordering::Relaxed);
                 inner.max_out_of_order_ms.fetch_max(t_ms, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(%error, "replayed out-of-order sample is not kept"),
+            Err(error) => lost.add(|| error.to_string()),
         }
     })
 }

@@ -311,10 +311,11 @@ impl Inner {
         let stats = write_checkpoint(wal, to, t_ms, &keep).inspect_err(|_| {
             self.metrics.checkpoints_failed.inc();
         })?;
-        for damage in &stats.damages {
-            tracing::warn!(%damage, "damaged place in the write-ahead log is left out of the checkpoint");
-            self.metrics.wal_corruptions.inc();
+        for segment in stats.damages.segments() {
+            let (places, first) = (segment.places, &segment.first);
+            tracing::warn!(places, %first, "damage in the log is left out of the checkpoint");
         }
+        self.metrics.wal_corruptions.add(stats.damages.places());
         if let Err(error) = wal.truncate_before(to + 1) {
             // The checkpoint stands for them; they go with the next one.
             tracing::error!(%error, "old log segments could not be deleted");

@@ -7,9 +7,10 @@ use model::Labels;
 
 use super::WalError;
 use super::batch::RecordBatch;
+use super::damage::{Damage, Damages};
 use super::frame::{append_framed, framed_bound};
 use super::histogram::{for_each_histogram, put_histograms};
-use super::reader::{Damage, ReadEvent, SegmentReader};
+use super::reader::{ReadEvent, SegmentReader};
 use super::record::{
     self, Kind, MetadataEntry, for_each_exemplar, for_each_float, for_each_metadata, for_each_series,
     for_each_tombstone,
@@ -34,7 +35,7 @@ pub struct CheckpointStats {
     /// Metadata entries read and kept.
     pub metadata: Kept,
     /// Places that could not be read and were left out.
-    pub damages: Vec<Damage>,
+    pub damages: Damages,
 }
 
 /// How many entries were read, and how many of them kept.

@@ -6,37 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::WalError;
 use super::compression::{Compression, decompress};
+use super::damage::{CUT_OFF, Damage};
 use super::frame::{HEADER_BYTES, PAGE_BYTES, Position, read_header, read_type};
-
-/// A place of a segment that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment file.
-    pub path: PathBuf,
-    /// Where the first record that could not be read begins.
-    pub offset: u64,
-    /// Whether it reaches to the end of the file, as after a crash in the middle of a write.
-    pub torn_end: bool,
-    /// What is wrong.
-    pub reason: String,
-}
-
-/// What the reasons of records end with that the end of the file cuts.
-const CUT_OFF: &str = "is cut off";
-
-impl Damage {
-    /// Whether the file simply ends in the middle of the record, as it does while a process writes it and
-    /// after one was killed. Bytes that are there and wrong are not that.
-    pub fn is_cut_off(&self) -> bool {
-        self.torn_end && self.reason.ends_with(CUT_OFF)
-    }
-}
-
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at offset {}: {}", self.path.display(), self.offset, self.reason)
-    }
-}
 
 /// What [`SegmentReader::next`] found.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use super::WalError;
 use super::batch::RecordBatch;
 use super::compression::Compression;
+use super::damage::Damages;
 use super::frame::append_framed;
-use super::reader::{Damage, ReadEvent, SegmentReader};
+use super::reader::{ReadEvent, SegmentReader};
 use super::segment::sync_dir;
 
 /// Cuts a torn end off a segment.
@@ -36,20 +37,17 @@ pub fn rewrite_without_damage(path: &Path, quarantine: &Path) -> Result<PathBuf,
 
 /// Sets aside what is damaged, so that other programs and the next start find a sound log. What fails is
 /// logged: reading works all the same, now and at the next start.
-pub fn mend(damages: &[Damage], quarantine: &Path) {
-    let mut rewritten: Vec<&PathBuf> = Vec::new();
-    for damage in damages {
-        tracing::warn!(%damage, "damaged place in the write-ahead log is skipped");
-        let mended = if rewritten.contains(&&damage.path) {
-            continue;
-        } else if damage.is_cut_off() {
+pub fn mend(damages: &Damages, quarantine: &Path) {
+    for segment in damages.segments() {
+        let damage = &segment.first;
+        tracing::warn!(places = segment.places, first = %damage, "damage in the write-ahead log is skipped");
+        let mended = if damage.is_cut_off() {
             // Half a commit that nobody was told about: there is nothing to keep.
             cut_end(&damage.path, damage.offset).map(|()| None)
         } else if damage.torn_end {
             copy_aside(&damage.path, quarantine, &name_with_parent(&damage.path))
                 .and_then(|kept| cut_end(&damage.path, damage.offset).map(|()| Some(kept)))
         } else {
-            rewritten.push(&damage.path);
             rewrite_without_damage(&damage.path, quarantine).map(Some)
         };
         match mended {

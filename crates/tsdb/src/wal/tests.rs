@@ -7,9 +7,10 @@ use model::{CounterResetHint, FloatHistogram, Histogram, Labels, MetricType, Spa
 use proptest::prelude::*;
 
 use super::checkpoint::write_checkpoint;
+use super::damage::Damage;
 use super::frame::{HEADER_BYTES, PAGE_BYTES};
 use super::histogram::{AnyHistogram, HISTOGRAM_KINDS, HistogramSample, for_each_histogram, put_histograms};
-use super::reader::{Damage, ReadEvent, SegmentReader};
+use super::reader::{ReadEvent, SegmentReader};
 use super::record::*;
 use super::repair::rewrite_without_damage;
 use super::segment::{existing_segment_path, last_checkpoint, list_segments, segment_path};
@@ -354,8 +355,9 @@ fn a_record_that_makes_no_sense_does_not_keep_a_checkpoint_from_being_written() 
     wal.append(&[&batch]).unwrap();
     wal.next_segment().unwrap();
     let stats = write_checkpoint(&wal, 0, 0, &|_| true).unwrap();
-    assert_eq!((stats.series.kept, stats.damages.len()), (2, 1), "{stats:?}");
-    assert!(stats.damages[0].path.ends_with("00000000") && stats.damages[0].offset > 0, "{stats:?}");
+    assert_eq!((stats.series.kept, stats.damages.places()), (2, 1), "{stats:?}");
+    let damage = &stats.damages.segments()[0].first;
+    assert!(damage.path.ends_with("00000000") && damage.offset > 0, "{stats:?}");
 }
 
 proptest! {

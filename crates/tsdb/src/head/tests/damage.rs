@@ -4,6 +4,8 @@
 use std::fs;
 
 use super::*;
+use crate::wal::record::{Kind, begin, put_series};
+use crate::wal::{Compression, RecordBatch, ReplayStatus, Wal, WalMetrics, WalOptions};
 
 const WAL_METRIC: &str = "prometheus_tsdb_wal_corruptions_total";
 const CHUNKS_METRIC: &str = "prometheus_tsdb_mmap_chunk_corruptions_total";
@@ -140,4 +142,95 @@ fn a_damaged_snapshot_costs_nothing_and_is_set_aside() {
     let kept = format!("{}/00000000", snapshot.file_name().unwrap().to_string_lossy());
     assert_eq!(check(&mut fixture, &snapshot, &content, SNAPSHOT_METRIC, &kept), before);
     assert!(!snapshot.exists());
+}
+
+/// The lines that are logged while `work` runs on this thread.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = lines.0.lock().unwrap().clone();
+    String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn told_once(lines: &[String], text: &str, count: &str) {
+    let told: Vec<_> = lines.iter().filter(|line| line.contains(text)).collect();
+    assert!(told.len() == 1 && told[0].contains(count), "{text} {count}: {lines:?}");
+}
+
+#[test]
+fn what_is_wrong_a_thousand_times_is_told_once() {
+    let mut fixture = Fixture::new(options());
+    commit(fixture.head(), &[(series("m", 0), 1, 1.0)]);
+    fixture.head = None;
+    let metrics = WalMetrics::new(&Registry::new(), "log_", Compression::None);
+    let wal_dir = fixture.path().join("wal");
+    let wal = Wal::open(wal_dir, WalOptions::default(), SystemClock::shared(), metrics).unwrap();
+    let mut batch = RecordBatch::new(Compression::None);
+    for i in 0..1_000 {
+        let clash = |out: &mut Vec<u8>| {
+            begin(out, Kind::Series);
+            put_series(out, 77, &series("clash", i));
+        };
+        batch.push(clash).unwrap();
+        // Samples that end before the first one does.
+        batch.push(|out| out.extend_from_slice(&[2, 0, 0])).unwrap();
+    }
+    wal.append(&[&batch]).unwrap();
+    drop(wal);
+    let lines = logged(|| drop(fixture.open().clone()));
+    told_once(&lines, "one reference to two series", "series=999");
+    told_once(&lines, "do not decode", "records=1000");
+    assert!(lines.len() < 10, "{lines:?}");
+    let damages = fixture.head().replay_report().damages;
+    assert!(damages.len() == 1 && damages[0].ends_with(", and 999 more"), "{damages:?}");
+    assert_eq!(fixture.metric(WAL_METRIC), 1_000.0);
+    assert_eq!(dump(fixture.head()).matches("__name__").count(), 1, "the rest is there");
+}
+
+#[test]
+fn a_segment_full_of_damage_is_told_once() {
+    let mut fixture = Fixture::new(options());
+    fill(fixture.head(), 0, 3_000);
+    fixture.head().close().unwrap();
+    fixture.head = None;
+    let path = fixture.path().join("wal/00000000");
+    let mut bytes = fs::read(&path).unwrap();
+    let pages = bytes.chunks(32 << 10).count() - 1;
+    for page in 1..pages {
+        bytes[page * (32 << 10) + 1_000] ^= 0x10;
+    }
+    fs::write(&path, &bytes).unwrap();
+    assert!(pages > 5);
+    let lines = logged(|| drop(fixture.open().clone()));
+    told_once(&lines, "damage in the write-ahead log is skipped", &format!("places={}", pages - 1));
+    let damages = fixture.head().replay_report().damages;
+    let rest = format!(", and {} more places of this segment", pages - 2);
+    assert!(damages.len() == 1 && damages[0].ends_with(&rest), "{damages:?}");
+    assert_eq!(fixture.metric(WAL_METRIC), (pages - 1) as f64);
+    assert_eq!(fixture.open().replay_report().damages, Vec::<String>::new());
+}
+
+#[test]
+fn replay_says_how_far_it_is() {
+    let (mut fixture, _) = with_checkpoint();
+    let segments = crate::wal::segment::list_segments(&fixture.path().join("wal")).unwrap();
+    let (first, last) = (segments[0] - 1, *segments.last().unwrap());
+    assert!(last > first + 1);
+    fixture.options.replay_progress = Default::default();
+    fixture.open();
+    let status = fixture.options.replay_progress.status();
+    assert_eq!(status, ReplayStatus { first, last, current: last });
 }
