@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::http;
 use crate::program::Kind;
+use crate::report::median;
 use crate::scenario::BenchError;
 
 /// One query of the set.
@@ -113,11 +114,10 @@ fn time(kind: Kind, port: u16, query: &Query, end_s: u64, repeat: usize) -> Timi
     let mut timing =
         Timing { name: query.name, all_ms: Vec::new(), median_ms: f64::NAN, series: 0, error: None };
     match repeat_query(port, &path, repeat) {
-        Ok((series, mut all_ms)) => {
+        Ok((series, all_ms)) => {
             timing.series = series;
-            timing.all_ms = all_ms.clone();
-            all_ms.sort_by(f64::total_cmp);
-            timing.median_ms = all_ms[all_ms.len() / 2];
+            timing.median_ms = median(&all_ms);
+            timing.all_ms = all_ms;
         }
         Err(error) => timing.error = Some(error.to_string()),
     }
