@@ -1,12 +1,12 @@
-//! Typed configuration: the Prometheus configuration file and the web configuration file, with
-//! defaults, validation and errors that show file, line, source and remedy.
+//! Typed configuration: the configuration files of Prometheus and of Alertmanager and the web
+//! configuration file, with defaults, validation and errors that show file, line, source and remedy.
 //!
 //! It must not know what the settings are used for: it opens no sockets and starts nothing. In reading
 //! order: [`yaml`] (text to tree with positions, and back), [`error`], [`decode`] (tree to values),
 //! [`section`] (one definition gives struct, defaults, reader, writer and reference page), [`scalar`]
 //! (durations, sizes, secrets), `sections` (the sections themselves), [`root`] (the whole file, loaded
 //! and completed), [`unsupported`] (what is valid but cannot run yet), [`reference`](mod@reference)
-//! (the generated documentation), [`glob`].
+//! (the generated documentation), [`glob`], [`alertmanager`] (the configuration file of an Alertmanager).
 //!
 //! ```no_run
 //! let config = config::Config::load("prometheus.yml".as_ref(), &config::LoadOptions::default())?;
@@ -16,6 +16,7 @@
 //! # Ok::<(), config::ConfigError>(())
 //! ```
 
+pub mod alertmanager;
 pub mod decode;
 pub mod error;
 pub mod glob;

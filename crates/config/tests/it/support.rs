@@ -6,9 +6,14 @@ use config::{Config, ConfigError, LoadOptions};
 
 /// The directory of the reference's configuration files; `None`, with a message, when it is absent.
 pub fn conformance(test: &str) -> Option<PathBuf> {
+    conformance_dir("prometheus-config", test)
+}
+
+/// A directory of the conformance data; `None`, with a message, when it is absent.
+pub fn conformance_dir(name: &str, test: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance");
     let root = std::env::var_os("BARTIZAN_CONFORMANCE").map_or(PathBuf::from(default), PathBuf::from);
-    let dir = root.join("prometheus-config");
+    let dir = root.join(name);
     if dir.is_dir() {
         return dir.canonicalize().ok();
     }
