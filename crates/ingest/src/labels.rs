@@ -133,8 +133,7 @@ impl<'r> LabelSet<'r> {
             let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
                 return Err(self.invalid());
             };
-            let is_valid = !name.is_empty() && !(name == METRIC_NAME && value.is_empty());
-            if !is_valid {
+            if name.is_empty() || (name == METRIC_NAME && value.is_empty()) {
                 return Err(self.invalid());
             }
             texts.push((name, value));

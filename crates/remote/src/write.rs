@@ -121,6 +121,7 @@ impl RemoteWrite {
         external_labels: &Labels,
         tail: &LogTail,
     ) -> Result<(), String> {
+        self.metrics.set_log(tail);
         let mut wanted = BTreeMap::new();
         for config in configs {
             let key = key_of(config, |key| wanted.contains_key(key));

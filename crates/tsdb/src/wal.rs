@@ -34,7 +34,7 @@ pub use compression::Compression;
 pub use damage::{Damage, Damages};
 pub use progress::{ReplayProgress, ReplayStatus};
 pub use reader::{ReadEvent, SegmentReader};
-pub use tail::{Hold, LogTail, Position};
+pub use tail::{Appended, Hold, LogTail, Position};
 pub use writer::{Wal, WalMetrics, WalOptions};
 
 /// Why the log could not be written, read or maintained.

@@ -96,18 +96,22 @@ pub async fn target_metadata(State(state): State<Shared>, params: Params) -> Res
     };
     let family = params.get("metric");
     let all = state.targets.metadata(family).into_iter();
-    let matching = all.filter(|entry| matches(&entry.target, &matchers));
-    let data: Vec<Value> = matching
-        .take(limit.unwrap_or(usize::MAX))
-        .map(|entry| {
-            let mut value = metadata_json(&entry.metadata);
-            value["target"] = object(&entry.target);
-            if family.is_empty() {
-                value["metric"] = json!(entry.family);
-            }
-            value
-        })
-        .collect();
+    let mut data: Vec<Value> = Vec::new();
+    let mut last = None;
+    for entry in all.filter(|entry| matches(&entry.target, &matchers)) {
+        let is_next_target = last.as_ref() != Some(&entry.target);
+        // The limit is for targets to begin with: what the last of them has is listed whole.
+        if is_next_target && limit.is_some_and(|limit| data.len() >= limit) {
+            break;
+        }
+        let mut value = metadata_json(&entry.metadata);
+        value["target"] = object(&entry.target);
+        if family.is_empty() {
+            value["metric"] = json!(entry.family);
+        }
+        data.push(value);
+        last = Some(entry.target);
+    }
     Ok(success(&data))
 }
 

@@ -28,7 +28,7 @@ fn target(series: usize) -> (Target, Arc<AtomicU64>) {
 
 /// The float samples of a log by series, in the order of the log; damage at the end of a segment is what a
 /// kill leaves.
-fn logged(dir: &Path) -> BTreeMap<String, Vec<(i64, f64)>> {
+pub fn logged(dir: &Path) -> BTreeMap<String, Vec<(i64, f64)>> {
     let wal = dir.join("wal");
     let mut sources = Vec::new();
     if let Some((_, path)) = last_checkpoint(&wal).unwrap() {
@@ -178,7 +178,7 @@ fn what_does_not_go_with_the_mode_is_refused() {
     ] {
         std::fs::write(dir.path().join("prometheus.yml"), section).unwrap();
         let refused = run(&["--agent"]);
-        assert_eq!(refused.code, 1, "{section}");
+        assert_eq!(refused.code, 2, "{section}");
         assert!(
             refused.err.contains(&format!("field {field} is not allowed in agent mode")),
             "{}",

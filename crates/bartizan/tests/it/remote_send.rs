@@ -51,6 +51,15 @@ fn samples(of: &impl Api, selector: &str, time: &str) -> BTreeMap<String, Value>
     found.iter().map(|series| (series["metric"].to_string(), series["values"].clone())).collect()
 }
 
+/// Times and values of the samples of an answer.
+fn pairs(values: &Value) -> Vec<(i64, f64)> {
+    let pair = |pair: &Value| {
+        let t_ms = (pair[0].as_f64().unwrap() * 1e3).round() as i64;
+        (t_ms, pair[1].as_str().unwrap().parse().unwrap())
+    };
+    values.as_array().unwrap().iter().map(pair).collect()
+}
+
 /// Number of samples in all series.
 fn count(samples: &BTreeMap<String, Value>) -> usize {
     samples.values().map(|values| values.as_array().map_or(0, Vec::len)).sum()

@@ -96,8 +96,11 @@ impl Bench {
     }
 }
 
+/// Labels and samples of a series.
+type SeriesOf<'a> = (&'a [(&'a str, &'a str)], &'a [(i64, f64)]);
+
 /// A version 1.0 request of float series.
-fn v1(series: &[(&[(&str, &str)], &[(i64, f64)])]) -> Vec<u8> {
+fn v1(series: &[SeriesOf<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for (labels, samples) in series {
         put_message(&mut body, 1, |out| {
@@ -549,8 +552,7 @@ fn labels_never_meet_by_their_hash() {
     let labels: Vec<[(&str, &str); 1]> = names.iter().map(|name| [("__name__", name.as_str())]).collect();
     for t in 0..2 {
         let sample = [(t, 1.0)];
-        let series: Vec<(&[(&str, &str)], &[(i64, f64)])> =
-            labels.iter().map(|l| (&l[..], &sample[..])).collect();
+        let series: Vec<SeriesOf<'_>> = labels.iter().map(|l| (&l[..], &sample[..])).collect();
         assert_eq!(
             bench.push(MessageType::V1, &v1(&series)),
             Outcome { written: samples(5000), error: None }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Point, Registry};
 use parking_lot::Mutex;
+use tsdb::wal::LogTail;
 use wire::remote_write::encode::Counts;
 
 /// A number for each kind of what is sent.
@@ -404,7 +405,13 @@ impl WatcherMetrics {
 
 /// The metrics of all destinations there are.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics(Arc<Mutex<BTreeMap<String, Arc<QueueMetrics>>>>);
+pub struct Metrics(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queues: Mutex<BTreeMap<String, Arc<QueueMetrics>>>,
+    log: Mutex<Option<LogTail>>,
+}
 
 impl Metrics {
     /// Publishes the metrics of whatever destinations there will be.
@@ -412,12 +419,9 @@ impl Metrics {
         let metrics = Self::default();
         let shared = metrics.clone();
         registry.collect_with(move |families| {
-            let queues: Vec<_> = shared.0.lock().values().cloned().collect();
+            let queues: Vec<_> = shared.0.queues.lock().values().cloned().collect();
             queues.iter().for_each(|queue| queue.collect(families));
-            let highest = queues.iter().map(|queue| queue.highest_queued.seconds()).fold(0.0, f64::max);
-            let help = "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. Initialized to 0 when no data has been received yet. Deprecated, check prometheus_remote_storage_queue_highest_timestamp_seconds which is more accurate.";
-            let name = "prometheus_remote_storage_highest_timestamp_in_seconds";
-            families.push(Family::new(name, help, Kind::Gauge).with(&[], highest));
+            shared.collect_log(families);
             let corrupt = queues.iter().map(|queue| queue.watcher.corruptions.get()).sum::<u64>();
             let help = "Errors encountered when reading the WAL.";
             let name = "prometheus_tsdb_wal_reader_corruption_errors_total";
@@ -426,14 +430,39 @@ impl Metrics {
         metrics
     }
 
+    /// From now on this log is told of.
+    pub fn set_log(&self, log: &LogTail) {
+        *self.0.log.lock() = Some(log.clone());
+    }
+
+    /// What there is to send, whether it is sent or not: a destination that is behind shows against it.
+    fn collect_log(&self, out: &mut Vec<Family>) {
+        let Some(appended) = self.0.log.lock().as_ref().map(LogTail::appended) else { return };
+        let mut add = |name: &str, help: &str, kind: Kind, value: f64| {
+            let name = format!("prometheus_remote_storage_{name}");
+            out.push(Family::new(name, help, kind).with(&[], value));
+        };
+        let counts = [
+            ("samples", "Samples", appended.floats),
+            ("histograms", "HistogramSamples", appended.histograms),
+            ("exemplars", "Exemplars", appended.exemplars),
+        ];
+        for (kind, title, count) in counts {
+            let help = format!("{title} in to remote storage, compare to {kind} out for queue managers.");
+            add(&format!("{kind}_in_total"), &help, Kind::Counter, count as f64);
+        }
+        let help = "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. Initialized to 0 when no data has been received yet.";
+        add("highest_timestamp_in_seconds", help, Kind::Gauge, (appended.highest_ms.max(0) / 1000) as f64);
+    }
+
     /// The metrics of the destination `key`, from zero unless it has some already.
     pub fn of(&self, key: &str, name: &str, url: &str) -> Arc<QueueMetrics> {
-        let mut queues = self.0.lock();
+        let mut queues = self.0.queues.lock();
         queues.entry(key.to_owned()).or_insert_with(|| Arc::new(QueueMetrics::new(name, url))).clone()
     }
 
     /// The destination is gone.
     pub fn remove(&self, key: &str) {
-        self.0.lock().remove(key);
+        self.0.queues.lock().remove(key);
     }
 }

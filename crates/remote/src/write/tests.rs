@@ -216,7 +216,7 @@ fn a_dead_destination_holds_the_log_up_to_its_limit_and_goes_on_behind_what_is_l
         t_ms
     };
     log.set_hold_bytes(1 << 30);
-    grow(6);
+    let held_ms = grow(6);
     setup.agent.truncate().unwrap();
     assert_eq!(setup.first_segment(), 0, "the log is kept for the destination");
     setup.wait_for(|| {
@@ -225,6 +225,9 @@ fn a_dead_destination_holds_the_log_up_to_its_limit_and_goes_on_behind_what_is_l
         setup.metric("wal_backlog_bytes") > f64::from(5 << 15)
     });
     assert_eq!(setup.metric("wal_hold_limit_bytes"), f64::from(1 << 30));
+    // The reader stands still; that it is behind shows all the same.
+    assert_eq!(setup.metric("samples_in_total"), 2.0 * held_ms as f64);
+    assert!(setup.metric("highest_timestamp_in_seconds") > setup.metric("queue_highest_timestamp_seconds"));
     log.set_hold_bytes(64 << 10);
     let last_ms = grow(1);
     setup.agent.truncate().unwrap();

@@ -15,7 +15,7 @@ use crate::head::exemplars::check_length;
 use crate::head::isolation::Registration;
 use crate::wal::histogram::{AnyHistogram, HistogramSample};
 use crate::wal::record::{self, ExemplarEntry, FloatSample, Kind, MetadataEntry};
-use crate::wal::{RecordBatch, WalError};
+use crate::wal::{Appended, RecordBatch, WalError};
 
 /// What a transaction gathers; reused by later ones.
 #[derive(Debug)]
@@ -251,7 +251,9 @@ impl Inner {
         }
         let floats = buffers.floats.iter().map(|float| (float.series, float.t_ms));
         let histograms = buffers.histograms.iter().map(|histogram| (histogram.series, histogram.t_ms));
+        let mut highest_ms = i64::MIN;
         for (series, t_ms) in floats.chain(histograms) {
+            highest_ms = highest_ms.max(t_ms);
             if !cursor.note(&self.table, series, t_ms) {
                 self.metrics.out_of_order.inc();
             }
@@ -259,6 +261,12 @@ impl Inner {
         self.metrics.floats_appended.add(buffers.floats.len() as u64);
         self.metrics.histograms_appended.add(buffers.histograms.len() as u64);
         self.metrics.exemplars_appended.add(buffers.exemplars.len() as u64);
+        self.wal.tail().note_appended(Appended {
+            floats: buffers.floats.len() as u64,
+            histograms: buffers.histograms.len() as u64,
+            exemplars: buffers.exemplars.len() as u64,
+            highest_ms,
+        });
         if !buffers.metadata.is_empty() {
             let logged = buffers.metadata.iter().map(|(entry, hash)| (entry.series, *hash));
             self.metadata.lock().extend(logged);

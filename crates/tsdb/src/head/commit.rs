@@ -16,7 +16,7 @@ use super::table::{LastKind, NO_SERIES, Page, Series, Slot, locate};
 use crate::trouble::Tally;
 use crate::wal::histogram::{AnyHistogram, HISTOGRAM_KINDS, HistogramSample, put_histograms};
 use crate::wal::record::{self, ExemplarEntry, FloatSample, FloatWriter, Kind, MetadataEntry, MmapMarker};
-use crate::wal::{RecordBatch, WalError};
+use crate::wal::{Appended, RecordBatch, WalError};
 
 /// How many samples ahead chunks are loaded: their memory is all over the heap.
 pub(super) const PREFETCH_AHEAD: usize = 6;
@@ -73,6 +73,14 @@ impl Inner {
         self.log_out_of_order(&mut state.out_of_order);
         self.visible.store(commit, Ordering::Release);
         self.count(&counts);
+        if let Some(wal) = self.wal.get() {
+            wal.tail().note_appended(Appended {
+                floats: counts.floats + counts.out_of_order_floats,
+                histograms: counts.histograms + counts.out_of_order_histograms,
+                exemplars: buffers.exemplars.len() as u64,
+                highest_ms: applier.changes.max_ms,
+            });
+        }
         self.keep_exemplars(buffers);
         self.keep_metadata(buffers);
         Ok(())

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -53,6 +53,23 @@ struct Inner {
     readers: Mutex<Vec<Weak<dyn Wake>>>,
     holds: Mutex<Holds>,
     hold_bytes: AtomicU64,
+    floats: AtomicU64,
+    histograms: AtomicU64,
+    exemplars: AtomicU64,
+    highest_ms: AtomicI64,
+}
+
+/// What was committed since the log was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Float samples.
+    pub floats: u64,
+    /// Histogram samples.
+    pub histograms: u64,
+    /// Exemplars.
+    pub exemplars: u64,
+    /// The latest timestamp of a sample; `i64::MIN` before the first.
+    pub highest_ms: i64,
 }
 
 #[derive(Default)]
@@ -87,6 +104,10 @@ impl LogTail {
             readers: Mutex::default(),
             holds: Mutex::default(),
             hold_bytes: AtomicU64::new(DEFAULT_HOLD_BYTES),
+            floats: AtomicU64::new(0),
+            histograms: AtomicU64::new(0),
+            exemplars: AtomicU64::new(0),
+            highest_ms: AtomicI64::new(i64::MIN),
         }))
     }
 
@@ -103,6 +124,26 @@ impl LogTail {
     /// Bytes written since the log was opened.
     pub fn written_bytes(&self) -> u64 {
         self.0.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Tells what a commit added.
+    pub fn note_appended(&self, more: Appended) {
+        let inner = &self.0;
+        inner.floats.fetch_add(more.floats, Ordering::Relaxed);
+        inner.histograms.fetch_add(more.histograms, Ordering::Relaxed);
+        inner.exemplars.fetch_add(more.exemplars, Ordering::Relaxed);
+        inner.highest_ms.fetch_max(more.highest_ms, Ordering::Relaxed);
+    }
+
+    /// What was committed since the log was opened.
+    pub fn appended(&self) -> Appended {
+        let inner = &self.0;
+        Appended {
+            floats: inner.floats.load(Ordering::Relaxed),
+            histograms: inner.histograms.load(Ordering::Relaxed),
+            exemplars: inner.exemplars.load(Ordering::Relaxed),
+            highest_ms: inner.highest_ms.load(Ordering::Relaxed),
+        }
     }
 
     /// Tells that the log now ends at `end`, `bytes` later.

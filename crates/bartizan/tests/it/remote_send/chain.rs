@@ -1,6 +1,8 @@
 //! Two servers, one behind the other, over a bad network, killed again and again: every sample of the first is in the
 //! second, once.
 
+use std::collections::BTreeMap;
+
 use super::proxy::{Mischief, Proxy};
 use super::{count, counters, difference, now, samples, sending};
 use crate::faults::server::{Home, Server};
@@ -131,4 +133,55 @@ fn an_agent_forwards_what_it_scrapes() {
     };
     wait_for("whole scrapes", complete);
     drop(agent);
+}
+
+/// The samples of the counters in the log of an agent, staleness markers left out.
+fn logged(agent: &Home) -> BTreeMap<String, Vec<(i64, f64)>> {
+    let mut all = crate::agent::logged(&agent.data);
+    all.retain(|labels, _| labels.contains("__name__=requests_total"));
+    all.values_mut().for_each(|samples| samples.retain(|(_, value)| !value.is_nan()));
+    all
+}
+
+/// The samples of the counters a store has, in the form of [`logged`].
+fn stored(store: &Server) -> BTreeMap<String, Vec<(i64, f64)>> {
+    let found = samples(store, "requests_total[1h]", &now());
+    let series = found.into_iter().map(|(metric, values)| {
+        let labels: BTreeMap<String, String> = serde_json::from_str(&metric).unwrap();
+        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (labels.join(","), super::pairs(&values))
+    });
+    series.collect()
+}
+
+#[test]
+fn what_an_agent_scraped_arrives_once_though_it_and_its_store_are_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = counters(SERIES);
+    let proxy = Proxy::start(SEED + 2, 20);
+    let (agent_dir, store_home) = (dir.path().join("agent"), receiver(&dir.path().join("store")));
+    std::fs::create_dir_all(&agent_dir).unwrap();
+    let home = Home::new(&agent_dir, &sending(target.address(), "100ms", &proxy.url(), "")).agent();
+    let mut store = store_home.start();
+    proxy.forward_to(Some(store.address()));
+    let mut agent = home.start();
+    for round in 0..6 {
+        wait_for_more("samples to come through", &store, 5 * SERIES);
+        if round % 2 == 0 {
+            agent.kill();
+            agent = home.start();
+        } else {
+            proxy.forward_to(None);
+            store.kill();
+            store = store_home.start();
+            proxy.forward_to(Some(store.address()));
+        }
+    }
+    drop(target);
+    agent.kill();
+    let expected = logged(&home);
+    assert_eq!(expected.len(), SERIES);
+    // What was not sent when it was killed is sent after it starts again.
+    let _agent = home.start();
+    wait_for("everything to arrive", || (stored(&store) == expected).then_some(()));
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::{count, counters, difference, now, samples, sending};
+use super::{count, counters, difference, now, pairs, samples, sending};
 use crate::faults::server::Home;
 use crate::faults::wait_for;
 use crate::peer::{Prometheus, exchange, free_address};
@@ -74,15 +74,6 @@ fn a_real_victoria_metrics_stores_every_sample() {
         let (_, body) = exchange(address, "GET", path, "", &[])?;
         (exported(&body, end_ms) == ours).then_some(())
     });
-}
-
-/// Times and values of the samples of an answer.
-fn pairs(values: &Value) -> Vec<(i64, f64)> {
-    let pair = |pair: &Value| {
-        let t_ms = (pair[0].as_f64().unwrap() * 1e3).round() as i64;
-        (t_ms, pair[1].as_str().unwrap().parse().unwrap())
-    };
-    values.as_array().unwrap().iter().map(pair).collect()
 }
 
 /// What VictoriaMetrics exports: a line of JSON a series, in the form of [`pairs`].
