@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, any, get, on, post, put};
 use model::regex::AnchoredRegex;
 use tower_http::compression::predicate::NotForContentType;
@@ -44,6 +44,11 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
         .route("/", get(system::landing));
+    // Probes that are told of a path with a slash at its end are sent on.
+    for path in ["/federate", "/metrics", "/version", "/-/healthy", "/-/ready"] {
+        let target = format!("{prefix}{path}");
+        routes = routes.route(&format!("{path}/"), get(move |uri: Uri| moved(target, uri)));
+    }
     if let Some(directory) = &state.options.user_assets {
         routes = routes.nest_service("/user", ServeDir::new(directory));
     }
@@ -60,7 +65,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         let home = format!("{prefix}/");
         Router::new()
             .route(&home.clone(), get(system::landing))
-            .route("/", get(move || async move { Redirect::temporary(&home) }))
+            .route("/", get(move || async move { (StatusCode::FOUND, [(header::LOCATION, home)]) }))
             .nest(&prefix, routes.route("/{*rest}", any(not_found)))
     };
     let routed: Router = routed.fallback(not_found).merge(grpc).with_state(state);
@@ -152,6 +157,12 @@ fn api_v1(state: &Shared) -> Router<Shared> {
         std::future::ready((headers, documents[usize::from(version == Version::V32)].clone()))
     };
     described.router.route(endpoints::OPENAPI.path, get(serve_document)).fallback(not_found)
+}
+
+/// Sends a client on to `path` for good.
+async fn moved(path: String, uri: Uri) -> Response {
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, format!("{path}{query}"))]).into_response()
 }
 
 async fn not_found() -> Response {

@@ -118,6 +118,9 @@ async fn what_is_not_there_is_said_plainly() {
     assert_eq!((methods.status, methods.header("allow")), (204, Some("GET, HEAD, OPTIONS, POST")));
     let moved = server.get("//api/v1//query?query=1").await;
     assert_eq!((moved.status, moved.header("location")), (301, Some("/api/v1/query?query=1")));
+    let moved = server.get("/federate/?match[]=up").await;
+    assert_eq!((moved.status, moved.header("location")), (301, Some("/federate?match[]=up")));
+    assert_eq!(server.get("/-/healthy/").await.header("location"), Some("/-/healthy"));
     let version = server.get("/version").await;
     assert_eq!((version.status, &version.json()["version"]), (200, &json!("3.14.0")));
     server.stop().await;
