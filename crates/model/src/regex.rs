@@ -16,6 +16,7 @@ use strategy::Strategy;
 
 mod class;
 mod escape;
+mod literals;
 mod parser;
 mod strategy;
 mod template;
@@ -228,6 +229,7 @@ struct Unanchored {
     pattern: Box<str>,
     names: Vec<Option<String>>,
     program: meta::Regex,
+    literals: Option<Vec<Vec<u8>>>,
 }
 
 impl Regex {
@@ -235,7 +237,19 @@ impl Regex {
     pub fn new(pattern: &str) -> Result<Self, RegexError> {
         let parsed = parse(pattern, Flags::default())?;
         let program = compile(&parsed.hir, pattern)?;
-        Ok(Self(Arc::new(Unanchored { pattern: pattern.into(), names: parsed.names, program })))
+        let literals = literals::required(&parsed.hir);
+        Ok(Self(Arc::new(Unanchored { pattern: pattern.into(), names: parsed.names, program, literals })))
+    }
+
+    /// Byte strings one of which every text with a match contains, none of them empty. `None` where that cannot be
+    /// told: storage that skips what cannot match then must look at everything.
+    pub fn required_literals(&self) -> Option<&[Vec<u8>]> {
+        self.0.literals.as_deref()
+    }
+
+    /// As [`Regex::is_match`], of bytes that need not be UTF-8.
+    pub fn is_match_bytes(&self, bytes: &[u8]) -> bool {
+        self.0.program.is_match(bytes)
     }
 
     /// The pattern as written.

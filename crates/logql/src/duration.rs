@@ -1,0 +1,29 @@
+//! Durations as queries write them.
+
+use model::duration::{format_duration_ms, parse_duration_ms, parse_go_duration};
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// The duration of a range, in nanoseconds: `5m`, `1w`, or as Go writes durations (`1.5h`, `100us`).
+pub(crate) fn parse_range_ns(text: &str) -> Result<i64, String> {
+    match parse_duration_ms(text) {
+        Ok(ms) if text != "0" => Ok(ms.saturating_mul(NS_PER_MS)),
+        Ok(_) => Err("not a valid duration string: \"0\"".to_owned()),
+        Err(problem) => match parse_go_duration(text) {
+            Ok(ns) if ns > 0 && text.starts_with(|c: char| c.is_ascii_digit() || c == '.') => Ok(ns),
+            _ => Err(problem.to_string()),
+        },
+    }
+}
+
+/// A duration that is compared with, in nanoseconds.
+pub(crate) fn parse_literal_ns(text: &str) -> Result<i64, ()> {
+    parse_go_duration(text)
+        .or_else(|_| parse_duration_ms(text).map(|ms| ms.saturating_mul(NS_PER_MS)))
+        .map_err(drop)
+}
+
+/// A range as it is written back: `1m30s`.
+pub(crate) fn format_range(ns: i64) -> String {
+    format_duration_ms(ns / NS_PER_MS)
+}

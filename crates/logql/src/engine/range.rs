@@ -1,0 +1,453 @@
+//! Functions over ranges of lines.
+//!
+//! What only counts lines is added up while pages are read, and where a run of lines lies inside the same windows from
+//! its first to its last, it is not read at all. Functions of values keep the values of each series.
+
+
+use base::Reservation;
+use hashbrown::HashMap;
+use model::duration::parse_go_duration;
+use model::logs::{LogColumns, LogRange, Page, PageGroup, PageRun};
+use model::{Labels, MatchOp};
+use rayon::prelude::*;
+
+use super::scan::{RowReader, filtered_rows, read, rows_inside, select};
+use super::series::{Line, Steps};
+use super::{Engine, window};
+use crate::ast::{Conversion, Grouping, LogExpr, RangeAggregation, RangeOp, Stage, Unwrap};
+use crate::error::QueryError;
+use crate::labels::{LabelSet, RowLabels};
+use crate::stage::Pipeline;
+use crate::stage::hints::Hints;
+use crate::stage::label_filter::Filter;
+
+/// What a line is marked with whose value is no number.
+const EXTRACTION_ERROR: &str = "SampleExtractionErr";
+
+/// The windows of all steps: `(t - range, t]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Windows {
+    /// The end of the first window.
+    first_ns: i64,
+    range_ns: i64,
+    step_ns: i64,
+    count: usize,
+}
+
+impl Windows {
+    fn new(range: &RangeAggregation, steps: Steps) -> Self {
+        Self {
+            first_ns: steps.start_ns.saturating_sub(range.offset_ns),
+            range_ns: range.range_ns,
+            step_ns: steps.step_ns.max(1),
+            count: steps.len(),
+        }
+    }
+
+    /// Everything any window holds.
+    fn covered(&self) -> LogRange {
+        let last_ns = self.first_ns.saturating_add(self.step_ns.saturating_mul(self.count.saturating_sub(1) as i64));
+        LogRange {
+            start_ns: self.first_ns.saturating_sub(self.range_ns).saturating_add(1),
+            end_ns: last_ns.saturating_add(1),
+        }
+    }
+
+    /// The windows that hold an instant: from the first on, up to but without the second.
+    fn holding(&self, at_ns: i64) -> (usize, usize) {
+        let index = |from_first: i128| {
+            let step = i128::from(self.step_ns);
+            // The first window that ends at or after the instant.
+            let ceiling = (from_first + step - 1).div_euclid(step);
+            ceiling.clamp(0, self.count as i128) as usize
+        };
+        let from_first = i128::from(at_ns) - i128::from(self.first_ns);
+        (index(from_first), index(from_first + i128::from(self.range_ns)))
+    }
+
+    pub(super) fn end_ns(&self, window: usize) -> i64 {
+        self.first_ns.saturating_add(self.step_ns.saturating_mul(window as i64))
+    }
+
+    pub(super) fn range_ns(&self) -> i64 {
+        self.range_ns
+    }
+}
+
+/// What a series has gathered.
+#[derive(Debug)]
+enum Gathered {
+    /// What changes from one window to the next: summed up, it is the number of each window. `seen` counts lines.
+    Counts { changes: Vec<i64>, seen: Vec<i64> },
+    /// Values with their times.
+    Values(Vec<(i64, f64)>),
+}
+
+/// The series of a part of the page groups.
+#[derive(Default)]
+struct Part {
+    series: HashMap<LabelSet, Gathered>,
+    held: Vec<Reservation>,
+}
+
+/// A range aggregation, ready to run.
+struct Plan<'a> {
+    range: &'a RangeAggregation,
+    grouping: Option<&'a Grouping>,
+    pipeline: Pipeline,
+    filters: Vec<Filter>,
+    windows: Windows,
+    /// Bytes of lines are counted, not lines.
+    bytes: bool,
+}
+
+impl Engine<'_> {
+    /// The series of a range aggregation. With an outer grouping they are summed by it at once.
+    pub(super) fn range(
+        &self,
+        range: &RangeAggregation,
+        outer: Option<&Grouping>,
+        steps: Steps,
+    ) -> Result<Vec<Line>, QueryError> {
+        let plan = Plan::new(range, outer, steps)?;
+        let stages = &range.log.stages;
+        let covered = plan.windows.covered();
+        let groups = select(self, &range.log.matchers, stages, &plan.pipeline, covered)?;
+        let add = |mut part: Part, group: &PageGroup| {
+            self.ctx.check("log query evaluation")?;
+            plan.add_group(self, group, &mut part)?;
+            Ok::<Part, QueryError>(part)
+        };
+        let part = groups
+            .par_iter()
+            .try_fold(Part::default, add)
+            .try_reduce(Part::default, |a, b| Ok(a.joined(b)))?;
+        let mut lines = plan.finish(part, steps.len());
+        if range.op == RangeOp::AbsentOverTime {
+            lines = vec![absent(&range.log, &lines, steps.len())];
+        }
+        Ok(lines)
+    }
+}
+
+impl Part {
+    fn joined(self, other: Self) -> Self {
+        let (mut large, small) = if self.series.len() >= other.series.len() { (self, other) } else { (other, self) };
+        for (labels, gathered) in small.series {
+            match large.series.entry(labels) {
+                hashbrown::hash_map::Entry::Vacant(entry) => drop(entry.insert(gathered)),
+                hashbrown::hash_map::Entry::Occupied(mut entry) => entry.get_mut().join(gathered),
+            }
+        }
+        large.held.extend(small.held);
+        large
+    }
+}
+
+impl Gathered {
+    fn join(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Counts { changes, seen }, Self::Counts { changes: more, seen: more_seen }) => {
+                changes.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+                seen.iter_mut().zip(more_seen).for_each(|(a, b)| *a += b);
+            }
+            (Self::Values(values), Self::Values(more)) => values.extend(more),
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    fn new(range: &'a RangeAggregation, outer: Option<&'a Grouping>, steps: Steps) -> Result<Self, QueryError> {
+        let grouping = range.grouping.as_ref().or(outer);
+        let unwrap = range.unwrap.as_ref();
+        let bytes = matches!(range.op, RangeOp::BytesOverTime | RangeOp::BytesRate);
+        let stages = if bytes { range.log.stages.clone() } else { without_idle_formats(&range.log.stages) };
+        let hints = match grouping {
+            Some(_) => Hints::grouped(&stages, unwrap, grouping),
+            None => Hints::all(&stages, unwrap),
+        };
+        let filters = unwrap.iter().flat_map(|unwrap| &unwrap.filters).map(Filter::new).collect::<Result<_, String>>();
+        let filters = filters.map_err(crate::error::ParseError::general)?;
+        Ok(Self {
+            range,
+            grouping,
+            pipeline: Pipeline::new(&stages, hints)?,
+            filters,
+            windows: Windows::new(range, steps),
+            bytes,
+        })
+    }
+
+    /// Whether lines are only counted, without looking at any of their labels but those of the stream.
+    fn counts_by_stream(&self, stream: &Labels) -> bool {
+        let by_stream = self.grouping.is_some_and(|grouping| {
+            !grouping.without && grouping.names.iter().all(|name| stream.get(name).is_some())
+        });
+        by_stream && self.range.unwrap.is_none() && self.pipeline.is_trivial()
+    }
+
+    fn add_group(&self, engine: &Engine<'_>, group: &PageGroup, part: &mut Part) -> Result<(), QueryError> {
+        let mut rest: Vec<&PageRun> = Vec::new();
+        for run in &group.runs {
+            if !self.add_unread(run, engine, part)? {
+                rest.push(run);
+            }
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let by_stream = rest.iter().all(|run| self.counts_by_stream(&run.stream));
+        let lines = self.bytes || !self.pipeline.leading.is_empty() || !self.pipeline.is_trivial();
+        let page = read(engine, group, LogColumns { lines, metadata: !by_stream })?;
+        for run in rest {
+            self.add_run(engine, &page, run, part)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a run by what is known of it without reading; false where that is not enough.
+    fn add_unread(&self, run: &PageRun, engine: &Engine<'_>, part: &mut Part) -> Result<bool, QueryError> {
+        let windows = self.windows.holding(run.first_ns);
+        let is_known = self.pipeline.leading.is_empty()
+            && windows == self.windows.holding(run.last_ns)
+            && self.counts_by_stream(&run.stream);
+        if is_known {
+            let amount = if self.bytes { run.line_bytes as i64 } else { run.rows.len() as i64 };
+            let labels = self.stream_labels(&run.stream);
+            self.count(part, engine, labels, windows, amount, run.rows.len() as i64)?;
+        }
+        Ok(is_known)
+    }
+
+    fn stream_labels(&self, stream: &Labels) -> LabelSet {
+        LabelSet::from(stream).project(self.grouping.map_or(&[], |grouping| &grouping.names), false)
+    }
+
+    fn add_run(&self, engine: &Engine<'_>, page: &Page, run: &PageRun, part: &mut Part) -> Result<(), QueryError> {
+        let inside = rows_inside(page, run, self.windows.covered());
+        if self.counts_by_stream(&run.stream) {
+            return self.add_counted(engine, page, run, inside, part);
+        }
+        let rows = filtered_rows(page, inside, &self.pipeline);
+        let mut reader = RowReader::new(page, run);
+        let mut passed = 0;
+        for at in rows {
+            let mut row = reader.row(at);
+            if !self.pipeline.run(&mut row, &mut reader.labels) {
+                continue;
+            }
+            let value = match &self.range.unwrap {
+                Some(unwrap) => match self.unwrapped(unwrap, &mut reader.labels) {
+                    Some(value) => Some(value),
+                    None => continue,
+                },
+                None => None,
+            };
+            passed += 1;
+            let labels = &reader.labels;
+            if labels.has_error() && !labels.preserves_error() {
+                return Err(pipeline_error(labels));
+            }
+            let windows = self.windows.holding(row.timestamp_ns);
+            if windows.0 >= windows.1 {
+                continue;
+            }
+            let labels = labels.collect(&mut Vec::new(), |name, _| self.keeps(name, labels));
+            match value {
+                Some(value) => self.keep_value(part, engine, labels, (row.timestamp_ns, value))?,
+                None => {
+                    let amount = if self.bytes { row.line.len() as i64 } else { 1 };
+                    self.count(part, engine, labels, windows, amount, 1)?;
+                }
+            }
+        }
+        engine.cost.passed(passed);
+        Ok(())
+    }
+
+    fn add_counted(
+        &self,
+        engine: &Engine<'_>,
+        page: &Page,
+        run: &PageRun,
+        inside: std::ops::Range<usize>,
+        part: &mut Part,
+    ) -> Result<(), QueryError> {
+        let labels = self.stream_labels(&run.stream);
+        let rows: Box<dyn Iterator<Item = usize>> = if self.pipeline.leading.is_empty() {
+            Box::new(inside)
+        } else {
+            Box::new(filtered_rows(page, inside, &self.pipeline).into_iter().map(|row| row as usize))
+        };
+        // Lines in the same windows are added at once: times ascend.
+        let (mut windows, mut amount, mut lines, mut passed) = ((0, 0), 0, 0, 0);
+        for row in rows {
+            let holding = self.windows.holding(page.timestamps_ns[row]);
+            if holding != windows && lines > 0 {
+                self.count(part, engine, labels.clone(), windows, amount, lines)?;
+                (amount, lines) = (0, 0);
+            }
+            windows = holding;
+            amount += if self.bytes { page.lines.get(row).len() as i64 } else { 1 };
+            lines += 1;
+            passed += 1;
+        }
+        engine.cost.passed(passed);
+        if lines > 0 { self.count(part, engine, labels, windows, amount, lines) } else { Ok(()) }
+    }
+
+    /// The value of a line; `None` where it has none, or conditions on it do not hold.
+    fn unwrapped(&self, unwrap: &Unwrap, labels: &mut RowLabels) -> Option<f64> {
+        let text = labels.get(&unwrap.label)?;
+        let value = match unwrap.conversion {
+            Conversion::None => model::number::parse_float(text).map_err(|problem| problem.to_string()),
+            Conversion::Bytes => crate::units::parse_bytes_text(text).map(|bytes| bytes as f64),
+            Conversion::Duration | Conversion::DurationSeconds => {
+                parse_go_duration(text).map(|ns| ns as f64 / 1e9).map_err(|problem| problem.to_string())
+            }
+        };
+        let value = value.unwrap_or_else(|problem| {
+            labels.set_error(EXTRACTION_ERROR, Some(problem));
+            0.0
+        });
+        self.filters.iter().all(|filter| filter.matches(labels)).then_some(value)
+    }
+
+    /// Whether a label is one of the series. Series of lines with errors keep all labels: they tell about the error.
+    fn keeps(&self, name: &str, labels: &RowLabels) -> bool {
+        let is_value = self.range.unwrap.as_ref().is_some_and(|unwrap| unwrap.label == name);
+        match self.grouping {
+            Some(_) if labels.has_error() => true,
+            Some(grouping) if grouping.without => !is_value && !grouping.names.iter().any(|other| other == name),
+            Some(grouping) => grouping.names.iter().any(|other| other == name),
+            None => !is_value,
+        }
+    }
+
+    fn count(
+        &self,
+        part: &mut Part,
+        engine: &Engine<'_>,
+        labels: LabelSet,
+        (first, last): (usize, usize),
+        amount: i64,
+        lines: i64,
+    ) -> Result<(), QueryError> {
+        if first >= last {
+            return Ok(());
+        }
+        if !part.series.contains_key(&labels) {
+            let count = self.windows.count + 1;
+            part.held.push(engine.ctx.reserve(labels.bytes() + count * 16 + 128)?);
+            let counts = Gathered::Counts { changes: vec![0; count], seen: vec![0; count] };
+            part.series.insert(labels.clone(), counts);
+        }
+        if let Some(Gathered::Counts { changes, seen }) = part.series.get_mut(&labels) {
+            changes[first] += amount;
+            changes[last] -= amount;
+            seen[first] += lines;
+            seen[last] -= lines;
+        }
+        Ok(())
+    }
+
+    fn keep_value(
+        &self,
+        part: &mut Part,
+        engine: &Engine<'_>,
+        labels: LabelSet,
+        value: (i64, f64),
+    ) -> Result<(), QueryError> {
+        if !part.series.contains_key(&labels) {
+            part.held.push(engine.ctx.reserve(labels.bytes() + 128)?);
+            part.series.insert(labels.clone(), Gathered::Values(Vec::new()));
+        }
+        if let Some(Gathered::Values(values)) = part.series.get_mut(&labels) {
+            if values.len() == values.capacity() {
+                let more = values.capacity().max(4);
+                part.held.push(engine.ctx.reserve(more * size_of::<(i64, f64)>())?);
+                values.reserve_exact(more);
+            }
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, part: Part, steps: usize) -> Vec<Line> {
+        let seconds = self.windows.range_ns as f64 / 1e9;
+        let all: Vec<(LabelSet, Gathered)> = part.series.into_iter().collect();
+        let series = all.into_par_iter().map(|(labels, gathered)| {
+            let values = match gathered {
+                Gathered::Counts { changes, seen } => counted(self.range.op, &changes, &seen, seconds, steps),
+                Gathered::Values(mut values) => {
+                    values.sort_by_key(|(at, _)| *at);
+                    window::values(self.range, &values, &self.windows, steps)
+                }
+            };
+            Line { labels, values }
+        });
+        series.collect()
+    }
+}
+
+/// The values of windows whose lines were counted.
+fn counted(op: RangeOp, changes: &[i64], seen: &[i64], seconds: f64, steps: usize) -> Vec<Option<f64>> {
+    let (mut amount, mut lines) = (0, 0);
+    let value = |step: usize| {
+        amount += changes[step];
+        lines += seen[step];
+        let value = match op {
+            RangeOp::Rate | RangeOp::BytesRate => amount as f64 / seconds,
+            _ => amount as f64,
+        };
+        (lines > 0).then_some(value)
+    };
+    (0..steps).map(value).collect()
+}
+
+/// One where no series has a value, with the labels the selector asks for.
+fn absent(log: &LogExpr, lines: &[Line], steps: usize) -> Line {
+    let equal = |matcher: &&model::Matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty();
+    let unique = |matcher: &&model::Matcher| log.matchers.iter().filter(|other| other.name == matcher.name).count() == 1;
+    let matchers = log.matchers.iter().filter(equal).filter(unique);
+    let labels = LabelSet::from_pairs(matchers.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())));
+    let is_absent = |step: usize| lines.iter().all(|line| line.values[step].is_none());
+    Line { labels, values: (0..steps).map(|step| is_absent(step).then_some(1.0)).collect() }
+}
+
+fn pipeline_error(labels: &RowLabels) -> QueryError {
+    let all = labels.collect(&mut Vec::new(), |_, _| true);
+    QueryError::Pipeline { error: labels.error().unwrap_or_default().to_owned(), series: all.to_string() }
+}
+
+/// Stages without those that format lines nobody looks at.
+fn without_idle_formats(stages: &[Stage]) -> Vec<Stage> {
+    let reads_line = |stage: &Stage| match stage {
+        Stage::LineFilter(_) | Stage::Parser(_) | Stage::Decolorize => true,
+        Stage::LineFormat(text) => text.contains("__line__"),
+        Stage::LabelFormat(formats) => formats.iter().any(|format| format.value.contains("__line__")),
+        _ => false,
+    };
+    let is_idle = |at: usize| matches!(stages[at], Stage::LineFormat(_)) && !stages[at + 1..].iter().any(reads_line);
+    (0..stages.len()).filter(|at| !is_idle(*at)).map(|at| stages[at].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_their_end_and_not_their_beginning() {
+        let windows = Windows { first_ns: 100, range_ns: 20, step_ns: 10, count: 5 };
+        assert_eq!(windows.covered(), LogRange { start_ns: 81, end_ns: 141 });
+        for at in 70..150 {
+            let (first, last) = windows.holding(at);
+            for window in 0..5 {
+                let end = windows.end_ns(window);
+                let holds = end - 20 < at && at <= end;
+                assert_eq!((first..last).contains(&window), holds, "{at} in {window}");
+            }
+        }
+    }
+}
