@@ -88,6 +88,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     };
     let system = Arc::new(system::System::new(&settings, config, clock.clone(), &registry, started_ms));
+    let signals = signals::Signals::listen(&system)?;
 
     // 1. The listener: mistakes in flags show before anything else happens, and a long replay is seen
     // from outside.
@@ -110,7 +111,6 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         let (config, progress) = (system.config(), opened.progress());
         tokio::task::spawn_blocking(move || storage::open(&settings, &config, clock, &registry, progress))
     };
-    let signals = signals::Signals::listen(&system)?;
     tokio::select! {
         db = opening => opened.set(db?.with_context(|| opening_failed(&settings))?),
         () = system.quit_requested() => {

@@ -110,8 +110,7 @@ pub fn open(
 ) -> anyhow::Result<Store> {
     let path = settings.storage_path.as_path();
     if settings.args.agent.agent {
-        let options =
-            AgentOptions { replay_progress: progress, ..super::agent::options(settings, config)? };
+        let options = AgentOptions { replay_progress: progress, ..super::agent::options(settings, config)? };
         let agent = Agent::open(path, options, clock, registry)?;
         tracing::info!(path = %path.display(), series = agent.series_count(), "log of the agent is open");
         return Ok(Store::Agent(agent));

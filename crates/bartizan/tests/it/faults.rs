@@ -1,7 +1,7 @@
 //! What the program does when it is killed, when its disk fails it, and when targets and users mean harm.
 //!
 //! In reading order: [`server`] and [`target`] (what the tests are made of), [`crash`], [`disk`], [`damage`],
-//! [`lock`], [`limits`], [`budget`], [`hostile`].
+//! [`lock`], [`replay`], [`limits`], [`budget`], [`hostile`].
 
 mod budget;
 mod crash;
@@ -10,6 +10,7 @@ pub mod disk;
 mod hostile;
 mod limits;
 mod lock;
+mod replay;
 pub mod server;
 pub mod target;
 

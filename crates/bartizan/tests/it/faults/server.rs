@@ -56,6 +56,29 @@ impl Home {
     /// Starts the program; how it ended and what it said if it does not become ready.
     #[track_caller]
     pub fn try_start(&self) -> Result<Server, (ExitStatus, String)> {
+        let mut server = self.launch();
+        let ended = wait_for("the server to be ready", || {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                return Some(Some(status));
+            }
+            server.address = server.listening()?;
+            (server.get("/-/ready")?.0 == 200).then_some(None)
+        });
+        match ended {
+            None => Ok(server),
+            Some(status) => Err((status, server.whole_log())),
+        }
+    }
+
+    /// Starts the program and waits until it listens.
+    #[track_caller]
+    pub fn start_listening(&self) -> Server {
+        let mut server = self.launch();
+        server.address = wait_for("the server to listen", || server.listening());
+        server
+    }
+
+    fn launch(&self) -> Server {
         let mut child = crate::support::command()
             .arg("prometheus")
             .arg(format!("--config.file={}", self.config.display()))
@@ -72,18 +95,7 @@ impl Home {
             .spawn()
             .unwrap();
         let (log, reader) = follow(&mut child);
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), log, reader: Some(reader) };
-        let ended = wait_for("the server to be ready", || {
-            if let Some(status) = server.child.try_wait().unwrap() {
-                return Some(Some(status));
-            }
-            server.address = server.listening()?;
-            (server.get("/-/ready")?.0 == 200).then_some(None)
-        });
-        match ended {
-            None => Ok(server),
-            Some(status) => Err((status, server.whole_log())),
-        }
+        Server { child, address: ([127, 0, 0, 1], 0).into(), log, reader: Some(reader) }
     }
 }
 
