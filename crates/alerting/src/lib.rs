@@ -1,0 +1,18 @@
+//! The Alertmanager's seat: alerts are routed, grouped, silenced, inhibited and told, once.
+//!
+//! It must not know the HTTP surface or how alerts come about. In reading order: [`alert`], [`store`] (the
+//! alerts known), [`route`] (the routing tree), [`inhibit`], [`record`] (state that instances share),
+//! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk).
+
+pub mod alert;
+pub mod inhibit;
+pub mod journal;
+pub mod nflog;
+pub mod record;
+pub mod route;
+pub mod silence;
+pub mod store;
+#[cfg(test)]
+mod testing;
+
+pub use alert::{Alert, Fingerprint};

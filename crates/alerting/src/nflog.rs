@@ -1,0 +1,385 @@
+//! The log of notifications: which alerts of a group each integration was told of last, and when.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use wire::protobuf::{Reader, Schema, put_bytes, put_double, put_message, put_uint, put_varint};
+
+use crate::alert::{after, before};
+use crate::record::{put_time, take_time};
+
+/// One way in which one receiver is told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationKey {
+    /// The receiver.
+    pub receiver: String,
+    /// The kind, for example `email`.
+    pub kind: &'static str,
+    /// Its place among those of its kind in the receiver.
+    pub index: u32,
+}
+
+impl std::fmt::Display for IntegrationKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]", self.kind, self.index)
+    }
+}
+
+/// What an integration keeps about a group from one notification to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+}
+
+/// What an integration keeps about a group, by name.
+pub type Notes = BTreeMap<String, Note>;
+
+/// The last notification on a group by one integration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// The group.
+    pub group_key: String,
+    /// The receiver's name, the kind and the index of the integration.
+    pub integration: (String, String, u32),
+    /// When it was told.
+    pub at: Timestamp,
+    /// Hashes of the alerts that were firing.
+    pub firing: Vec<u64>,
+    /// Hashes of the alerts that were resolved.
+    pub resolved: Vec<u64>,
+    /// What the integration keeps.
+    pub notes: Notes,
+    /// When the entry is forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// Why a notification is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The group has not been told of, or not since all of it was resolved.
+    First,
+    /// An alert fires that was not told of.
+    NewAlerts,
+    /// An alert was resolved.
+    NewResolved,
+    /// All alerts were resolved.
+    AllResolved,
+    /// Nothing changed for the repeat interval.
+    Repeat,
+}
+
+impl Reason {
+    /// The reason as templates see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts added",
+            Self::NewResolved => "some alerts resolved",
+            Self::AllResolved => "all alerts resolved",
+            Self::Repeat => "repeat interval elapsed",
+        }
+    }
+}
+
+/// Decides whether an integration has to be told, from what it was told last.
+///
+/// That all alerts are resolved is a reason even where resolved alerts are not told, so that the log forgets what
+/// was firing.
+pub fn decide(
+    entry: Option<&LogEntry>,
+    firing: &BTreeSet<u64>,
+    resolved: &BTreeSet<u64>,
+    sends_resolved: bool,
+    repeat_interval: Duration,
+    now: Timestamp,
+) -> Option<Reason> {
+    let Some(entry) = entry else { return (!firing.is_empty()).then_some(Reason::First) };
+    let told_firing: BTreeSet<u64> = entry.firing.iter().copied().collect();
+    if !firing.is_subset(&told_firing) {
+        return Some(if told_firing.is_empty() { Reason::First } else { Reason::NewAlerts });
+    }
+    if firing.is_empty() {
+        // What fired and was resolved between two notifications is not worth one.
+        return (!told_firing.is_empty()).then_some(Reason::AllResolved);
+    }
+    if sends_resolved && !resolved.iter().all(|hash| entry.resolved.contains(hash)) {
+        return Some(Reason::NewResolved);
+    }
+    (entry.at < before(now, repeat_interval)).then_some(Reason::Repeat)
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct NotificationLog {
+    retention: Duration,
+    entries: HashMap<String, Arc<LogEntry>>,
+}
+
+fn key_of(group_key: &str, receiver: &str, kind: &str, index: u32) -> String {
+    format!("{group_key}:{receiver}/{kind}/{index}")
+}
+
+impl LogEntry {
+    fn key(&self) -> String {
+        let (receiver, kind, index) = &self.integration;
+        key_of(&self.group_key, receiver, kind, *index)
+    }
+}
+
+impl NotificationLog {
+    /// An empty log that forgets entries after `retention`.
+    pub fn new(retention: Duration) -> Self {
+        Self { retention, entries: HashMap::new() }
+    }
+
+    /// The last notification on a group.
+    pub fn get(&self, group_key: &str, integration: &IntegrationKey) -> Option<&Arc<LogEntry>> {
+        self.entries.get(&key_of(group_key, &integration.receiver, integration.kind, integration.index))
+    }
+
+    /// The entry for a notification that was sent, to be merged and written down.
+    pub fn entry(
+        &self,
+        group_key: &str,
+        integration: &IntegrationKey,
+        (firing, resolved): (Vec<u64>, Vec<u64>),
+        notes: Notes,
+        repeat_interval: Duration,
+        now: Timestamp,
+    ) -> LogEntry {
+        // An entry must outlive the next repetition, and need not live much longer.
+        let expiry = repeat_interval.saturating_mul(2);
+        let lives = if expiry.is_zero() { self.retention } else { expiry.min(self.retention) };
+        LogEntry {
+            group_key: group_key.to_owned(),
+            integration: (integration.receiver.clone(), integration.kind.to_owned(), integration.index),
+            at: now,
+            firing,
+            resolved,
+            notes,
+            expires_at: after(now, lives),
+        }
+    }
+
+    /// Takes an entry, from here or from elsewhere, unless a later one is known or it is to be forgotten. Says
+    /// whether it was news.
+    pub fn merge(&mut self, entry: LogEntry, now: Timestamp) -> bool {
+        let key = entry.key();
+        if entry.expires_at < now || self.entries.get(&key).is_some_and(|known| known.at >= entry.at) {
+            return false;
+        }
+        self.entries.insert(key, Arc::new(entry));
+        true
+    }
+
+    /// All entries, for a snapshot or a peer.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<LogEntry>> {
+        self.entries.values()
+    }
+
+    /// Forgets what has expired. Says how many entries that were.
+    pub fn forget_expired(&mut self, now: Timestamp) -> usize {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| entry.expires_at > now);
+        before - self.entries.len()
+    }
+}
+
+static RECEIVER: Schema =
+    Schema { message: "nflogpb.Receiver", fields: &[(1, "group_name"), (2, "integration"), (3, "idx")] };
+static ENTRY: Schema = Schema {
+    message: "nflogpb.Entry",
+    fields: &[
+        (1, "group_key"),
+        (2, "receiver"),
+        (5, "timestamp"),
+        (6, "firing_alerts"),
+        (7, "resolved_alerts"),
+        (8, "receiver_data"),
+    ],
+};
+static NOTE: Schema = Schema { message: "nflogpb.Entry.ReceiverDataEntry", fields: &[(1, "key"), (2, "value")] };
+static NOTE_VALUE: Schema = Schema {
+    message: "nflogpb.ReceiverDataValue",
+    fields: &[(1, "str_val"), (2, "int_val"), (3, "double_val")],
+};
+static RECORD: Schema = Schema { message: "nflogpb.MeshEntry", fields: &[(1, "entry"), (2, "expires_at")] };
+
+fn put_hashes(out: &mut Vec<u8>, field: u32, hashes: &[u64]) {
+    if !hashes.is_empty() {
+        put_message(out, field, |out| hashes.iter().for_each(|hash| put_varint(out, *hash)));
+    }
+}
+
+/// The message of an entry.
+pub fn encode(entry: &LogEntry) -> Vec<u8> {
+    let mut out = Vec::new();
+    let (receiver, kind, index) = &entry.integration;
+    put_message(&mut out, 1, |out| {
+        put_bytes(out, 1, entry.group_key.as_bytes());
+        put_message(out, 2, |out| {
+            put_bytes(out, 1, receiver.as_bytes());
+            put_bytes(out, 2, kind.as_bytes());
+            if *index != 0 {
+                put_uint(out, 3, u64::from(*index));
+            }
+        });
+        put_time(out, 5, entry.at);
+        put_hashes(out, 6, &entry.firing);
+        put_hashes(out, 7, &entry.resolved);
+        for (name, note) in &entry.notes {
+            put_message(out, 8, |out| {
+                put_bytes(out, 1, name.as_bytes());
+                put_message(out, 2, |out| match note {
+                    Note::Text(text) => put_bytes(out, 1, text.as_bytes()),
+                    Note::Int(number) => put_uint(out, 2, *number as u64),
+                    Note::Float(number) => put_double(out, 3, *number),
+                });
+            });
+        }
+    });
+    put_time(&mut out, 2, entry.expires_at);
+    out
+}
+
+/// The entry of a message; the error says what is wrong with it.
+pub fn decode(bytes: &[u8]) -> Result<LogEntry, String> {
+    decode_record(bytes).map_err(|error| error.to_string())
+}
+
+fn decode_record(bytes: &[u8]) -> Result<LogEntry, wire::protobuf::ProtobufError> {
+    let epoch = Timestamp::UNIX_EPOCH;
+    let mut entry = LogEntry {
+        group_key: String::new(),
+        integration: (String::new(), String::new(), 0),
+        at: epoch,
+        firing: Vec::new(),
+        resolved: Vec::new(),
+        notes: Notes::new(),
+        expires_at: epoch,
+    };
+    let mut reader = Reader::new(bytes, &RECORD);
+    while let Some(field) = reader.field()? {
+        match field {
+            1 => decode_entry(reader.message(&ENTRY)?, &mut entry)?,
+            2 => entry.expires_at = take_time(&mut reader)?,
+            _ => reader.skip()?,
+        }
+    }
+    Ok(entry)
+}
+
+fn decode_entry(mut reader: Reader<'_>, entry: &mut LogEntry) -> Result<(), wire::protobuf::ProtobufError> {
+    while let Some(field) = reader.field()? {
+        match field {
+            1 => entry.group_key = reader.text()?.to_owned(),
+            2 => {
+                let mut fields = reader.message(&RECEIVER)?;
+                while let Some(field) = fields.field()? {
+                    match field {
+                        1 => entry.integration.0 = fields.text()?.to_owned(),
+                        2 => entry.integration.1 = fields.text()?.to_owned(),
+                        3 => entry.integration.2 = fields.uint()? as u32,
+                        _ => fields.skip()?,
+                    }
+                }
+            }
+            5 => entry.at = take_time(&mut reader)?,
+            6 => reader.uints(|hash| {
+                entry.firing.push(hash);
+                Ok(())
+            })?,
+            7 => reader.uints(|hash| {
+                entry.resolved.push(hash);
+                Ok(())
+            })?,
+            8 => {
+                let mut fields = reader.message(&NOTE)?;
+                let (mut name, mut note) = (String::new(), None);
+                while let Some(field) = fields.field()? {
+                    match field {
+                        1 => name = fields.text()?.to_owned(),
+                        2 => note = decode_note(fields.message(&NOTE_VALUE)?)?,
+                        _ => fields.skip()?,
+                    }
+                }
+                entry.notes.extend(note.map(|note| (name, note)));
+            }
+            _ => reader.skip()?,
+        }
+    }
+    Ok(())
+}
+
+fn decode_note(mut reader: Reader<'_>) -> Result<Option<Note>, wire::protobuf::ProtobufError> {
+    let mut note = None;
+    while let Some(field) = reader.field()? {
+        match field {
+            1 => note = Some(Note::Text(reader.text()?.to_owned())),
+            2 => note = Some(Note::Int(reader.int()?)),
+            3 => note = Some(Note::Float(reader.double()?)),
+            _ => reader.skip()?,
+        }
+    }
+    Ok(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::from_ms;
+
+    const REPEAT: Duration = Duration::from_secs(100);
+
+    fn integration() -> IntegrationKey {
+        IntegrationKey { receiver: "team".to_owned(), kind: "email", index: 1 }
+    }
+
+    fn entry(firing: &[u64], resolved: &[u64], at: i64) -> LogEntry {
+        let log = NotificationLog::new(Duration::from_secs(432_000));
+        let notes = Notes::from([("ts".to_owned(), Note::Text("1.2".to_owned())), ("n".to_owned(), Note::Int(-3))]);
+        log.entry("{}:{}", &integration(), (firing.to_vec(), resolved.to_vec()), notes, REPEAT, from_ms(at))
+    }
+
+    fn decided(entry: Option<LogEntry>, firing: &[u64], resolved: &[u64], sends_resolved: bool) -> Option<Reason> {
+        let set = |hashes: &[u64]| hashes.iter().copied().collect();
+        decide(entry.as_ref(), &set(firing), &set(resolved), sends_resolved, REPEAT, from_ms(100_000))
+    }
+
+    #[test]
+    fn what_has_to_be_told_depends_on_what_was() {
+        assert_eq!(decided(None, &[1], &[], true), Some(Reason::First));
+        assert_eq!(decided(None, &[], &[1], true), None, "nobody heard of it");
+        assert_eq!(decided(Some(entry(&[1], &[], 0)), &[1, 2], &[], true), Some(Reason::NewAlerts));
+        assert_eq!(decided(Some(entry(&[], &[1], 0)), &[2], &[], true), Some(Reason::First));
+        assert_eq!(decided(Some(entry(&[1], &[], 0)), &[], &[1], false), Some(Reason::AllResolved));
+        assert_eq!(decided(Some(entry(&[], &[1], 0)), &[], &[2], true), None);
+        assert_eq!(decided(Some(entry(&[1, 2], &[], 0)), &[1], &[2], true), Some(Reason::NewResolved));
+        assert_eq!(decided(Some(entry(&[1, 2], &[], 1)), &[1], &[2], false), None);
+        assert_eq!(decided(Some(entry(&[1, 2], &[3], 1)), &[1], &[3], true), None, "told before");
+    }
+
+    #[test]
+    fn a_notification_is_repeated_once_the_interval_has_passed() {
+        assert_eq!(decided(Some(entry(&[1], &[], 0)), &[1], &[], true), None, "not at the very moment");
+        assert_eq!(decided(Some(entry(&[1], &[], -1)), &[1], &[], true), Some(Reason::Repeat));
+    }
+
+    #[test]
+    fn entries_survive_and_the_later_one_holds() {
+        let (old, new) = (entry(&[1, u64::MAX], &[], 5), entry(&[2], &[1], 6));
+        assert_eq!(decode(&encode(&old)).unwrap(), old);
+        let mut log = NotificationLog::new(Duration::from_secs(432_000));
+        assert!(log.merge(new.clone(), from_ms(7)));
+        assert!(!log.merge(old, from_ms(7)));
+        assert_eq!(log.get("{}:{}", &integration()).unwrap().firing, [2]);
+        assert_eq!(log.forget_expired(new.expires_at), 1);
+    }
+}
