@@ -1,0 +1,233 @@
+//! Compaction: many objects of a day become one, sorted by stream and time, each entry in it once.
+
+mod merge;
+
+use std::sync::Arc;
+
+use model::source::TenantId;
+use ulid::Ulid;
+
+use crate::day::Day;
+use crate::db::{LogDb, LogDbError, meta_of};
+use crate::manifest::{CommitError, Edit, Manifest, ObjectMeta, object_key};
+use crate::segment::{Segment, SegmentIndex, SegmentOptions, SegmentWriter};
+
+/// Objects to compact, and how thoroughly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Plan {
+    tenant: TenantId,
+    day: Day,
+    inputs: Vec<ObjectMeta>,
+    is_final: bool,
+}
+
+/// Entries of this many bytes, before compression, are worth compressing well.
+const FINAL_LINE_BYTES: u64 = 512 << 20;
+/// A column costs something in each page group: one is made for names that so many of a hundred entries have.
+const HOT_PERCENT: u64 = 5;
+const MAX_HOT: usize = 8;
+
+impl LogDb {
+    /// Compacts some objects, if there are any that should be. What others compact at the same time is left to them.
+    pub fn compact_once(&self) -> Result<bool, LogDbError> {
+        let Some(plan) = self.plan() else { return Ok(false) };
+        self.compact(&plan)?;
+        Ok(true)
+    }
+
+    fn plan(&self) -> Option<Plan> {
+        let state = self.state.read();
+        let closed_ns = self.instant_before(self.options.day_closes_after);
+        let mut days: Vec<_> = state.catalog.all().collect();
+        days.sort_by_key(|(tenant, day, _)| ((*tenant).clone(), *day));
+        days.into_iter().find_map(|(tenant, day, manifest)| {
+            let is_closed = day.last_ns() < closed_ns;
+            let (inputs, is_final) = self.inputs(manifest, is_closed)?;
+            Some(Plan { tenant: tenant.clone(), day, inputs, is_final })
+        })
+    }
+
+    /// Objects of about one size, when there are enough of them; all that are not large yet, when the day is over.
+    fn inputs(&self, manifest: &Manifest, is_closed: bool) -> Option<(Vec<ObjectMeta>, bool)> {
+        let options = &self.options;
+        let is_usable = |object: &&ObjectMeta| {
+            object.size_bytes < options.target_object_bytes / 2
+                && self.segments.damage_of(object.id).is_none()
+        };
+        let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
+        small.sort_by_key(|object| object.size_bytes);
+        let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
+        let least = if is_closed { 2 } else { options.compaction_inputs };
+        let same: fn(u32, u32) -> bool = if is_closed { |_, _| true } else { |a, b| a == b };
+        for chunk in small.chunk_by(|a, b| same(class(a), class(b))) {
+            if chunk.len() < least {
+                continue;
+            }
+            let mut total = 0;
+            let fits = |object: &&&ObjectMeta| {
+                total += object.size_bytes;
+                total <= options.target_object_bytes
+            };
+            let inputs: Vec<ObjectMeta> = chunk
+                .iter()
+                .take(options.max_compaction_inputs)
+                .take_while(fits)
+                .map(|&o| o.clone())
+                .collect();
+            if inputs.len() >= 2 {
+                let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
+                let takes_all = is_closed && inputs.len() == small.len();
+                return Some((inputs, takes_all || lines >= FINAL_LINE_BYTES));
+            }
+        }
+        // The last of a day that was never compressed well.
+        let only = |object: &&ObjectMeta| {
+            object.level != FINAL_LEVEL && self.segments.damage_of(object.id).is_none()
+        };
+        let rough: Vec<ObjectMeta> = manifest.objects.iter().filter(only).cloned().collect();
+        (is_closed && !rough.is_empty()).then(|| (rough.into_iter().take(1).collect(), true))
+    }
+
+    fn compact(&self, plan: &Plan) -> Result<(), LogDbError> {
+        let Plan { tenant, day, inputs, is_final } = plan;
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for input in inputs {
+            match self.segments.open(tenant, *day, input.id) {
+                Ok(segment) => segments.push(segment),
+                Err(error) => return self.input_failed(plan, input.id, error),
+            }
+        }
+        let id = self.ids.ulid();
+        let key = object_key(tenant, *day, id);
+        let options = SegmentOptions {
+            zstd_level: if *is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
+            group_bytes: self.options.group_bytes,
+            bits_per_gram: self.options.bits_per_gram,
+            hot: hot_names(segments.iter().map(|segment| segment.index())),
+            ..Default::default()
+        };
+        let upload = self.bucket.upload(&key)?;
+        let mut writer = SegmentWriter::new(options, upload)?;
+        let started = self.clock.monotonic();
+        let keep = |labels: &model::Labels| self.cutoff_ns(tenant, labels);
+        let dropped = match merge::merge(&segments, &mut writer, &keep) {
+            Ok(dropped) => dropped,
+            Err(merge::MergeError::Sink(error)) => return Err(error.into()),
+            Err(merge::MergeError::Input(at, error)) => return self.input_failed(plan, inputs[at].id, error),
+        };
+        let written = writer.finish()?;
+        let rows = written.index.rows();
+        let made = Segment::with_index(
+            Arc::new(blob::memory::MemoryObject::new(&key, bytes::Bytes::new())),
+            written.index,
+        );
+        let meta = meta_of(id, &made).map(|meta| ObjectMeta {
+            size_bytes: written.size_bytes,
+            level: if *is_final { FINAL_LEVEL } else { 1 },
+            ..meta
+        });
+        if rows > 0 {
+            written.sink.finish()?;
+        }
+        self.swap(plan, meta, started)?;
+        self.metrics.expired_entries.add(dropped);
+        self.metrics.compacted_bytes.add(written.size_bytes);
+        Ok(())
+    }
+
+    /// Names the new object in the place of the old ones, if they are all still there.
+    fn swap(
+        &self,
+        plan: &Plan,
+        meta: Option<ObjectMeta>,
+        started: std::time::Duration,
+    ) -> Result<(), LogDbError> {
+        // Orphans are deleted by age: an object that took too long to be named may be gone.
+        if self.clock.monotonic().saturating_sub(started) > self.options.orphan_age / 2 {
+            self.metrics.compactions_lost.inc();
+            return Ok(());
+        }
+        let now_ms = self.clock.now_ms();
+        let swapped = self.commit_manifest(&plan.tenant, plan.day, |manifest| {
+            if meta.as_ref().is_some_and(|meta| manifest.object(meta.id).is_some()) {
+                return Edit::Done;
+            }
+            if plan.inputs.iter().any(|input| manifest.object(input.id).is_none()) {
+                return Edit::Impossible;
+            }
+            plan.inputs.iter().for_each(|input| drop(manifest.remove(input.id, now_ms)));
+            meta.iter().for_each(|meta| manifest.add(meta.clone()));
+            Edit::Change
+        });
+        match swapped {
+            Ok(()) => {
+                self.metrics.compactions.inc();
+                Ok(())
+            }
+            Err(LogDbError::Commit(CommitError::Impossible)) => {
+                self.metrics.compactions_lost.inc();
+                if let Some(meta) = meta {
+                    self.bucket.delete(&object_key(&plan.tenant, plan.day, meta.id))?;
+                }
+                // What someone else made of the inputs is worth knowing before the next plan.
+                self.refresh_day(&plan.tenant, plan.day)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn input_failed(
+        &self,
+        plan: &Plan,
+        id: Ulid,
+        error: crate::segment::reader::SegmentError,
+    ) -> Result<(), LogDbError> {
+        self.refresh_day(&plan.tenant, plan.day)?;
+        let is_named =
+            self.state.read().catalog.get(&plan.tenant, plan.day).is_some_and(|m| m.object(id).is_some());
+        if !is_named {
+            self.metrics.compactions_lost.inc();
+            return Ok(());
+        }
+        let key = object_key(&plan.tenant, plan.day, id);
+        if error.is_damage() {
+            self.suspect(id, &key, &error.to_string());
+            return Ok(());
+        }
+        Err(LogDbError::Segment(key, error))
+    }
+
+    /// Notes that an object is damaged, and tells it once.
+    pub(crate) fn suspect(&self, id: Ulid, key: &str, reason: &str) {
+        if self.segments.note_damage(id, reason) {
+            self.metrics.damaged_objects.inc();
+            tracing::error!(object = key, reason, "an object is damaged and left out");
+        }
+    }
+
+    /// Entries of a stream before this instant are past their time.
+    pub(crate) fn cutoff_ns(&self, tenant: &TenantId, labels: &model::Labels) -> i64 {
+        self.options.retention.of(tenant, labels).map_or(i64::MIN, |period| self.instant_before(period))
+    }
+}
+
+/// The level of objects that were compressed well.
+const FINAL_LEVEL: u8 = 2;
+
+/// Names of metadata that are in many rows.
+fn hot_names<'a>(indices: impl Iterator<Item = &'a SegmentIndex>) -> Vec<Arc<str>> {
+    let (mut rows, mut counts) = (0, std::collections::BTreeMap::<Arc<str>, u64>::new());
+    for index in indices {
+        rows += index.rows();
+        for (name, count) in &index.names {
+            *counts.entry(name.clone()).or_default() += count;
+        }
+    }
+    let mut hot: Vec<(Arc<str>, u64)> =
+        counts.into_iter().filter(|(_, count)| count * 100 >= rows * HOT_PERCENT).collect();
+    hot.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), name.clone()));
+    hot.truncate(MAX_HOT);
+    let mut names: Vec<Arc<str>> = hot.into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    names
+}

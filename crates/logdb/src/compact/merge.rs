@@ -1,0 +1,118 @@
+//! Rows of several objects in one order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use blob::BlobError;
+use model::labels::Labels;
+use model::logs::{LogColumns, Page};
+
+use crate::segment::reader::SegmentError;
+use crate::segment::writer::Sink;
+use crate::segment::{Segment, SegmentWriter};
+
+/// Why a merge failed.
+#[derive(Debug)]
+pub(super) enum MergeError {
+    /// The object of that number could not be read.
+    Input(usize, SegmentError),
+    /// The result could not be written.
+    Sink(BlobError),
+}
+
+/// Reads an object front to back; streams are asked for in order, so that one page group at a time is enough.
+struct Reader {
+    number: usize,
+    segment: Arc<Segment>,
+    group: usize,
+    page: Option<Page>,
+    /// Row of the page, and where the run that it is in ends.
+    row: usize,
+    run_end: usize,
+    run: usize,
+}
+
+impl Reader {
+    fn new(number: usize, segment: Arc<Segment>) -> Self {
+        Self { number, segment, group: 0, page: None, row: 0, run_end: 0, run: 0 }
+    }
+
+    /// The time of the next row, if it is of this stream.
+    fn next_of(&mut self, stream: u32) -> Result<Option<i64>, MergeError> {
+        loop {
+            let Some(group) = self.segment.index().groups.get(self.group) else { return Ok(None) };
+            if self.row == self.run_end {
+                let Some(run) = group.runs.get(self.run) else {
+                    (self.group, self.run, self.row, self.run_end, self.page) =
+                        (self.group + 1, 0, 0, 0, None);
+                    continue;
+                };
+                if run.stream != stream {
+                    return Ok(None);
+                }
+                self.run_end += run.rows as usize;
+                self.run += 1;
+            }
+            if self.page.is_none() {
+                let page = self.segment.read(group, LogColumns { lines: true, metadata: true });
+                self.page = Some(page.map_err(|error| MergeError::Input(self.number, error))?);
+            }
+            return Ok(self.page.as_ref().map(|page| page.timestamps_ns[self.row]));
+        }
+    }
+}
+
+/// Writes the rows of all objects. Returns how many were left out because they are older than `cutoff_ns` of their stream.
+pub(super) fn merge<S: Sink>(
+    segments: &[Arc<Segment>],
+    writer: &mut SegmentWriter<S>,
+    cutoff_ns: &dyn Fn(&Labels) -> i64,
+) -> Result<u64, MergeError> {
+    let mut streams: BTreeMap<&Labels, Vec<(usize, u32)>> = BTreeMap::new();
+    for (i, segment) in segments.iter().enumerate() {
+        for (number, labels) in segment.index().streams.iter().enumerate() {
+            streams.entry(labels).or_default().push((i, number as u32));
+        }
+    }
+    let mut readers: Vec<Reader> =
+        segments.iter().enumerate().map(|(i, segment)| Reader::new(i, segment.clone())).collect();
+    let mut dropped = 0;
+    for (labels, places) in streams {
+        writer.begin_stream(labels);
+        let oldest_ns = cutoff_ns(labels);
+        let mut heap = BinaryHeap::new();
+        for (i, number) in places {
+            if let Some(time) = readers[i].next_of(number)? {
+                heap.push(Reverse((time, i, number)));
+            }
+        }
+        while let Some(Reverse((time, i, number))) = heap.pop() {
+            // Up to the next row of another object, rows go on without asking.
+            let until = heap.peek().map_or((i64::MAX, usize::MAX), |Reverse((time, i, _))| (*time, *i));
+            let mut next = Some(time);
+            while let Some(time) = next.filter(|&time| (time, i) <= until) {
+                if time < oldest_ns {
+                    dropped += 1;
+                } else {
+                    push(&readers[i], time, writer).map_err(MergeError::Sink)?;
+                }
+                readers[i].row += 1;
+                next = readers[i].next_of(number)?;
+            }
+            if let Some(time) = next {
+                heap.push(Reverse((time, i, number)));
+            }
+        }
+    }
+    Ok(dropped)
+}
+
+fn push<S: Sink>(reader: &Reader, time: i64, writer: &mut SegmentWriter<S>) -> Result<(), BlobError> {
+    let Some(page) = &reader.page else { return Ok(()) };
+    let row = reader.row;
+    let metadata = page.metadata.iter();
+    // Names were read as UTF-8.
+    let metadata = metadata.filter_map(|column| Some((&*column.name, column.get(row)?)));
+    writer.push(time, page.lines.get(row), metadata).map(drop)
+}

@@ -1,0 +1,131 @@
+//! What the engine tells about itself: Loki's names where dashboards and alerts use them.
+
+use base::metrics::{Counter, Gauge, Histogram, Registry};
+
+/// Instruments of the engine.
+#[derive(Clone)]
+pub struct Metrics {
+    pub(crate) memory_bytes: Gauge,
+    pub(crate) memory_streams: Gauge,
+    pub(crate) wal_bytes: Gauge,
+    pub(crate) wal_commits: Counter,
+    pub(crate) wal_records: Counter,
+    pub(crate) wal_written_bytes: Counter,
+    pub(crate) wal_failures: Counter,
+    pub(crate) wal_damaged: Counter,
+    pub(crate) wal_replayed: Counter,
+    pub(crate) entries: Counter,
+    pub(crate) duplicates: Counter,
+    pub(crate) busy: Counter,
+    pub(crate) flushed_full: Counter,
+    pub(crate) flushed_old: Counter,
+    pub(crate) flush_failures: Counter,
+    pub(crate) flush_seconds: Histogram,
+    pub(crate) flushed_bytes: Counter,
+    pub(crate) pending: Gauge,
+    pub(crate) compactions: Counter,
+    pub(crate) compactions_lost: Counter,
+    pub(crate) compaction_failures: Counter,
+    pub(crate) compacted_bytes: Counter,
+    pub(crate) damaged_objects: Counter,
+    pub(crate) orphans: Counter,
+    pub(crate) deleted_objects: Counter,
+    pub(crate) expired_entries: Counter,
+    pub(crate) groups_seen: Counter,
+    pub(crate) groups_skipped: Counter,
+}
+
+impl Metrics {
+    /// Instruments that `registry` publishes.
+    pub fn new(registry: &Registry) -> Self {
+        let counter = |name: &str, help: &str| registry.counter(name, help, &[]);
+        let gauge = |name: &str, help: &str| registry.gauge(name, help, &[]);
+        let flushed = |reason| {
+            let help = "Total number of flushed chunks (objects, here) per reason.";
+            registry.counter("loki_ingester_chunks_flushed_total", help, &[("reason", reason)])
+        };
+        Self {
+            memory_bytes: gauge(
+                "loki_ingester_memory_bytes",
+                "Bytes of entries that are not in the bucket yet.",
+            ),
+            memory_streams: gauge("loki_ingester_memory_streams", "The total number of streams in memory."),
+            wal_bytes: gauge("loki_ingester_wal_disk_bytes", "Size of the write-ahead log."),
+            wal_commits: counter(
+                "loki_ingester_wal_commits_total",
+                "Writes of the log, each of which was synced.",
+            ),
+            wal_records: counter(
+                "loki_ingester_wal_records_logged_total",
+                "The total number of WAL records logged.",
+            ),
+            wal_written_bytes: counter(
+                "loki_ingester_wal_logged_bytes_total",
+                "Total number of bytes written to disk for WAL records.",
+            ),
+            wal_failures: counter(
+                "loki_ingester_wal_disk_full_failures_total",
+                "Total number of write failures of the log.",
+            ),
+            wal_damaged: counter(
+                "loki_ingester_wal_corruptions_total",
+                "Total number of damaged parts of the log that were left out.",
+            ),
+            wal_replayed: counter(
+                "loki_ingester_wal_recovered_entries_total",
+                "Total number of entries recovered from the WAL.",
+            ),
+            entries: counter("loki_ingester_entries_total", "Entries taken in."),
+            duplicates: counter("loki_ingester_duplicate_entries_total", "Entries that were there already."),
+            busy: counter("loki_ingester_refused_pushes_total", "Pushes refused for want of room."),
+            flushed_full: flushed("full"),
+            flushed_old: flushed("max_age"),
+            flush_failures: counter(
+                "loki_ingester_flush_failures_total",
+                "Objects that could not be stored or made known; they are tried again.",
+            ),
+            flush_seconds: registry.histogram(
+                "loki_ingester_flush_duration_seconds",
+                "Time from the end of a memtable to its entries being in the bucket.",
+                &[],
+                &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0],
+            ),
+            flushed_bytes: counter("loki_ingester_chunk_stored_bytes_total", "Total bytes stored in chunks."),
+            pending: gauge(
+                "loki_ingester_flush_queue_length",
+                "The total number of objects pending to be flushed.",
+            ),
+            compactions: counter("loki_compactor_compactions_total", "Compactions that were done."),
+            compactions_lost: counter(
+                "loki_compactor_compactions_lost_total",
+                "Compactions whose objects someone else had compacted meanwhile.",
+            ),
+            compaction_failures: counter(
+                "loki_compactor_compaction_failures_total",
+                "Compactions that failed.",
+            ),
+            compacted_bytes: counter("loki_compactor_written_bytes_total", "Bytes of compacted objects."),
+            damaged_objects: counter(
+                "loki_store_damaged_objects_total",
+                "Objects that were set aside as damaged.",
+            ),
+            orphans: counter(
+                "loki_compactor_orphans_deleted_total",
+                "Objects deleted that no manifest named.",
+            ),
+            deleted_objects: counter(
+                "loki_compactor_objects_deleted_total",
+                "Objects deleted that were replaced or expired.",
+            ),
+            expired_entries: counter("loki_compactor_expired_entries_total", "Entries dropped by retention."),
+            groups_seen: counter(
+                "loki_store_page_groups_considered_total",
+                "Page groups that queries considered.",
+            ),
+            groups_skipped: counter(
+                "loki_store_page_groups_skipped_total",
+                "Page groups that filters told queries not to read.",
+            ),
+        }
+    }
+}

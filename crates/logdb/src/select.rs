@@ -1,0 +1,426 @@
+//! What a query reads: memory and objects as one set of page groups, in which each entry is once.
+//!
+//! In reading order: this file (pinning and pruning), [`overlap`] (entries that are stored twice), [`reader`] (pages),
+//! [`labels`] (streams and volumes).
+
+mod labels;
+mod overlap;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::context::QueryContext;
+use model::labels::Labels;
+use model::logs::{LogHint, LogRange, LogRequest, LogSource, PageGroup, PageRun, StreamVolume};
+use model::matcher::Matcher;
+use model::source::{SourceError, TenantId};
+use rayon::prelude::*;
+use ulid::Ulid;
+
+use crate::day::Day;
+use crate::db::LogDb;
+use crate::manifest::object_key;
+use crate::memtable::{MemTable, Rows};
+use crate::segment::grams::{Needle, value_hash, value_may_be_in};
+use crate::segment::reader::SegmentError;
+use crate::segment::{GroupEntry, Segment};
+
+/// The name under which the work is in errors.
+const STAGE: &str = "log selection";
+/// Memory is handed out in groups of about this many bytes.
+const MEMORY_GROUP_BYTES: usize = 2 << 20;
+/// How often a selection begins anew because an object went away under it.
+const MAX_TRIES: u32 = 3;
+
+/// A page group of an object, or a run of rows in memory.
+pub(crate) struct Unit {
+    /// Units of one source have no entry in common. A lower number is an older source.
+    source: u32,
+    data: UnitData,
+    runs: Vec<UnitRun>,
+}
+
+pub(crate) enum UnitData {
+    Rows(Arc<Rows>),
+    Group { segment: Arc<Segment>, group: usize, object: Option<ObjectName> },
+}
+
+/// An object, by all that is needed to tell of it.
+#[derive(Clone)]
+pub(crate) struct ObjectName {
+    pub tenant: TenantId,
+    pub day: Day,
+    pub id: Ulid,
+}
+
+/// Rows of one stream.
+#[derive(Clone)]
+pub(crate) struct UnitRun {
+    stream: Arc<Labels>,
+    rows: Range<usize>,
+    first_ns: i64,
+    last_ns: i64,
+    line_bytes: u64,
+    metadata_bytes: u64,
+}
+
+/// Which streams match, each looked at once, and their labels, each kept once.
+pub(crate) struct Streams<'a> {
+    matches: &'a dyn Fn(&Labels) -> bool,
+    known: HashMap<Labels, Option<Arc<Labels>>>,
+}
+
+impl<'a> Streams<'a> {
+    fn new(matches: &'a dyn Fn(&Labels) -> bool) -> Self {
+        Self { matches, known: HashMap::new() }
+    }
+
+    fn get(&mut self, labels: &Labels) -> Option<Arc<Labels>> {
+        match self.known.get(labels) {
+            Some(known) => known.clone(),
+            None => {
+                let known = (self.matches)(labels).then(|| Arc::new(labels.clone()));
+                self.known.insert(labels.clone(), known.clone());
+                known
+            }
+        }
+    }
+}
+
+pub(crate) fn matches_all(matchers: &[Matcher], labels: &Labels) -> bool {
+    matchers.iter().all(|matcher| matcher.matches(labels.get_or_empty(&matcher.name)))
+}
+
+/// What a selection reads, as it was at one moment.
+pub(crate) struct Pinned {
+    units: Vec<Unit>,
+    objects: Vec<(u32, ObjectName)>,
+}
+
+/// Why a selection failed.
+pub(crate) enum SelectError {
+    /// An object is gone: someone compacted it, and the catalog is up to date now.
+    Gone,
+    Source(SourceError),
+}
+
+impl<E: Into<SourceError>> From<E> for SelectError {
+    fn from(error: E) -> Self {
+        Self::Source(error.into())
+    }
+}
+
+impl LogDb {
+    /// Pins everything of a tenant that overlaps a range: memory as units, objects by name.
+    fn pin(&self, tenant: &TenantId, range: LogRange, streams: &mut Streams<'_>) -> Pinned {
+        let mut pinned = Pinned { units: Vec::new(), objects: Vec::new() };
+        let mut source = 0;
+        let mut next_source = || {
+            source += 1;
+            source
+        };
+        let last_ns = range.end_ns.saturating_sub(1);
+        let state = self.state.read();
+        for (day, manifest) in state.catalog.days(tenant, Day::of_ns(range.start_ns), Day::of_ns(last_ns)) {
+            for object in manifest.objects.iter().filter(|o| range.overlaps(o.first_ns, o.last_ns)) {
+                let name = ObjectName { tenant: tenant.clone(), day, id: object.id };
+                pinned.objects.push((next_source(), name));
+            }
+        }
+        for pending in state.pending.iter().filter(|pending| pending.tenant == *tenant) {
+            let source = next_source();
+            pinned.units.extend(units_of(&pending.segment, source, None, range, streams));
+        }
+        let tables = state.sealed.iter().map(|sealed| &sealed.table).chain([&state.active]);
+        for table in tables {
+            let source = next_source();
+            pin_table(&mut pinned.units, table, source, tenant, range, streams);
+        }
+        pinned
+    }
+
+    /// The units of all objects that were pinned, and those of memory.
+    fn units(
+        &self,
+        tenant: &TenantId,
+        range: LogRange,
+        streams: &mut Streams<'_>,
+        ctx: &QueryContext,
+    ) -> Result<Vec<Unit>, SelectError> {
+        let Pinned { units: memory, objects } = self.pin(tenant, range, streams);
+        let mut units = Vec::new();
+        for (source, object) in objects {
+            ctx.check(STAGE).map_err(SourceError::from)?;
+            if let Some(segment) = self.open_object(&object, ctx)? {
+                units.extend(units_of(&segment, source, Some(&object), range, streams));
+            }
+        }
+        units.extend(memory);
+        // Retention ends what is seen at once; objects are rewritten later.
+        for unit in &mut units {
+            unit.runs.retain(|run| run.last_ns >= self.cutoff_ns(tenant, &run.stream));
+        }
+        units.retain(|unit| !unit.runs.is_empty());
+        Ok(units)
+    }
+
+    /// An object that a manifest names; `None` when it is damaged, which the query is told.
+    fn open_object(
+        &self,
+        object: &ObjectName,
+        ctx: &QueryContext,
+    ) -> Result<Option<Arc<Segment>>, SelectError> {
+        let key = object_key(&object.tenant, object.day, object.id);
+        if let Some(reason) = self.segments.damage_of(object.id) {
+            ctx.warn(format!("log object {key} is damaged and left out: {reason}"));
+            return Ok(None);
+        }
+        let error = match self.segments.open(&object.tenant, object.day, object.id) {
+            Ok(segment) => return Ok(Some(segment)),
+            Err(error) => error,
+        };
+        if matches!(error, SegmentError::Blob(blob::BlobError::NotFound(_))) {
+            self.refresh_day(&object.tenant, object.day)
+                .map_err(|error| SourceError::Storage(error.to_string()))?;
+            let state = self.state.read();
+            let manifest = state.catalog.get(&object.tenant, object.day);
+            if !manifest.is_some_and(|manifest| manifest.object(object.id).is_some()) {
+                return Err(SelectError::Gone);
+            }
+        }
+        if error.is_damage() {
+            self.suspect(object.id, &key, &error.to_string());
+            ctx.warn(format!("log object {key} is damaged and left out: {error}"));
+            return Ok(None);
+        }
+        Err(SourceError::Storage(format!("{key}: {error}")).into())
+    }
+
+    /// Notes that a page of a unit could not be read; the error for the query, or nothing when it can go on without.
+    fn unit_failed(
+        &self,
+        unit: &UnitData,
+        error: SegmentError,
+        ctx: &QueryContext,
+    ) -> Result<(), SourceError> {
+        let UnitData::Group { object: Some(object), .. } = unit else {
+            return Err(SourceError::Storage(error.to_string()));
+        };
+        let key = object_key(&object.tenant, object.day, object.id);
+        if !error.is_damage() {
+            return Err(SourceError::Storage(format!("{key}: {error}")));
+        }
+        self.suspect(object.id, &key, &error.to_string());
+        ctx.warn(format!("log object {key} is damaged and left out: {error}"));
+        Ok(())
+    }
+
+    fn try_select(&self, request: &LogRequest, ctx: &QueryContext) -> Result<Vec<PageGroup>, SelectError> {
+        let matches = |labels: &Labels| matches_all(&request.matchers, labels);
+        let mut streams = Streams::new(&matches);
+        let mut units = self.units(&ctx.tenant, request.range, &mut streams, ctx)?;
+        self.prune(&mut units, &request.hints, ctx)?;
+        self.drop_duplicates(&mut units, ctx)?;
+        Ok(reader::groups_of(units))
+    }
+
+    /// Leaves out the page groups whose filters say that nothing in them is wanted.
+    fn prune(&self, units: &mut Vec<Unit>, hints: &[LogHint], ctx: &QueryContext) -> Result<(), SourceError> {
+        let wanted: Vec<Wanted> = hints.iter().filter_map(Wanted::new).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let considered = units.len();
+        let verdicts: Result<Vec<bool>, SourceError> = units
+            .par_iter()
+            .map(|unit| {
+                ctx.check(STAGE)?;
+                let UnitData::Group { segment, group, .. } = &unit.data else { return Ok(true) };
+                let entry = &segment.index().groups[*group];
+                for wanted in &wanted {
+                    match wanted.may_be_in(segment, entry, &unit.runs) {
+                        Ok(true) => {}
+                        Ok(false) => return Ok(false),
+                        // A filter that cannot be read skips nothing; the pages may be whole.
+                        Err(error) if error.is_damage() => {}
+                        Err(error) => return Err(SourceError::Storage(error.to_string())),
+                    }
+                }
+                Ok(true)
+            })
+            .collect();
+        let mut verdicts = verdicts?.into_iter();
+        units.retain(|_| verdicts.next().unwrap_or(true));
+        self.metrics.groups_seen.add(considered as u64);
+        self.metrics.groups_skipped.add((considered - units.len()) as u64);
+        Ok(())
+    }
+
+    fn again<T>(&self, mut attempt: impl FnMut() -> Result<T, SelectError>) -> Result<T, SourceError> {
+        for _ in 1..MAX_TRIES {
+            match attempt() {
+                Ok(done) => return Ok(done),
+                Err(SelectError::Source(error)) => return Err(error),
+                Err(SelectError::Gone) => {}
+            }
+        }
+        attempt().map_err(|error| match error {
+            SelectError::Source(error) => error,
+            SelectError::Gone => {
+                SourceError::Storage("objects are replaced faster than they are read".to_owned())
+            }
+        })
+    }
+}
+
+impl LogSource for LogDb {
+    fn select(&self, request: &LogRequest, ctx: &QueryContext) -> Result<Vec<PageGroup>, SourceError> {
+        self.again(|| self.try_select(request, ctx))
+    }
+
+    fn streams(
+        &self,
+        range: LogRange,
+        matcher_sets: &[Vec<Matcher>],
+        ctx: &QueryContext,
+    ) -> Result<Vec<Labels>, SourceError> {
+        self.again(|| self.streams_in(range, matcher_sets, ctx))
+    }
+
+    fn volumes(
+        &self,
+        range: LogRange,
+        matchers: &[Matcher],
+        ctx: &QueryContext,
+    ) -> Result<Vec<StreamVolume>, SourceError> {
+        self.again(|| self.volumes_in(range, matchers, ctx))
+    }
+}
+
+/// A hint, made ready to ask filters.
+enum Wanted {
+    Line(Vec<Needle>),
+    Value { hash: u64, name: String, value: String },
+}
+
+impl Wanted {
+    /// `None` when filters cannot tell.
+    fn new(hint: &LogHint) -> Option<Self> {
+        match hint {
+            LogHint::LineContains(any) => {
+                let needles: Option<Vec<Needle>> = any.iter().map(|text| Needle::new(text)).collect();
+                needles.filter(|needles| !needles.is_empty()).map(Self::Line)
+            }
+            LogHint::Metadata { name, value } if value.is_empty() => {
+                // Absent is empty, and no filter tells of what is absent.
+                let _ = name;
+                None
+            }
+            LogHint::Metadata { name, value } => Some(Self::Value {
+                hash: value_hash(name, value.as_bytes()),
+                name: name.clone(),
+                value: value.clone(),
+            }),
+        }
+    }
+
+    fn may_be_in(
+        &self,
+        segment: &Segment,
+        group: &GroupEntry,
+        runs: &[UnitRun],
+    ) -> Result<bool, SegmentError> {
+        match self {
+            Self::Line(needles) => {
+                let filter = segment.grams(group)?;
+                Ok(needles.iter().any(|needle| needle.may_be_in(&filter)))
+            }
+            Self::Value { hash, name, value } => {
+                let is_label = runs.iter().any(|run| run.stream.get(name) == Some(value));
+                Ok(is_label || value_may_be_in(*hash, &segment.values(group)?))
+            }
+        }
+    }
+}
+
+/// The groups of an object that have rows of matching streams inside the range.
+fn units_of(
+    segment: &Arc<Segment>,
+    source: u32,
+    object: Option<&ObjectName>,
+    range: LogRange,
+    streams: &mut Streams<'_>,
+) -> Vec<Unit> {
+    let index = segment.index();
+    let matching: Vec<Option<Arc<Labels>>> = index.streams.iter().map(|labels| streams.get(labels)).collect();
+    let mut units = Vec::new();
+    for (group, entry) in index.groups.iter().enumerate() {
+        let wanted = entry.runs.iter().filter(|run| range.overlaps(run.first_ns, run.last_ns));
+        let runs: Vec<UnitRun> = wanted
+            .filter_map(|run| {
+                let first = run.first_row as usize;
+                Some(UnitRun {
+                    stream: matching[run.stream as usize].clone()?,
+                    rows: first..first + run.rows as usize,
+                    first_ns: run.first_ns,
+                    last_ns: run.last_ns,
+                    line_bytes: run.line_bytes,
+                    metadata_bytes: run.metadata_bytes,
+                })
+            })
+            .collect();
+        if !runs.is_empty() {
+            let data = UnitData::Group { segment: segment.clone(), group, object: object.cloned() };
+            units.push(Unit { source, data, runs });
+        }
+    }
+    units
+}
+
+fn pin_table(
+    units: &mut Vec<Unit>,
+    table: &MemTable,
+    source: u32,
+    tenant: &TenantId,
+    range: LogRange,
+    streams: &mut Streams<'_>,
+) {
+    for (labels, stream) in table.streams(tenant) {
+        let Some(labels) = streams.get(labels) else { continue };
+        for rows in stream.runs() {
+            // Only the rows inside: finding them costs two searches, and what is outside need not be read.
+            let times = rows.timestamps();
+            let begin = times.partition_point(|&time| time < range.start_ns);
+            let end = times.partition_point(|&time| time < range.end_ns);
+            if begin >= end {
+                continue;
+            }
+            let run = UnitRun {
+                stream: labels.clone(),
+                rows: begin..end,
+                first_ns: times[begin],
+                last_ns: times[end - 1],
+                line_bytes: rows.line_bytes(begin, end),
+                metadata_bytes: rows.metadata_bytes(begin, end),
+            };
+            units.push(Unit { source, data: UnitData::Rows(rows.clone()), runs: vec![run] });
+        }
+    }
+}
+
+impl UnitRun {
+    fn to_page_run(&self, first_row: usize) -> PageRun {
+        PageRun {
+            stream: self.stream.clone(),
+            rows: first_row + self.rows.start..first_row + self.rows.end,
+            first_ns: self.first_ns,
+            last_ns: self.last_ns,
+            line_bytes: self.line_bytes,
+        }
+    }
+}

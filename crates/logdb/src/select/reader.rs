@@ -1,0 +1,173 @@
+//! Page groups: of objects as they are, of memory put together to a useful size.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::context::QueryContext;
+use model::logs::{ByteColumn, LogColumns, MetadataColumn, Page, PageGroup, PageReader};
+use model::source::SourceError;
+
+use super::{MEMORY_GROUP_BYTES, Unit, UnitData};
+use crate::memtable::Rows;
+use crate::segment::Segment;
+
+/// The page groups of some units.
+pub(super) fn groups_of(units: Vec<Unit>) -> Vec<PageGroup> {
+    let mut groups = Vec::new();
+    let mut memory = MemoryGroup::default();
+    for unit in units {
+        match unit.data {
+            UnitData::Group { segment, group, object } => {
+                let name =
+                    object.map(|object| crate::manifest::object_key(&object.tenant, object.day, object.id));
+                let runs = unit.runs.iter().map(|run| run.to_page_run(0)).collect();
+                groups.push(PageGroup { runs, reader: Arc::new(SegmentReader { segment, group, name }) });
+            }
+            UnitData::Rows(rows) => {
+                memory.add(&rows, &unit.runs);
+                if memory.bytes >= MEMORY_GROUP_BYTES {
+                    groups.push(std::mem::take(&mut memory).finish());
+                }
+            }
+        }
+    }
+    if !memory.runs.is_empty() {
+        groups.push(memory.finish());
+    }
+    groups
+}
+
+#[derive(Default)]
+struct MemoryGroup {
+    runs: Vec<model::logs::PageRun>,
+    parts: Vec<(Arc<Rows>, Range<usize>)>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl MemoryGroup {
+    fn add(&mut self, rows: &Arc<Rows>, runs: &[super::UnitRun]) {
+        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return };
+        let part = first.rows.start..last.rows.end;
+        for run in runs {
+            let mut page_run = run.to_page_run(self.rows);
+            page_run.rows = page_run.rows.start - part.start..page_run.rows.end - part.start;
+            self.bytes += run.line_bytes as usize + run.rows.len() * 20;
+            self.runs.push(page_run);
+        }
+        self.rows += part.len();
+        self.parts.push((rows.clone(), part));
+    }
+
+    fn finish(self) -> PageGroup {
+        PageGroup { runs: self.runs, reader: Arc::new(MemoryReader { parts: self.parts }) }
+    }
+}
+
+struct SegmentReader {
+    segment: Arc<Segment>,
+    group: usize,
+    name: Option<String>,
+}
+
+impl PageReader for SegmentReader {
+    fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
+        let group = &self.segment.index().groups[self.group];
+        let reservation = ctx.reserve(self.segment.memory_of(group, columns))?;
+        let name = self.name.as_deref().unwrap_or("an object in memory");
+        let mut page = self.segment.read(group, columns).map_err(|error| match error.is_damage() {
+            true => SourceError::Corruption(format!("log object {name}: {error}")),
+            false => SourceError::Storage(format!("log object {name}: {error}")),
+        })?;
+        page.reservation = Some(reservation);
+        Ok(page)
+    }
+}
+
+struct MemoryReader {
+    parts: Vec<(Arc<Rows>, Range<usize>)>,
+}
+
+impl PageReader for MemoryReader {
+    fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
+        let parts = || self.parts.iter().map(|(rows, part)| (&**rows, part.clone()));
+        let rows: usize = parts().map(|(_, part)| part.len()).sum();
+        let mut bytes = rows * 8;
+        if columns.lines {
+            bytes += rows * 4
+                + parts().map(|(rows, part)| rows.line_bytes(part.start, part.end)).sum::<u64>() as usize;
+        }
+        if columns.metadata {
+            let metadata = |(rows, part): (&Rows, Range<usize>)| rows.metadata_bytes(part.start, part.end);
+            bytes += rows * 8 + parts().map(metadata).sum::<u64>() as usize;
+        }
+        let reservation = Some(ctx.reserve(bytes)?);
+        let mut page = Page { reservation, ..Page::default() };
+        page.timestamps_ns.reserve_exact(rows);
+        parts().for_each(|(rows, part)| page.timestamps_ns.extend_from_slice(&rows.timestamps()[part]));
+        if columns.lines {
+            let mut lines = Strings::default();
+            parts().for_each(|(rows, part)| part.for_each(|row| lines.push(rows.line(row))));
+            page.lines = lines.finish();
+        }
+        if columns.metadata {
+            page.metadata = metadata_of(parts(), rows);
+        }
+        Ok(page)
+    }
+}
+
+struct Strings {
+    bytes: Vec<u8>,
+    offsets: Vec<u32>,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0] }
+    }
+}
+
+impl Strings {
+    fn push(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.offsets.push(self.bytes.len() as u32);
+    }
+
+    fn finish(self) -> ByteColumn {
+        ByteColumn { bytes: Bytes::from(self.bytes), offsets: self.offsets }
+    }
+}
+
+fn metadata_of<'a>(
+    parts: impl Iterator<Item = (&'a Rows, Range<usize>)>,
+    count: usize,
+) -> Vec<MetadataColumn> {
+    let mut building: Vec<(Arc<str>, Strings, Vec<bool>)> = Vec::new();
+    let pad = |values: &mut Strings, present: &mut Vec<bool>, rows: usize| {
+        values.offsets.resize(rows + 1, values.bytes.len() as u32);
+        present.resize(rows, false);
+    };
+    for (at, (rows, row)) in parts.flat_map(|(rows, part)| part.map(move |row| (rows, row))).enumerate() {
+        for (name, value) in rows.metadata_of(row) {
+            let known = building.iter().position(|(known, ..)| **known == *name);
+            let column = known.unwrap_or_else(|| {
+                building.push((name.into(), Strings::default(), Vec::new()));
+                building.len() - 1
+            });
+            let (_, values, present) = &mut building[column];
+            pad(values, present, at);
+            values.push(value);
+            present.push(true);
+        }
+    }
+    let finish = |(name, mut values, mut present): (Arc<str>, Strings, Vec<bool>)| {
+        pad(&mut values, &mut present, count);
+        let present = (!present.iter().all(|&bit| bit)).then_some(present);
+        MetadataColumn { name, values: values.finish(), present }
+    };
+    let mut columns: Vec<MetadataColumn> = building.into_iter().map(finish).collect();
+    columns.sort_by(|a, b| a.name.cmp(&b.name));
+    columns
+}
