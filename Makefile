@@ -38,6 +38,7 @@ bench: build
 	target/release/bench live --out bench/runs
 	target/release/bench history --out bench/runs
 	target/release/bench receive --out bench/runs
+	target/release/bench send --programs prometheus,bartizan --out bench/runs
 
 ## A short run of every fuzz target (needs a nightly toolchain)
 FUZZ_SECONDS ?= 20

@@ -127,7 +127,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.on_reload(otlp);
     system.on_reload(reading);
     let applying = system.clone();
-    tokio::task::spawn_blocking(move || applying.apply()).await?;
+    let failed = tokio::task::spawn_blocking(move || applying.apply()).await?;
+    // At start, as opposed to a reload, there is nothing to go on with: what was asked for would silently be missing.
+    anyhow::ensure!(failed.is_empty(), "{}: {}", settings.config.told(), failed.join("; "));
     // 4. Upkeep.
     let upkeep = upkeep::start(&settings, opened.clone(), system.clone());
     system.set_ready();

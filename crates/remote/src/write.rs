@@ -57,7 +57,6 @@ use tailer::{Tailer, TailerOptions};
 
 pub use cursor::CURSOR_DIR;
 pub use metadata::FamilySource;
-pub use sigv4::check as check_sigv4;
 pub use wire::remote_write::encode::FamilyMetadata;
 
 /// Random numbers from 0 to 1, the latter excluded.

@@ -61,6 +61,11 @@ async fn targets_and_their_metadata() {
         of_target,
         json!([{ "target": { "job": "node" }, "type": "gauge", "help": "Up.", "unit": "" }])
     );
+    for (limit, entries) in [("0", 0), ("1", 2), ("2", 2), ("-1", 2)] {
+        // What the last target has is listed whole.
+        let listed = server.get(&format!("/api/v1/targets/metadata?limit={limit}")).await.data();
+        assert_eq!(listed.as_array().unwrap().len(), entries, "{limit}");
+    }
     let none = server.get("/api/v1/targets/metadata?match_target=%7Bjob=%22x%22%7D").await.data();
     assert_eq!(none, json!([]));
 

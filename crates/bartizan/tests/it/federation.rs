@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use wire::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
+use wire::protobuf::put_bytes;
 use wire::remote_write::MessageType;
 
 use crate::faults::server::Home;
 use crate::faults::target::{Target, config, respond};
 use crate::faults::wait_for;
 use crate::peer::{Api, Prometheus};
-use crate::remote_write::sender::{Request, now_ms};
+use crate::remote_write::sender::{Request, now_ms, put_histogram};
 
 const SERIES: usize = 30;
 const WANTED: &str = "{__name__=~\"requests_total|temperature\"}[1h]";
@@ -150,16 +150,6 @@ fn histogram(t_ms: i64) -> Request {
     let mut body = Vec::new();
     let symbols = ["", "__name__", "latency", "job", "push"];
     symbols.iter().for_each(|symbol| put_bytes(&mut body, 4, symbol.as_bytes()));
-    put_message(&mut body, 5, |out| {
-        put_bytes(out, 1, &[1, 2, 3, 4]);
-        put_message(out, 3, |out| {
-            put_uint(out, 1, 3);
-            put_double(out, 3, 4.5);
-            put_uint(out, 4, to_zigzag(0));
-            put_message(out, 11, |out| put_uint(out, 2, 2));
-            put_bytes(out, 12, &[to_zigzag(1) as u8, to_zigzag(1) as u8]);
-            put_uint(out, 15, t_ms as u64);
-        });
-    });
+    put_histogram(&mut body, &[1, 2, 3, 4], t_ms);
     Request::of(MessageType::V2, &body)
 }

@@ -46,13 +46,6 @@ struct Credentials {
     session_token: String,
 }
 
-/// Whether requests can be signed with these settings in this environment.
-pub fn check(settings: &SigV4Config) -> Result<(), SigV4Error> {
-    let environment = Environment::of_process();
-    region(settings, &environment)?;
-    credentials(settings, &environment).map(drop)
-}
-
 impl Signer {
     /// A signer; fails without region or credentials.
     pub fn new(settings: &SigV4Config, clock: SharedClock) -> Result<Self, SigV4Error> {

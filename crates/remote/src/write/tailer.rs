@@ -334,6 +334,8 @@ impl Tailer {
             _ => for_each_histogram(record, |sample| {
                 let counts = Counts { histograms: 1, ..Counts::default() };
                 if self.delivery.message == MessageType::V1 && sample.value.has_custom_buckets() {
+                    // Numbers of samples are the same whatever is sent of them.
+                    self.index += 1;
                     self.metrics().dropped(DropReason::CustomBuckets).add(counts);
                     return;
                 }

@@ -82,6 +82,11 @@ fn retention_drops_the_oldest() {
     let percent = Retention { max_bytes: 1_000_000, max_percent: 50.0, ..Default::default() };
     assert_eq!(numbers(&drop(percent, 0, 500)), [1, 2]);
     assert!(drop(percent, 0, 0).blocks.is_empty());
+    let limit = |retention: Retention, disk| retention.limit_bytes(disk);
+    assert_eq!(
+        (limit(percent, 500), limit(percent, 0), limit(Retention::default(), 500)),
+        (250, 1_000_000, 0)
+    );
 }
 
 #[test]

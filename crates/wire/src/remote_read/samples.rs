@@ -1,12 +1,14 @@
 //! The answer that is one message: `prometheus.ReadResponse`, as a Snappy block.
 
-use model::{FloatHistogram, Histogram, Span};
+use model::{FloatHistogram, Histogram};
 
 use super::{Place, put_labels};
 use crate::protobuf::{
     ProtobufError, Reader, Schema, put_bytes, put_double, put_message, put_uint, put_varint, to_zigzag,
 };
 use crate::remote_write::decode::{HistogramSample, histogram, schema};
+use crate::remote_write::encode::HistogramRef;
+use crate::remote_write::encode::histogram::put;
 
 static RESPONSE: Schema = Schema { message: "prometheus.ReadResponse", fields: &[(1, "results")] };
 static RESULT: Schema = Schema { message: "prometheus.QueryResult", fields: &[(1, "timeseries")] };
@@ -141,59 +143,11 @@ pub fn put_float(out: &mut Vec<u8>, t_ms: i64, value: f64) {
 }
 
 /// Appends a histogram sample of integer counts to a series.
-pub fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
-    put_message(out, 4, |out| {
-        put_uint(out, 1, h.count);
-        put_double(out, 3, h.sum);
-        put_uint(out, 4, to_zigzag(i64::from(h.schema)));
-        put_double(out, 5, h.zero_threshold);
-        put_uint(out, 6, h.zero_count);
-        put_spans(out, 8, &h.negative_spans);
-        put_sints(out, 9, &h.negative_buckets);
-        put_spans(out, 11, &h.positive_spans);
-        put_sints(out, 12, &h.positive_buckets);
-        put_uint(out, 14, h.counter_reset_hint as u64);
-        put_uint(out, 15, t_ms as u64);
-        put_doubles(out, 16, h.custom_values.as_deref().unwrap_or_default());
-    });
+pub fn put_histogram(out: &mut Vec<u8>, t_ms: i64, histogram: &Histogram) {
+    put(out, 4, 0, t_ms, HistogramRef::Integer(histogram));
 }
 
 /// Appends a histogram sample of float counts to a series.
-pub fn put_float_histogram(out: &mut Vec<u8>, t_ms: i64, h: &FloatHistogram) {
-    put_message(out, 4, |out| {
-        put_double(out, 2, h.count);
-        put_double(out, 3, h.sum);
-        put_uint(out, 4, to_zigzag(i64::from(h.schema)));
-        put_double(out, 5, h.zero_threshold);
-        put_double(out, 7, h.zero_count);
-        put_spans(out, 8, &h.negative_spans);
-        put_doubles(out, 10, &h.negative_buckets);
-        put_spans(out, 11, &h.positive_spans);
-        put_doubles(out, 13, &h.positive_buckets);
-        put_uint(out, 14, h.counter_reset_hint as u64);
-        put_uint(out, 15, t_ms as u64);
-        put_doubles(out, 16, h.custom_values.as_deref().unwrap_or_default());
-    });
-}
-
-fn put_spans(out: &mut Vec<u8>, field: u32, spans: &[Span]) {
-    for span in spans {
-        put_message(out, field, |out| {
-            put_uint(out, 1, to_zigzag(i64::from(span.offset)));
-            put_uint(out, 2, u64::from(span.length));
-        });
-    }
-}
-
-fn put_sints(out: &mut Vec<u8>, field: u32, values: &[i64]) {
-    if !values.is_empty() {
-        put_message(out, field, |out| values.iter().for_each(|&value| put_varint(out, to_zigzag(value))));
-    }
-}
-
-fn put_doubles(out: &mut Vec<u8>, field: u32, values: &[f64]) {
-    if !values.is_empty() {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
-        put_bytes(out, field, &bytes);
-    }
+pub fn put_float_histogram(out: &mut Vec<u8>, t_ms: i64, histogram: &FloatHistogram) {
+    put(out, 4, 0, t_ms, HistogramRef::Float(histogram));
 }

@@ -384,10 +384,8 @@ impl<'r> Series<'r> {
     pub fn exemplars(&self) -> impl Iterator<Item = Result<RawExemplar<'r>, ProtobufError>> {
         let request = self.request;
         self.exemplars.iter().map(move |&place| {
-            let (value, t_ms) = match request.message {
-                MessageType::V1 => v1::exemplar(request.exemplar_reader(place))?,
-                MessageType::V2 => v2::exemplar(request.exemplar_reader(place))?,
-            };
+            // Both versions have the same fields but for the labels.
+            let (value, t_ms) = v1::exemplar(request.exemplar_reader(place))?;
             Ok(RawExemplar { request, place, value, t_ms })
         })
     }

@@ -9,7 +9,7 @@
 
 mod composer;
 mod edit;
-mod histogram;
+pub(crate) mod histogram;
 mod v1;
 mod v2;
 

@@ -56,7 +56,7 @@ fn survive(seed: u64, message: &str) {
     let mut first = first_home.start();
     for round in 0..ROUNDS {
         wait_for_more("samples to come through", &second, 5 * SERIES);
-        if (seed ^ round) % 2 == 0 {
+        if (seed ^ round).is_multiple_of(2) {
             first.kill();
             first = first_home.start();
         } else {

@@ -61,3 +61,13 @@ fn a_changed_destination_goes_on_where_it_was_and_others_are_left_alone() {
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names.iter().all(|name| name.starts_with("next-")), "{names:?}");
 }
+
+#[test]
+fn a_server_that_could_not_send_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        "remote_write:\n- url: http://localhost:1/\n  sigv4: {region: eu-west-1, profile: no-such-profile}\n";
+    let (status, log) = Home::new(dir.path(), config).try_start().err().expect("there are no credentials");
+    assert!(!status.success());
+    assert!(log.contains("http://localhost:1/: could not get SigV4 credentials"), "{log}");
+}

@@ -1,11 +1,11 @@
 //! All that samples carry goes on, in both versions of the protocol.
 
-use wire::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
+use wire::protobuf::{put_bytes, put_double, put_message, put_uint};
 use wire::remote_write::MessageType;
 
 use crate::faults::server::{Home, Server};
 use crate::faults::wait_for;
-use crate::remote_write::sender::{Request, now_ms};
+use crate::remote_write::sender::{Request, now_ms, put_histogram};
 
 const SYMBOLS: [&str; 9] =
     ["", "__name__", "requests_total", "job", "api", "trace_id", "abc123", "latency", "Requests."];
@@ -31,17 +31,7 @@ fn request(t_ms: i64) -> Vec<u8> {
             put_uint(out, 3, 8);
         });
     });
-    put_message(&mut body, 5, |out| {
-        put_bytes(out, 1, &[1, 7]);
-        put_message(out, 3, |out| {
-            put_uint(out, 1, 3);
-            put_double(out, 3, 4.5);
-            put_uint(out, 4, to_zigzag(0));
-            put_message(out, 11, |out| put_uint(out, 2, 2));
-            put_bytes(out, 12, &[to_zigzag(1) as u8, to_zigzag(1) as u8]);
-            put_uint(out, 15, t_ms as u64);
-        });
-    });
+    put_histogram(&mut body, &[1, 7], t_ms);
     body
 }
 

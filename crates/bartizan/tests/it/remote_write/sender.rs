@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use base::Clock;
 use wire::decompress::compress_snappy;
-use wire::protobuf::{put_bytes, put_double, put_message, put_uint};
+use wire::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
 use wire::remote_write::MessageType;
 
 use crate::faults::DEADLINE;
@@ -140,4 +140,19 @@ pub fn v1(series: &[SeriesOf<'_>]) -> Vec<u8> {
 /// A version 1.0 request of one sample of one series.
 pub fn one_sample(name: &str, t_ms: i64, value: f64) -> Request {
     Request::of(MessageType::V1, &v1(&[(&[("__name__", name)], &[(t_ms, value)])]))
+}
+
+/// Adds a native histogram of three observations that sum to 4.5 to a version 2.0 message, its labels by reference.
+pub fn put_histogram(body: &mut Vec<u8>, labels: &[u8], t_ms: i64) {
+    put_message(body, 5, |out| {
+        put_bytes(out, 1, labels);
+        put_message(out, 3, |out| {
+            put_uint(out, 1, 3);
+            put_double(out, 3, 4.5);
+            put_uint(out, 4, to_zigzag(0));
+            put_message(out, 11, |out| put_uint(out, 2, 2));
+            put_bytes(out, 12, &[to_zigzag(1) as u8, to_zigzag(1) as u8]);
+            put_uint(out, 15, t_ms as u64);
+        });
+    });
 }

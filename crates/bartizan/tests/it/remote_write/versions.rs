@@ -3,7 +3,7 @@
 use wire::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
 use wire::remote_write::MessageType;
 
-use super::sender::{Request, now_ms, one_sample, v1};
+use super::sender::{Request, now_ms, one_sample, put_histogram, v1};
 use super::{CONFIG, receiving};
 use crate::faults::server::Home;
 
@@ -44,17 +44,7 @@ fn v2(t_ms: i64) -> Vec<u8> {
             put_uint(out, 4, 9);
         });
     });
-    put_message(&mut body, 5, |out| {
-        put_bytes(out, 1, &[1, 7]);
-        put_message(out, 3, |out| {
-            put_uint(out, 1, 3);
-            put_double(out, 3, 4.5);
-            put_uint(out, 4, to_zigzag(0));
-            put_message(out, 11, |out| put_uint(out, 2, 2));
-            put_bytes(out, 12, &[to_zigzag(1) as u8, to_zigzag(1) as u8]);
-            put_uint(out, 15, t_ms as u64);
-        });
-    });
+    put_histogram(&mut body, &[1, 7], t_ms);
     put_message(&mut body, 5, |out| {
         put_bytes(out, 1, &[1, 10]);
         put_message(out, 3, |out| {

@@ -91,19 +91,6 @@ fn sample(mut reader: Reader<'_>) -> Result<Sample, ProtobufError> {
     Ok(sample)
 }
 
-/// Value and timestamp of an exemplar.
-pub(super) fn exemplar(mut reader: Reader<'_>) -> Result<(f64, i64), ProtobufError> {
-    let (mut value, mut t_ms) = (0.0, 0);
-    while let Some(field) = reader.field()? {
-        match field {
-            2 => value = reader.double()?,
-            3 => t_ms = reader.int()?,
-            _ => reader.skip()?,
-        }
-    }
-    Ok((value, t_ms))
-}
-
 /// The label references of an exemplar.
 pub(super) fn references(mut reader: Reader<'_>) -> Result<Vec<u32>, ProtobufError> {
     let mut references = Vec::new();

@@ -1,4 +1,4 @@
-//! Native histograms, whose messages have the same fields in both versions.
+//! Native histograms, whose messages have the same fields in both versions, and in remote read.
 
 use model::{CounterResetHint, Span};
 
