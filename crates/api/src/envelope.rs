@@ -97,7 +97,9 @@ pub fn write_success(
         let sender = sender.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(PIECES_WAITING);
             // A client that went away takes no answer and no more of it; the rest is written into nothing.
-            let _ = begun.take().map(|begun| begun.send(json_response(Body::new(Pieces(receiver)))));
+            if let Some(begun) = begun.take() {
+                drop(begun.send(json_response(Body::new(Pieces(receiver)))));
+            }
             sender
         });
         let _ = sender.blocking_send(Bytes::from(piece));
@@ -123,6 +125,39 @@ impl hyper::body::Body for Pieces {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
         self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    }
+}
+
+/// A body whose memory `held` stands for, until all of it was taken to be sent.
+pub(crate) fn held_body(bytes: Vec<u8>, held: impl Send + Unpin + 'static) -> Body {
+    Body::new(HeldBody { bytes: Bytes::from(bytes), _held: held })
+}
+
+struct HeldBody<H> {
+    bytes: Bytes,
+    _held: H,
+}
+
+impl<H: Unpin> hyper::body::Body for HeldBody<H> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        // In pieces: the next is asked for when there is room for it.
+        let piece_bytes = self.bytes.len().min(PIECE_BYTES);
+        let piece = self.bytes.split_to(piece_bytes);
+        std::task::Poll::Ready((!piece.is_empty()).then(|| Ok(hyper::body::Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.bytes.len() as u64)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each path answers; one file a subject.
 
 pub mod admin;
+mod admission;
 pub mod exemplars;
 pub mod expression;
 pub mod federate;
@@ -17,11 +18,12 @@ pub mod write;
 
 use std::sync::Arc;
 
+use base::Reservation;
 use model::QueryContext;
-
 use promql::ast::Expr;
 use promql::parser::ParseError;
 
+use self::admission::{Admission, time_left};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::state::ApiState;
@@ -44,15 +46,32 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Runs `work` on a blocking thread with a query's context, canceled when the client goes away.
+/// Runs `work` on a blocking thread with a query's context, canceled when the client goes away; once more when other
+/// requests left it too little memory. What is returned beside the outcome stands for its memory: keep it as long.
 async fn blocking<T: Send + 'static>(
+    state: &Shared,
     ctx: QueryContext,
-    work: impl FnOnce(&QueryContext) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let guard = CancelOnDrop(ctx.cancel.clone());
-    let outcome = tokio::task::spawn_blocking(move || work(&ctx)).await;
-    drop(guard);
-    outcome.map_err(|error| ApiError::internal(format!("query failed: {error}")))?
+    work: impl Fn(&QueryContext) -> Result<T, ApiError> + Send + Sync + 'static,
+) -> Result<(T, Reservation), ApiError> {
+    let asked = state.clock.monotonic();
+    let _canceled = CancelOnDrop(ctx.cancel.clone());
+    let mut admission = Admission::wait(None, &state.query_budget, ctx.timeout()).await?;
+    let work = Arc::new(work);
+    loop {
+        let budget = admission.budget();
+        let (work, mut working) = (work.clone(), ctx.clone());
+        working.budget = budget.clone();
+        // It owns its admission: its memory is in use until it ends, also when nobody waits any more.
+        let running = tokio::task::spawn_blocking(move || (work(&working), admission));
+        let (outcome, admitted) =
+            running.await.map_err(|error| ApiError::internal(format!("query failed: {error}")))?;
+        match (outcome, admitted.more_bytes(&budget)) {
+            (Err(_), Some(bytes)) => {
+                admission = admitted.wait_for_own(bytes, time_left(&ctx, asked)).await?;
+            }
+            (outcome, _) => return Ok((outcome?, admitted.into_held(&budget))),
+        }
+    }
 }
 
 /// A context for a request that reads: the tenant, the time it may take and the memory.

@@ -1,6 +1,8 @@
 //! Several sources of series seen as one.
 
+use base::Reservation;
 use hashbrown::HashMap;
+use model::context::QueryStop;
 use model::{
     CounterResetHint, Labels, Projection, QueryContext, RawChunk, SampleColumns, SeriesSet, SourceError,
     TimeRange,
@@ -8,6 +10,15 @@ use model::{
 use rayon::prelude::*;
 
 use crate::identity::{SeriesHash, hash_labels};
+
+/// A series of one part in a [`MergedSet`]: a member, and where a group begins.
+const MEMBER_BYTES: usize = size_of::<(u32, u32)>() + size_of::<u32>();
+/// What it takes on top while series are told apart: its hash in a list and in a table, and its group's number.
+const MERGING_BYTES: usize = MEMBER_BYTES + 4 * size_of::<SeriesHash>() + size_of::<u32>();
+/// Series whose labels are made at once to be sorted.
+const SORTED_AT_ONCE: usize = 16 << 10;
+/// What a label set takes beside its text.
+const LABELS_BYTES: usize = 32;
 
 /// One source of a [`MergedSet`].
 pub struct Part {
@@ -36,6 +47,7 @@ pub struct MergedSet {
     /// Where in `members` each series begins; one more at the end.
     starts: Vec<u32>,
     projection: Projection,
+    memory: Reservation,
 }
 
 impl std::fmt::Debug for MergedSet {
@@ -54,7 +66,7 @@ impl MergedSet {
         ctx: &QueryContext,
     ) -> Result<Self, SourceError> {
         let total: usize = parts.iter().map(|part| part.set.len()).sum();
-        let _reserved = ctx.reserve(total * size_of::<(u128, u32, u32, u32)>())?;
+        let memory = ctx.reserve(total * MERGING_BYTES)?;
         let mut groups = Groups::default();
         let mut group_of: Vec<Vec<u32>> = Vec::with_capacity(parts.len());
         for part in &mut parts {
@@ -62,9 +74,11 @@ impl MergedSet {
             group_of.push(groups.number(&std::mem::take(&mut part.hashes)));
         }
         let (members, starts) = group_members(&group_of, groups.in_order.len());
-        let mut merged = Self { parts, members, starts, projection };
+        drop((group_of, groups));
+        let mut merged = Self { parts, members, starts, projection, memory };
+        merged.memory.shrink_to(total * MEMBER_BYTES);
         if sorted {
-            merged.sort();
+            merged.sort(ctx)?;
         }
         if limit > 0 && merged.len() > limit {
             merged.starts.truncate(limit + 1);
@@ -72,9 +86,16 @@ impl MergedSet {
         Ok(merged)
     }
 
-    fn sort(&mut self) {
-        let mut order: Vec<(Labels, u32)> =
-            (0..self.len()).into_par_iter().map(|i| (self.full_labels(i), i as u32)).collect();
+    fn sort(&mut self, ctx: &QueryContext) -> Result<(), SourceError> {
+        let mut memory =
+            ctx.reserve(self.len() * size_of::<(Labels, u32)>() + self.members.len() * MEMBER_BYTES)?;
+        let mut order: Vec<(Labels, u32)> = Vec::with_capacity(self.len());
+        for first in (0..self.len()).step_by(SORTED_AT_ONCE) {
+            let numbers = first..self.len().min(first + SORTED_AT_ONCE);
+            order.par_extend(numbers.into_par_iter().map(|i| (self.full_labels(i), i as u32)));
+            let bytes = order[first..].iter().map(|(labels, _)| labels.as_bytes().len() + LABELS_BYTES).sum();
+            memory.grow(bytes).map_err(QueryStop::from)?;
+        }
         order.par_sort_unstable();
         let mut members = Vec::with_capacity(self.members.len());
         let mut starts = Vec::with_capacity(self.starts.len());
@@ -84,6 +105,7 @@ impl MergedSet {
         }
         starts.push(members.len() as u32);
         (self.members, self.starts) = (members, starts);
+        Ok(())
     }
 
     fn members_of(&self, i: usize) -> &[(u32, u32)] {

@@ -26,7 +26,9 @@ pub async fn query_exemplars(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ctx = context(&state, &headers, None);
-    let found = blocking(ctx, move |ctx| Ok(state.source.exemplars(range, &selectors, ctx)?)).await?;
+    let source = state.source.clone();
+    let found = blocking(&state, ctx, move |ctx| Ok(source.exemplars(range, &selectors, ctx)?));
+    let (found, _held) = found.await?;
     Ok(success_written(&Notes::default(), |out| {
         json::array(out, &found, |out, (labels, exemplars)| {
             out.extend_from_slice(b"{\"seriesLabels\":");

@@ -1,7 +1,5 @@
 //! Instant and range queries.
 
-mod admission;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +9,9 @@ use axum::response::{IntoResponse, Response};
 use model::{QueryContext, QueryStop, SeriesSource};
 use promql::engine::{Engine, QueryError, QueryOptions, QueryResult, QueryStats, QueryValue};
 use serde_json::{Value, json};
-
 use tokio::sync::oneshot;
 
-use self::admission::{Admission, time_left};
+use super::admission::{Admission, time_left};
 use super::{CancelOnDrop, Shared, context};
 use crate::envelope::{ANSWER_BYTES, Notes, write_success};
 use crate::error::ApiError;
@@ -125,7 +122,7 @@ impl Work {
     {
         let asked = state.clock.monotonic();
         let _canceled = CancelOnDrop(self.ctx.cancel.clone());
-        let slots = state.query_slots.clone();
+        let slots = Some(state.query_slots.clone());
         let mut admission = Admission::wait(slots, &state.query_budget, self.ctx.timeout()).await?;
         let (work, evaluate) = (Arc::new(self), Arc::new(evaluate));
         loop {

@@ -11,6 +11,7 @@ use model::{LabelRequest, METRIC_NAME, Matcher, TimeRange};
 use serde_json::{Value, json};
 
 use self::score::{Algorithm, Scorer};
+use super::series::LabelSet;
 use super::{Shared, blocking, context};
 use crate::error::{ApiError, ErrorType};
 use crate::params::Params;
@@ -78,14 +79,16 @@ pub async fn label_names(
 ) -> Result<Response, ApiError> {
     let search = Search::read(&state, &params, "label_names")?;
     let (requests, ctx) = (search.requests(), context(&state, &headers, None));
-    let all = blocking(ctx, move |ctx| {
-        let mut all = BTreeSet::new();
+    let source = state.source.clone();
+    let all = blocking(&state, ctx, move |ctx| {
+        let mut all = LabelSet::new(ctx)?;
         for request in &requests {
-            all.extend(state.source.label_names(request, ctx)?);
+            all.add(source.label_names(request, ctx)?)?;
         }
         Ok(all)
     });
-    let found = search.rank(all.await?);
+    let (all, _held) = all.await?;
+    let found = search.rank(all.texts);
     Ok(search.answer("name", &found, |_, _| {}))
 }
 
@@ -111,15 +114,16 @@ async fn values(
     label: &str,
 ) -> Result<Vec<Scored>, ApiError> {
     let (requests, ctx) = (search.requests(), context(state, headers, None));
-    let (state, label) = (state.clone(), label.to_owned());
-    let all = blocking(ctx, move |ctx| {
-        let mut all = BTreeSet::new();
+    let (source, label) = (state.source.clone(), label.to_owned());
+    let all = blocking(state, ctx, move |ctx| {
+        let mut all = LabelSet::new(ctx)?;
         for request in &requests {
-            all.extend(state.source.label_values(&label, request, ctx)?);
+            all.add(source.label_values(&label, request, ctx)?)?;
         }
         Ok(all)
     });
-    Ok(search.rank(all.await?))
+    let (all, _held) = all.await?;
+    Ok(search.rank(all.texts))
 }
 
 impl Search {

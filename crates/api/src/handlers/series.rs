@@ -6,11 +6,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use base::Reservation;
 use model::labels::Labels;
-use model::{LabelRequest, Matcher, Projection, SelectRequest, SeriesSet};
+use model::{LabelRequest, Projection, QueryContext, SelectRequest, SeriesSet, SourceError};
+use promql::engine::QueryError;
 
 use super::{Shared, blocking, context};
-use crate::envelope::{Notes, success_streamed, success_with};
+use crate::envelope::{ANSWER_BYTES, Notes, success_streamed, success_with};
 use crate::error::ApiError;
 use crate::json;
 use crate::params::Params;
@@ -24,14 +26,16 @@ pub async fn label_names(
     let limit = params.limit()?;
     let requests = label_requests(&params, limit)?;
     let ctx = context(&state, &headers, None);
-    let names = blocking(ctx, move |ctx| {
-        let mut all = BTreeSet::new();
+    let source = state.source.clone();
+    let names = blocking(&state, ctx, move |ctx| {
+        let mut all = LabelSet::new(ctx)?;
         for request in &requests {
-            all.extend(state.source.label_names(request, ctx)?);
+            all.add(source.label_names(request, ctx)?)?;
         }
         Ok((all, ctx.take_warnings()))
     });
-    Ok(limited(names.await?, limit))
+    let (names, _held) = names.await?;
+    Ok(limited(names, limit))
 }
 
 /// `GET /label/{name}/values`
@@ -51,14 +55,16 @@ pub async fn label_values(
     let limit = params.limit()?;
     let requests = label_requests(&params, limit)?;
     let ctx = context(&state, &headers, None);
-    let values = blocking(ctx, move |ctx| {
-        let mut all = BTreeSet::new();
+    let source = state.source.clone();
+    let values = blocking(&state, ctx, move |ctx| {
+        let mut all = LabelSet::new(ctx)?;
         for request in &requests {
-            all.extend(state.source.label_values(&name, request, ctx)?);
+            all.add(source.label_values(&name, request, ctx)?)?;
         }
         Ok((all, ctx.take_warnings()))
     });
-    Ok(limited(values.await?, limit))
+    let (values, _held) = values.await?;
+    Ok(limited(values, limit))
 }
 
 /// One request for each `match[]`, or one for everything.
@@ -73,9 +79,33 @@ fn label_requests(params: &Params, limit: usize) -> Result<Vec<LabelRequest>, Ap
     Ok(sets.into_iter().map(|matchers| LabelRequest { range, matchers, limit }).collect())
 }
 
-fn limited((all, warnings): (BTreeSet<String>, Vec<String>), limit: usize) -> Response {
+/// Names or values of labels, each once, in memory that is accounted for.
+pub(super) struct LabelSet {
+    pub(super) texts: BTreeSet<String>,
+    memory: Reservation,
+}
+
+/// What an entry of a set takes beside its text, which is copied once more into the answer.
+const ENTRY_BYTES: usize = 2 * size_of::<String>();
+
+impl LabelSet {
+    pub(super) fn new(ctx: &QueryContext) -> Result<Self, ApiError> {
+        let memory = ctx.reserve(0).map_err(SourceError::from)?;
+        Ok(Self { texts: BTreeSet::new(), memory })
+    }
+
+    pub(super) fn add(&mut self, texts: Vec<String>) -> Result<(), ApiError> {
+        let bytes = texts.iter().map(|text| 2 * text.len() + ENTRY_BYTES).sum();
+        self.memory.grow(bytes).map_err(QueryError::from)?;
+        self.texts.extend(texts);
+        Ok(())
+    }
+}
+
+fn limited((all, warnings): (LabelSet, Vec<String>), limit: usize) -> Response {
     let mut notes = Notes::warnings(warnings);
-    let mut shown: Vec<String> = all.into_iter().collect();
+    let LabelSet { texts, memory: _memory } = all;
+    let mut shown: Vec<String> = texts.into_iter().collect();
     if limit > 0 && shown.len() > limit {
         shown.truncate(limit);
         notes.add_truncated();
@@ -97,17 +127,20 @@ pub async fn series(
     let range = params.range()?;
     let sets = params.matcher_sets().map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
     let ctx = context(&state, &headers, None);
-    let (mut found, mut notes) = blocking(ctx, move |ctx| {
-        let mut found = Found::default();
-        let hint = if limit == 0 { 0 } else { limit.saturating_add(1) };
-        for matchers in sets {
-            found.add(&*select(&state, matchers, range, hint, ctx)?);
-            ctx.check("series lookup").map_err(model::SourceError::from)?;
+    let source = state.source.clone();
+    let found = blocking(&state, ctx, move |ctx| {
+        let mut found = Found::new(ctx)?;
+        let limit = if limit == 0 { 0 } else { limit.saturating_add(1) };
+        for matchers in sets.iter().cloned() {
+            let request = SelectRequest { range, matchers, projection: Projection::All, sorted: true, limit };
+            found.add(&*source.select(&request, ctx)?, ctx)?;
         }
         found.warnings.extend(ctx.take_warnings());
         Ok(found.finish())
-    })
-    .await?;
+    });
+    let (found, held) = found.await?;
+    let Found { labels: mut found, warnings, memory, .. } = found;
+    let mut notes = Notes::warnings(warnings);
     if limit > 0 && found.len() > limit {
         found.truncate(limit);
         notes.add_truncated();
@@ -117,41 +150,54 @@ pub async fn series(
             json::labels(out, labels);
             piece(out);
         });
+        drop((found, memory, held));
     })
     .await)
 }
 
-fn select(
-    state: &Shared,
-    matchers: Vec<Matcher>,
-    range: model::TimeRange,
-    limit: usize,
-    ctx: &model::QueryContext,
-) -> Result<Box<dyn SeriesSet>, ApiError> {
-    let request = SelectRequest { range, matchers, projection: Projection::All, sorted: true, limit };
-    Ok(state.source.select(&request, ctx)?)
-}
+/// Series between two looks at whether the request may go on.
+const STEP: usize = 1024;
 
-/// The union of several selections, each in label order.
-#[derive(Default)]
+/// The union of several selections, each in label order, in memory that is accounted for.
 struct Found {
     labels: Vec<Labels>,
     selections: usize,
     warnings: Vec<String>,
+    memory: Reservation,
 }
 
 impl Found {
-    fn add(&mut self, set: &dyn SeriesSet) {
-        self.labels.extend((0..set.len()).map(|i| set.labels(i)));
-        self.warnings.extend(set.warnings());
-        self.selections += 1;
+    fn new(ctx: &QueryContext) -> Result<Self, ApiError> {
+        let memory = ctx.reserve(ANSWER_BYTES).map_err(SourceError::from)?;
+        Ok(Self { labels: Vec::new(), selections: 0, warnings: Vec::new(), memory })
     }
 
-    fn finish(mut self) -> (Vec<Labels>, Notes) {
+    fn add(&mut self, set: &dyn SeriesSet, ctx: &QueryContext) -> Result<(), ApiError> {
+        self.memory.grow(set.len() * size_of::<Labels>()).map_err(QueryError::from)?;
+        self.labels.reserve_exact(set.len());
+        for first in (0..set.len()).step_by(STEP) {
+            ctx.check("series lookup").map_err(SourceError::from)?;
+            let from = self.labels.len();
+            self.labels.extend((first..set.len().min(first + STEP)).map(|i| set.labels(i)));
+            let bytes = self.labels[from..].iter().map(labels_bytes).sum();
+            self.memory.grow(bytes).map_err(QueryError::from)?;
+        }
+        self.warnings.extend(set.warnings());
+        self.selections += 1;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Self {
         if self.selections > 1 {
             self.labels.sort_unstable();
             self.labels.dedup();
         }
-        (self.labels, Notes::warnings(self.warnings))
+        self
     }
+}
+
+/// What a label set takes where it is stored.
+pub(super) fn labels_bytes(labels: &Labels) -> usize {
+    // Two counters of references, and what the allocator rounds up.
+    labels.as_bytes().len() + 32
 }

@@ -31,6 +31,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::memory::Fragile;
+
 /// Now, in all tests: half an hour after the epoch.
 pub const NOW_MS: i64 = 1_800_000;
 
@@ -39,6 +41,8 @@ pub const NOW_MS: i64 = 1_800_000;
 pub struct Calls {
     pub ready: AtomicBool,
     pub reload_fails: AtomicBool,
+    pub hanging: AtomicBool,
+    pub lacking: AtomicBool,
     pub done: Mutex<Vec<String>>,
 }
 
@@ -196,6 +200,8 @@ pub struct TestServer {
     pub calls: Arc<Calls>,
     pub notifications: Arc<NotificationBoard>,
     pub storage: MemoryStorage,
+    pub query_budget: ByteBudget,
+    pub query_slots: Arc<Semaphore>,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -251,14 +257,17 @@ impl TestServer {
         let registry = Registry::new();
         let notifications = Arc::new(NotificationBoard::new(SimClock::at(NOW_MS), 2, &registry));
         let stand_in = || Arc::new(StandIn(calls.clone(), notifications.clone()));
+        let source = Arc::new(Fragile { storage: storage.clone(), calls: calls.clone() });
+        let query_budget = ByteBudget::new("query.max-memory", 64 << 20);
+        let query_slots = Arc::new(Semaphore::new(options.query_max_concurrency));
         let state = Arc::new(ApiState {
             clock: SimClock::at(NOW_MS),
-            source: Arc::new(storage.clone()),
-            local: Arc::new(storage.clone()),
+            source: source.clone(),
+            local: source,
             engine: Arc::new(Engine::new(script_options())),
             query_metrics: QueryMetrics::new(&registry, options.query_max_concurrency),
-            query_budget: ByteBudget::new("query", 64 << 20),
-            query_slots: Arc::new(Semaphore::new(options.query_max_concurrency)),
+            query_budget: query_budget.clone(),
+            query_slots: query_slots.clone(),
             read: ReadService::new(ReadOptions::default(), &registry),
             write: None,
             otlp,
@@ -274,7 +283,8 @@ impl TestServer {
         let running = tokio::spawn(server.run(router(state), async move {
             let _ = ended.await;
         }));
-        Self { address, calls, notifications, storage, shutdown: Some(shutdown), running }
+        let shutdown = Some(shutdown);
+        Self { address, calls, notifications, storage, query_budget, query_slots, shutdown, running }
     }
 
     /// Ends the server and waits until it has.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::Reservation;
 use model::{
     Exemplar, LabelRequest, Labels, Matcher, Projection, QueryContext, RawChunk, SampleColumns,
     SelectRequest, SeriesSet, SeriesSource, SourceError, TimeRange,
@@ -78,6 +79,7 @@ pub struct BlockSeriesSet {
     tombstones: Arc<Tombstones>,
     ids: Vec<u32>,
     projection: Names,
+    _memory: Reservation,
 }
 
 /// A [`Projection`] on the symbols of one block.
@@ -119,6 +121,10 @@ impl BlockSeriesSet {
         };
         let tombstones = block.tombstones();
         let candidates = block.0.damage.skip(ctx, select_series(index, &request.matchers), Vec::new())?;
+        // The candidates; what was found of each task, and all of it in one list.
+        let hash_bytes = if with_hashes { size_of::<SeriesHash>() } else { 0 };
+        let found_bytes = 2 * (size_of::<u32>() + hash_bytes);
+        let mut memory = ctx.reserve(candidates.len() * (size_of::<u32>() + found_bytes))?;
         let examine = |candidates: &[u32], limit: usize| {
             ctx.check(STAGE)?;
             Examination::new(block, &tombstones, request.range, with_hashes)?.of(candidates, limit, ctx)
@@ -137,7 +143,9 @@ impl BlockSeriesSet {
                 found.append(part);
             }
         }
-        Ok((Self { block: block.0.clone(), tombstones, ids: found.ids, projection }, found.hashes))
+        memory.shrink_to(found.ids.capacity() * size_of::<u32>() + found.hashes.capacity() * hash_bytes);
+        let (block, ids) = (block.0.clone(), found.ids);
+        Ok((Self { block, tombstones, ids, projection, _memory: memory }, found.hashes))
     }
 
     fn chunk_metas(

@@ -42,6 +42,17 @@ pub(super) fn label_order(inner: &Inner, slots: &[Slot]) -> Vec<usize> {
     order
 }
 
+/// What [`label_order`] takes for `slots`, which ascend, at most: label sets and their keys, and the places of symbols.
+pub(super) fn label_order_bytes(inner: &Inner, slots: &[Slot]) -> usize {
+    const SERIES_BYTES: usize = 96;
+    const SYMBOL_BYTES: usize = size_of::<Symbol>() + size_of::<(u32, u32)>() + 16;
+    let mut bytes = slots.len() * SERIES_BYTES;
+    inner.table.for_each(slots, |_, _, series, _| {
+        bytes += series.cold.as_ref().map_or(0, |cold| cold.labels.len() * SYMBOL_BYTES);
+    });
+    bytes
+}
+
 /// The places of all symbols the label sets use in the order of their texts.
 fn ranks_of(index: &Index, encoded: &[Box<[u32]>]) -> HashMap<Symbol, u32> {
     let mut used: HashSet<Symbol> = HashSet::new();

@@ -17,7 +17,7 @@ use model::{
 
 use super::chunk_store::{ChunkDamage, ChunkRef};
 use super::isolation::{Registration, is_later};
-use super::labels::label_order;
+use super::labels::{label_order, label_order_bytes};
 use super::matching::matching_series;
 use super::ooo::{OutOfOrderChunk, OutOfOrderSample, Value};
 use super::table::{LastKind, NO_SAMPLE, NO_SERIES, OpenChunk, OpenKind, Series, Slot, locate};
@@ -38,7 +38,7 @@ pub struct HeadSeriesSet {
     late: HashMap<usize, Late>,
     tombstones: Arc<Tombstones>,
     _registration: Registration,
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 /// The out-of-order samples of a series that may be seen.
@@ -69,7 +69,8 @@ impl Head {
             matching_series(&inner.index.read().index, &inner.table, &request.matchers)
         };
         ctx.check(STAGE)?;
-        let memory = ctx.reserve(slots.len() * (size_of::<Slot>() + size_of::<i64>()))?;
+        // What matches is there still while what has samples in range is chosen.
+        let memory = ctx.reserve(slots.len() * (2 * size_of::<Slot>() + size_of::<i64>()))?;
         let mut set = HeadSeriesSet {
             inner: inner.clone(),
             range,
@@ -79,10 +80,13 @@ impl Head {
             late: HashMap::new(),
             tombstones: inner.tombstones.read().clone(),
             _registration: registration,
-            _memory: memory,
+            memory,
         };
         set.pin_newest();
+        let bytes = set.slots.capacity() * size_of::<Slot>() + set.newest_ms.capacity() * size_of::<i64>();
+        set.memory.shrink_to(bytes);
         if request.sorted {
+            let _sorting = ctx.reserve(label_order_bytes(inner, &set.slots))?;
             set.sort();
         }
         if request.limit > 0 && set.slots.len() > request.limit {
