@@ -1,5 +1,7 @@
 //! Parameters of requests: query string and form body read as one, parsed as Prometheus parses them.
 
+mod multipart;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{Method, header};
@@ -18,7 +20,8 @@ const MAX_TIME_TEXT: &str = "292277025-08-18T07:12:54.999999999Z";
 /// The largest form body that is read.
 const MAX_FORM_BYTES: usize = 10 << 20;
 
-/// All parameters of one request. Those of a form body come before those of the query string.
+/// All parameters of one request. Those of a form body come before those of the query string, those of a
+/// multipart form behind them.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     pairs: Vec<(String, String)>,
@@ -141,15 +144,22 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let query = Self::parse(request.uri().query().unwrap_or_default());
+        let mut query = Self::parse(request.uri().query().unwrap_or_default());
         let has_form = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        if !has_form || !content_type.is_some_and(is_form) {
+        let content_type = content_type.filter(|_| has_form).unwrap_or_default();
+        let boundary = multipart::boundary(content_type).map(str::to_owned);
+        if boundary.is_none() && !is_form(content_type) {
             return Ok(query);
         }
         let body: Bytes = axum::body::to_bytes(request.into_body(), MAX_FORM_BYTES)
             .await
             .map_err(|error| ApiError::bad_data(format!("error parsing form values: {error}")))?;
+        if let Some(boundary) = boundary {
+            // The other way round than with a plain form: this is how the reference has it.
+            query.pairs.extend(multipart::fields(&body, &boundary));
+            return Ok(query);
+        }
         let mut params = Self::parse(&body);
         params.append(query);
         Ok(params)

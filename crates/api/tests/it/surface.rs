@@ -146,6 +146,8 @@ async fn forms_are_read_as_written() {
         let headers = [("Content-Type", content_type)];
         server.send("POST", "/api/v1/query?time=1", &headers, body).await
     };
+    let parts = "--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\n7\r\n--b--\r\n";
+    assert_eq!(send("multipart/form-data; boundary=b", parts).await.data()["result"], json!([1, "7"]));
     let form = "Application/X-WWW-Form-Urlencoded; charset=utf-8";
     assert_eq!(send(form, "query=2").await.data()["result"], json!([1, "2"]));
     for (content_type, body) in [
