@@ -1,15 +1,16 @@
-//! OpenTelemetry's metrics protocol, OTLP: requests read in place, answers written.
+//! OpenTelemetry's protocol, OTLP: requests to store metrics and logs read in place, answers written.
 //!
 //! A request is walked, not built: [`Request`] yields resources, those yield scopes, those yield metrics,
 //! and a metric's points are read one by one into buffers that the caller keeps. Nothing is trusted: depth and
 //! counts are bounded, and every error says at which byte it was found. In reading order: [`message`]
 //! (resources, scopes, metrics), [`point`] (data points and exemplars), [`attribute`] (names and values of any
-//! type), [`json`] (requests in JSON become the same bytes first), and [`answer`].
+//! type), [`json`] (requests in JSON become the same bytes first), [`answer`], and [`logs`].
 
 pub mod answer;
 pub mod attribute;
 pub mod hostile;
 pub mod json;
+pub mod logs;
 pub mod message;
 pub mod point;
 mod schema;

@@ -139,6 +139,19 @@ impl<'a> AnyValue<'a> {
         Ok(value)
     }
 
+    /// The value in the current field.
+    pub(super) fn of_field(reader: &mut Reader<'a>) -> Result<Self> {
+        Self::read(reader.message(&ANY_VALUE.schema)?, MAX_DEPTH)
+    }
+
+    /// The names and values of a map, in their order; nothing where it is none.
+    pub fn entries(&self) -> Vec<Attribute<'a>> {
+        match self {
+            Self::Map(items) => items.attributes().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The value as the value of a label: texts as they are, lists and maps as JSON, bytes as base64.
     pub fn text(&self) -> Cow<'a, str> {
         if let Self::Text(text) = self {

@@ -11,16 +11,21 @@ use std::borrow::Cow;
 use self::scan::{Scanner, Token};
 use super::schema::{Field, Kind, Message, REQUEST};
 use super::{DecodeError, MAX_BUCKETS, Result};
-use crate::protobuf::{put_bytes, put_double, put_message, put_uint, to_zigzag};
+use crate::protobuf::{put_bytes, put_double, put_message, put_uint, put_varint, to_zigzag};
 
 /// How deep objects and arrays may lie in each other.
 const MAX_JSON_DEPTH: usize = 128;
 
 /// The request in `body` in the encoding that [`super::Request`] reads.
 pub fn to_protobuf(body: &[u8]) -> Result<Vec<u8>> {
+    to_protobuf_as(body, &REQUEST)
+}
+
+/// As [`to_protobuf`], of a body that is this message.
+pub(super) fn to_protobuf_as(body: &[u8], of: &Message) -> Result<Vec<u8>> {
     let mut scanner = Scanner::new(body);
     let mut out = Vec::with_capacity(body.len() / 2);
-    message(&mut scanner, &REQUEST, &mut out, MAX_JSON_DEPTH)?;
+    message(&mut scanner, of, &mut out, MAX_JSON_DEPTH)?;
     scanner.end()?;
     Ok(out)
 }
@@ -97,7 +102,7 @@ fn item(scanner: &mut Scanner<'_>, field: &Field, out: &mut Vec<u8>, depth: usiz
             let value = double(&text).ok_or_else(|| wrong(format!("{text:?} is not a number")))?;
             put_double(out, field.number, value);
         }
-        Kind::Fixed64 | Kind::Uint | Kind::SignedFixed64 | Kind::Int | Kind::Sint => {
+        Kind::Fixed32 | Kind::Fixed64 | Kind::Uint | Kind::SignedFixed64 | Kind::Int | Kind::Sint => {
             let text = scanner.number_or_text()?;
             let value = integer(&text, field.kind)
                 .ok_or_else(|| wrong(format!("{text:?} is not a number that fits here")))?;
@@ -119,6 +124,11 @@ fn put_integer(out: &mut Vec<u8>, field: &Field, value: u64) {
     match field.kind {
         // The same eight bytes as a double's.
         Kind::Fixed64 | Kind::SignedFixed64 => put_double(out, field.number, f64::from_bits(value)),
+        Kind::Fixed32 => {
+            const FOUR_BYTES: u64 = 5;
+            put_varint(out, u64::from(field.number) << 3 | FOUR_BYTES);
+            out.extend_from_slice(&(value as u32).to_le_bytes());
+        }
         Kind::Sint => put_uint(out, field.number, to_zigzag(value as i64)),
         _ => put_uint(out, field.number, value),
     }

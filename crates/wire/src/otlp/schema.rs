@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Hex,
     Bool,
     Double,
+    Fixed32,
     Fixed64,
     SignedFixed64,
     Uint,
@@ -128,6 +129,7 @@ message!(
         one("name", 1, Kind::Text),
         one("version", 2, Kind::Text),
         many("attributes", 3, Kind::Message(|| &KEY_VALUE)),
+        one("dropped_attributes_count", 4, Kind::Uint),
     ]
 );
 
@@ -287,5 +289,77 @@ message!(
         one("trace_id", 5, Kind::Hex),
         one("as_int", 6, Kind::SignedFixed64),
         many("filtered_attributes", 7, Kind::Message(|| &KEY_VALUE)),
+    ]
+);
+
+const SEVERITY: Kind = Kind::Enumeration(&[
+    ("SEVERITY_NUMBER_UNSPECIFIED", 0),
+    ("SEVERITY_NUMBER_TRACE", 1),
+    ("SEVERITY_NUMBER_TRACE2", 2),
+    ("SEVERITY_NUMBER_TRACE3", 3),
+    ("SEVERITY_NUMBER_TRACE4", 4),
+    ("SEVERITY_NUMBER_DEBUG", 5),
+    ("SEVERITY_NUMBER_DEBUG2", 6),
+    ("SEVERITY_NUMBER_DEBUG3", 7),
+    ("SEVERITY_NUMBER_DEBUG4", 8),
+    ("SEVERITY_NUMBER_INFO", 9),
+    ("SEVERITY_NUMBER_INFO2", 10),
+    ("SEVERITY_NUMBER_INFO3", 11),
+    ("SEVERITY_NUMBER_INFO4", 12),
+    ("SEVERITY_NUMBER_WARN", 13),
+    ("SEVERITY_NUMBER_WARN2", 14),
+    ("SEVERITY_NUMBER_WARN3", 15),
+    ("SEVERITY_NUMBER_WARN4", 16),
+    ("SEVERITY_NUMBER_ERROR", 17),
+    ("SEVERITY_NUMBER_ERROR2", 18),
+    ("SEVERITY_NUMBER_ERROR3", 19),
+    ("SEVERITY_NUMBER_ERROR4", 20),
+    ("SEVERITY_NUMBER_FATAL", 21),
+    ("SEVERITY_NUMBER_FATAL2", 22),
+    ("SEVERITY_NUMBER_FATAL3", 23),
+    ("SEVERITY_NUMBER_FATAL4", 24),
+]);
+
+message!(
+    LOGS_REQUEST,
+    "ExportLogsServiceRequest",
+    &[many("resource_logs", 1, Kind::Message(|| &RESOURCE_LOGS))]
+);
+
+message!(
+    RESOURCE_LOGS,
+    "ResourceLogs",
+    &[
+        one("resource", 1, Kind::Message(|| &RESOURCE)),
+        many("scope_logs", 2, Kind::Message(|| &SCOPE_LOGS)),
+        one("schema_url", 3, Kind::Text),
+    ]
+);
+
+message!(
+    SCOPE_LOGS,
+    "ScopeLogs",
+    &[
+        one("scope", 1, Kind::Message(|| &SCOPE)),
+        many("log_records", 2, Kind::Message(|| &LOG_RECORD)),
+        one("schema_url", 3, Kind::Text),
+    ]
+);
+
+message!(
+    LOG_RECORD,
+    "LogRecord",
+    &[
+        one("time_unix_nano", 1, Kind::Fixed64),
+        one("severity_number", 2, SEVERITY),
+        one("severity_text", 3, Kind::Text),
+        one("body", 5, Kind::Message(|| &ANY_VALUE)),
+        many("attributes", 6, Kind::Message(|| &KEY_VALUE)),
+        one("dropped_attributes_count", 7, Kind::Uint),
+        one("flags", 8, Kind::Fixed32),
+        one("trace_id", 9, Kind::Hex),
+        one("span_id", 10, Kind::Hex),
+        one("observed_time_unix_nano", 11, Kind::Fixed64),
+        one("event_name", 12, Kind::Text),
     ]
 );
