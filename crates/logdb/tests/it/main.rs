@@ -1,0 +1,24 @@
+//! The engine on real files: killed, and read by others.
+
+mod crash;
+mod duckdb;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base::SystemClock;
+use base::metrics::Registry;
+use blob::LocalBucket;
+use logdb::wal::LocalDisk;
+use logdb::{LogDb, Options, Retention};
+
+/// An engine on a directory, as the embedded default has it.
+fn open(dir: &Path, options: Options) -> LogDb {
+    let disk = LocalDisk::open(&dir.join("wal")).unwrap();
+    let bucket = LocalBucket::open(&dir.join("bucket")).unwrap();
+    LogDb::open(options, Arc::new(disk), Arc::new(bucket), SystemClock::shared(), &Registry::new()).unwrap()
+}
+
+fn keep_for_ever() -> Options {
+    Options { retention: Retention::default(), ..Options::default() }
+}
