@@ -94,7 +94,8 @@ impl Alert {
 
     /// Whether the times of two alerts of the same labels overlap, so that they are one.
     pub fn overlaps(&self, older: &Self) -> bool {
-        let within = |at: Timestamp, alert: &Self| at > alert.starts_at && alert.ends_at.is_some_and(|end| at < end);
+        let within =
+            |at: Timestamp, alert: &Self| at > alert.starts_at && alert.ends_at.is_some_and(|end| at < end);
         self.ends_at.is_some_and(|end| within(end, older)) || within(self.starts_at, older)
     }
 
@@ -201,7 +202,10 @@ mod tests {
 
     #[test]
     fn alerts_are_ordered_by_job_and_instance_first() {
-        let of = |pairs: &[(&str, &str)]| Alert { labels: Labels::from_pairs(pairs.iter().copied()), ..alert(0, 1, 0, false) };
+        let of = |pairs: &[(&str, &str)]| Alert {
+            labels: Labels::from_pairs(pairs.iter().copied()),
+            ..alert(0, 1, 0, false)
+        };
         let mut alerts = [
             of(&[("alertname", "A")]),
             of(&[("alertname", "B"), ("job", "b")]),

@@ -94,7 +94,10 @@ impl Inhibitor {
                 !source.is_resolved(now) && !(both_sides && matches(&rule.target, &source.labels))
             };
             // The one that lasts longest, so that the answer is the same each time.
-            let source = sources.values().filter(inhibits).max_by_key(|source| (source.ends_at, source.fingerprint()))?;
+            let source = sources
+                .values()
+                .filter(inhibits)
+                .max_by_key(|source| (source.ends_at, source.fingerprint()))?;
             Some(Inhibition { rule: rule.name.clone(), source: source.fingerprint() })
         })
     }

@@ -61,8 +61,7 @@ impl Journal {
             let torn = frames.len() - end;
             found.damage.push(format!("the last {torn} bytes of {name}.journal are torn and were dropped"));
         }
-        let mut journal =
-            Self { snapshot, log, end: end as u64, snapshot_bytes: bytes.len() as u64 };
+        let mut journal = Self { snapshot, log, end: end as u64, snapshot_bytes: bytes.len() as u64 };
         journal.cut()?;
         sync_dir(dir)?;
         Ok((journal, found))

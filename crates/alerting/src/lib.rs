@@ -2,9 +2,11 @@
 //!
 //! It must not know the HTTP surface or how alerts come about. In reading order: [`alert`], [`store`] (the
 //! alerts known), [`route`] (the routing tree), [`inhibit`], [`record`] (state that instances share),
-//! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk).
+//! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk), [`core`] (the decisions,
+//! without I/O).
 
 pub mod alert;
+pub mod core;
 pub mod inhibit;
 pub mod journal;
 pub mod nflog;

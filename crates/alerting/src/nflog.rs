@@ -205,7 +205,8 @@ static ENTRY: Schema = Schema {
         (8, "receiver_data"),
     ],
 };
-static NOTE: Schema = Schema { message: "nflogpb.Entry.ReceiverDataEntry", fields: &[(1, "key"), (2, "value")] };
+static NOTE: Schema =
+    Schema { message: "nflogpb.Entry.ReceiverDataEntry", fields: &[(1, "key"), (2, "value")] };
 static NOTE_VALUE: Schema = Schema {
     message: "nflogpb.ReceiverDataValue",
     fields: &[(1, "str_val"), (2, "int_val"), (3, "double_val")],
@@ -344,11 +345,17 @@ mod tests {
 
     fn entry(firing: &[u64], resolved: &[u64], at: i64) -> LogEntry {
         let log = NotificationLog::new(Duration::from_secs(432_000));
-        let notes = Notes::from([("ts".to_owned(), Note::Text("1.2".to_owned())), ("n".to_owned(), Note::Int(-3))]);
+        let notes =
+            Notes::from([("ts".to_owned(), Note::Text("1.2".to_owned())), ("n".to_owned(), Note::Int(-3))]);
         log.entry("{}:{}", &integration(), (firing.to_vec(), resolved.to_vec()), notes, REPEAT, from_ms(at))
     }
 
-    fn decided(entry: Option<LogEntry>, firing: &[u64], resolved: &[u64], sends_resolved: bool) -> Option<Reason> {
+    fn decided(
+        entry: Option<LogEntry>,
+        firing: &[u64],
+        resolved: &[u64],
+        sends_resolved: bool,
+    ) -> Option<Reason> {
         let set = |hashes: &[u64]| hashes.iter().copied().collect();
         decide(entry.as_ref(), &set(firing), &set(resolved), sends_resolved, REPEAT, from_ms(100_000))
     }

@@ -72,7 +72,12 @@ mod tests {
 
     #[test]
     fn moments_survive() {
-        for text in ["1970-01-01T00:00:00Z", "2026-11-21T16:36:03.123456789Z", "1969-12-31T23:59:59.5Z", "0001-01-01T00:00:00Z"] {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2026-11-21T16:36:03.123456789Z",
+            "1969-12-31T23:59:59.5Z",
+            "0001-01-01T00:00:00Z",
+        ] {
             let at: Timestamp = text.parse().unwrap();
             let mut bytes = Vec::new();
             put_time(&mut bytes, 1, at);

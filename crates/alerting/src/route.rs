@@ -82,9 +82,7 @@ impl Route {
         let matchers = config.all_matchers();
         let (key, id) = match above {
             None => (matchers.to_string(), matchers.to_string()),
-            Some(above) => {
-                (format!("{}/{matchers}", above.key), format!("{}/{matchers}/{place}", above.id))
-            }
+            Some(above) => (format!("{}/{matchers}", above.key), format!("{}/{matchers}/{place}", above.id)),
         };
         let defaults = Self::root();
         let above = above.unwrap_or(&defaults);
@@ -94,7 +92,11 @@ impl Route {
             id,
             continues: config.r#continue,
             children: Vec::new(),
-            receiver: if config.receiver.is_empty() { above.receiver.clone() } else { config.receiver.clone() },
+            receiver: if config.receiver.is_empty() {
+                above.receiver.clone()
+            } else {
+                config.receiver.clone()
+            },
             group_wait: config.group_wait.map_or(above.group_wait, |wait| wait.get()),
             group_interval: config.group_interval.map_or(above.group_interval, |interval| interval.get()),
             repeat_interval: config.repeat_interval.map_or(above.repeat_interval, |interval| interval.get()),

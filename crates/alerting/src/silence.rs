@@ -109,7 +109,9 @@ impl Silence {
     fn can_become(&self, new: &Self, now: Timestamp) -> bool {
         let same = self.matcher_sets == new.matcher_sets;
         same && match self.state(now) {
-            SilenceState::Active => self.starts_at.as_second() == new.starts_at.as_second() && new.ends_at >= now,
+            SilenceState::Active => {
+                self.starts_at.as_second() == new.starts_at.as_second() && new.ends_at >= now
+            }
             SilenceState::Pending => new.starts_at >= now,
             SilenceState::Expired => false,
         }
@@ -201,7 +203,9 @@ impl Silences {
         let max = self.options.max_silences;
         if max > 0 && self.by_id.len() >= max {
             let count = self.by_id.len();
-            return Err(SilenceError::Limit(format!("exceeded maximum number of silences: {count} (limit: {max})")));
+            return Err(SilenceError::Limit(format!(
+                "exceeded maximum number of silences: {count} (limit: {max})"
+            )));
         }
         silence.id = new_id();
         silence.starts_at = silence.starts_at.max(now);
@@ -243,7 +247,9 @@ impl Silences {
     pub fn merge(&mut self, record: SilenceRecord, now: Timestamp) -> bool {
         let silence = &record.silence;
         let known = self.by_id.get(&silence.id);
-        if record.expires_at < now || known.is_some_and(|known| known.silence.updated_at >= silence.updated_at) {
+        if record.expires_at < now
+            || known.is_some_and(|known| known.silence.updated_at >= silence.updated_at)
+        {
             return false;
         }
         self.live.retain(|live| live.id != silence.id);

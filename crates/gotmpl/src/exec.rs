@@ -1,6 +1,7 @@
 //! Trees to output.
 
 use crate::functions::{Arguments, Function};
+use crate::html::Html;
 use crate::node::{Branch, Command, Node, Operand, OperandKind, Pipeline, Position};
 use crate::parse::Templates;
 use crate::value::{Key, Map, Type, Value};
@@ -54,10 +55,44 @@ impl Templates {
         missing_key: MissingKey,
         out: &mut Vec<u8>,
     ) -> Result<(), ExecError> {
+        self.execute(name, data, missing_key, out, None)
+    }
+
+    /// Carries out a template as [`Templates::render`] does, each value escaped for the place in HTML it is
+    /// written to. What this engine does not allow is found before anything is written.
+    pub fn render_html(
+        &self,
+        name: &str,
+        data: Value,
+        missing_key: MissingKey,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
+        if let Some((position, context, message)) = self.html_fault(name) {
+            let (template, name) = (name.to_owned(), name.to_owned());
+            return Err(ExecError {
+                template,
+                name,
+                position: (position.line, position.column),
+                context,
+                message,
+            });
+        }
+        self.execute(name, data, missing_key, out, Some(Html::default()))
+    }
+
+    fn execute(
+        &self,
+        name: &str,
+        data: Value,
+        missing_key: MissingKey,
+        out: &mut Vec<u8>,
+        html: Option<Html>,
+    ) -> Result<(), ExecError> {
         let mut run = Run {
             templates: self,
             missing_key,
             out,
+            html,
             variables: vec![(String::new(), data.clone())],
             name: name.to_owned(),
             depth: 0,
@@ -89,6 +124,8 @@ struct Run<'t, 'o> {
     templates: &'t Templates,
     missing_key: MissingKey,
     out: &'o mut Vec<u8>,
+    /// Where in HTML the output stands, when it is HTML.
+    html: Option<Html>,
     /// Variables in scope, the innermost last; the first one, without a name, is `$`.
     variables: Vec<(String, Value)>,
     /// The template being carried out.
@@ -127,7 +164,10 @@ impl Run<'_, '_> {
 
     fn node(&mut self, node: &Node, dot: &Value) -> Done<Flow> {
         match node {
-            Node::Text(text) => self.out.extend_from_slice(text),
+            Node::Text(text) => match &mut self.html {
+                Some(html) => html.literal(self.out, text),
+                None => self.out.extend_from_slice(text),
+            },
             Node::Action(pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;
                 if pipeline.variables.is_empty() {
@@ -152,7 +192,10 @@ impl Run<'_, '_> {
             let message = format!("can't print {} of type func", command.text);
             return Err(self.error(command.position, &command.text, message));
         }
-        verbs::print_value(self.out, value);
+        match &mut self.html {
+            Some(html) => html.value(self.out, value),
+            None => verbs::print_value(self.out, value),
+        }
         if self.out.len() > MAX_OUTPUT_BYTES {
             let message = format!("more than {MAX_OUTPUT_BYTES} bytes of output");
             return Err(self.error(command.position, &command.text, message));
@@ -466,6 +509,10 @@ impl Run<'_, '_> {
             }
         }
         let arguments = self.arguments(&command.operands[1..], dot, last)?;
+        if name == "html" && self.html.is_some() {
+            // What is written is escaped anyway; twice would be once too often.
+            return Ok(crate::escape::source(&arguments).into());
+        }
         match function.map(|function| function.call(&Arguments::new(arguments))) {
             Some(Ok(value)) => Ok(value),
             Some(Err(message)) => {

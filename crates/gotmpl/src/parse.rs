@@ -52,6 +52,12 @@ impl Templates {
         Ok(())
     }
 
+    /// The same templates with other functions. Their names must be those the templates were read with, or more.
+    #[must_use]
+    pub fn with_functions(&self, functions: Functions) -> Self {
+        Self { trees: self.trees.clone(), functions }
+    }
+
     /// Whether there is a template `name`.
     pub fn contains(&self, name: &str) -> bool {
         self.trees.contains_key(name)

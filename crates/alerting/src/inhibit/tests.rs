@@ -12,7 +12,8 @@ const RULE: &str = "- source_matchers: ['severity=\"critical\"']\n  target_match
 #[test]
 fn a_source_inhibits_targets_with_equal_labels() {
     let mut inhibitor = inhibitor(RULE);
-    let source = Arc::new(alert(&[("alertname", "Down"), ("severity", "critical"), ("cluster", "a")], 0, 100));
+    let source =
+        Arc::new(alert(&[("alertname", "Down"), ("severity", "critical"), ("cluster", "a")], 0, 100));
     inhibitor.observe(&source);
     let target = |cluster: &str| Labels::from_pairs([("severity", "warning"), ("cluster", cluster)]);
     let found = inhibitor.inhibits(&target("a"), from_ms(50)).unwrap();

@@ -67,7 +67,10 @@ fn nonsense_and_too_much_are_refused() {
     let cases = [
         (Silence { matcher_sets: vec![], ..silence("", "a=b", 1, 2) }, "at least one matcher set required"),
         (Silence { matcher_sets: vec![vec![]], ..silence("", "a=b", 1, 2) }, "matcher set 0 is empty"),
-        (silence("", "a=\"\",b=~\".*\"", 1, 2), "matcher set 0: at least one matcher must not match the empty string"),
+        (
+            silence("", "a=\"\",b=~\".*\"", 1, 2),
+            "matcher set 0: at least one matcher must not match the empty string",
+        ),
         (silence("", "a=b", 2, 1), "end time must not be before start time"),
     ];
     for (silence, message) in cases {
@@ -87,7 +90,11 @@ fn records_survive_and_merge_in_any_order() {
     let first = silences.records().next().unwrap().clone();
     assert_eq!(decode(&encode(&first)).unwrap(), first);
     let second = SilenceRecord {
-        silence: Arc::new(Silence { updated_at: from_ms(7), ends_at: from_ms(50), ..(*first.silence).clone() }),
+        silence: Arc::new(Silence {
+            updated_at: from_ms(7),
+            ends_at: from_ms(50),
+            ..(*first.silence).clone()
+        }),
         ..first.clone()
     };
     let mut other = Silences::new(SilenceOptions::default());

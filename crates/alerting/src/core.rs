@@ -1,0 +1,395 @@
+//! The decisions, without any I/O: events and the time go in, deliveries and records come out.
+//!
+//! Alerts that are posted are routed into groups. A group is looked at `group_wait` after its first alert, then
+//! every `group_interval`: what is inhibited, outside its hours or silenced is set aside, and for each integration
+//! of the receiver the log of notifications says whether it has to be told ([`crate::nflog::decide`]). If so a
+//! [`Delivery`] comes out; its [`Outcome`] comes back by [`Core::finish`]. What failed for now is tried again
+//! with growing pauses until the group is due anew; what was told goes to the log.
+//!
+//! Nothing here reads a clock or waits: [`Core::next_timer`] says when [`Core::poll`] has something to do. So a
+//! simulator can run several of these against each other in any order.
+
+mod explain;
+mod group;
+mod job;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::alertmanager::{AlertmanagerSettings, TimeInterval};
+use jiff::Timestamp;
+use model::Labels;
+
+use crate::alert::{Alert, Fingerprint, after};
+use crate::inhibit::{Inhibition, Inhibitor};
+use crate::nflog::{IntegrationKey, LogEntry, Notes, NotificationLog, Reason};
+use crate::route::RouteTree;
+use crate::silence::{SilenceOptions, Silences};
+use crate::store::AlertStore;
+
+pub use explain::{Explanation, RouteExplanation, Told as ToldBefore};
+use group::Group;
+pub use group::GroupView;
+pub use job::Attempt;
+use job::Job;
+
+/// Attempts that are remembered to explain what happened.
+const REMEMBERED_ATTEMPTS: usize = 2000;
+
+/// Limits and lifetimes.
+#[derive(Debug, Clone)]
+pub struct CoreOptions {
+    /// How long the log of notifications is kept at most.
+    pub retention: Duration,
+    /// Limits and lifetimes of silences.
+    pub silences: SilenceOptions,
+    /// How many alerts of one name are taken; 0 for no limit.
+    pub alerts_per_name: usize,
+    /// Nothing is sent before this moment.
+    pub start_at: Timestamp,
+}
+
+impl Default for CoreOptions {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(120 * 3600),
+            silences: SilenceOptions::default(),
+            alerts_per_name: 0,
+            start_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+}
+
+/// One way in which a receiver is told, as far as decisions go.
+#[derive(Debug, Clone)]
+pub struct Integration {
+    /// Which one.
+    pub key: Arc<IntegrationKey>,
+    /// Whether resolved alerts are told too.
+    pub sends_resolved: bool,
+}
+
+/// An alert in a notification. Whether it is resolved is decided once for the whole notification.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// Whether it was resolved when the group was looked at.
+    pub resolved: bool,
+}
+
+/// A notification to be sent.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// To be given back with the outcome.
+    pub job: u64,
+    /// By which integration.
+    pub integration: Arc<IntegrationKey>,
+    /// The key of the group.
+    pub group_key: Arc<str>,
+    /// The labels of the group.
+    pub group_labels: Labels,
+    /// The labels of the route; values may be templates.
+    pub route_labels: Arc<BTreeMap<String, String>>,
+    /// The alerts, in order.
+    pub alerts: Vec<Told>,
+    /// Why it is sent.
+    pub reason: Reason,
+    /// What the integration kept about the group.
+    pub notes: Notes,
+    /// When the group was looked at.
+    pub at: Timestamp,
+    /// When sending must have ended.
+    pub deadline: Timestamp,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+}
+
+/// How an attempt to send ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It was accepted; what the integration wants to keep about the group.
+    Sent(Notes),
+    /// It failed and may succeed later.
+    Retry(String),
+    /// It failed for good.
+    Failed(String),
+}
+
+/// What keeps an alert from being told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// Ids of silences.
+    pub silenced_by: Vec<String>,
+    /// The rule and alert that inhibit it.
+    pub inhibited_by: Option<Inhibition>,
+}
+
+/// How many alerts were not told, by reason.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Suppressed {
+    /// Silenced ones.
+    pub silence: u64,
+    /// Inhibited ones.
+    pub inhibition: u64,
+    /// Those in a mute time interval.
+    pub mute_interval: u64,
+    /// Those outside the active time intervals.
+    pub active_interval: u64,
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Group(u64),
+    Job(u64),
+}
+
+/// All state, and the decisions on it.
+#[derive(Debug)]
+pub struct Core {
+    options: CoreOptions,
+    tree: RouteTree,
+    integrations: HashMap<String, Vec<Integration>>,
+    intervals: HashMap<String, Vec<TimeInterval>>,
+    inhibitor: Inhibitor,
+    resolve_timeout: Duration,
+    alerts: AlertStore,
+    silences: Silences,
+    log: NotificationLog,
+    groups: HashMap<u64, Group>,
+    group_of: HashMap<(usize, Labels), u64>,
+    jobs: HashMap<u64, Job>,
+    timers: BTreeSet<(Timestamp, Due)>,
+    next_id: u64,
+    attempts: VecDeque<Attempt>,
+    suppressed: Suppressed,
+    /// How long to give those before this instance to tell first; nothing when it is alone.
+    peer_wait: Duration,
+}
+
+impl Core {
+    /// A core without state. `integrations` are those of the receivers of `settings`, in the order they are told.
+    pub fn new(
+        settings: &AlertmanagerSettings,
+        integrations: impl IntoIterator<Item = Integration>,
+        options: CoreOptions,
+    ) -> Self {
+        let mut core = Self {
+            tree: RouteTree::new(&settings.route),
+            integrations: HashMap::new(),
+            intervals: HashMap::new(),
+            inhibitor: Inhibitor::default(),
+            resolve_timeout: Duration::ZERO,
+            alerts: AlertStore::new(options.alerts_per_name),
+            silences: Silences::new(options.silences),
+            log: NotificationLog::new(options.retention),
+            groups: HashMap::new(),
+            group_of: HashMap::new(),
+            jobs: HashMap::new(),
+            timers: BTreeSet::new(),
+            next_id: 1,
+            attempts: VecDeque::new(),
+            suppressed: Suppressed::default(),
+            peer_wait: Duration::ZERO,
+            options,
+        };
+        core.configure(settings, integrations);
+        core
+    }
+
+    fn configure(
+        &mut self,
+        settings: &AlertmanagerSettings,
+        integrations: impl IntoIterator<Item = Integration>,
+    ) {
+        self.tree = RouteTree::new(&settings.route);
+        self.inhibitor = Inhibitor::new(&settings.inhibit_rules);
+        self.resolve_timeout = settings.global.resolve_timeout.get();
+        self.intervals = settings
+            .intervals
+            .iter()
+            .map(|interval| (interval.name.clone(), interval.time_intervals.clone()))
+            .collect();
+        self.integrations.clear();
+        for integration in integrations {
+            self.integrations.entry(integration.key.receiver.clone()).or_default().push(integration);
+        }
+    }
+
+    /// Takes a new configuration. Groups are formed anew from all alerts, those that wait to be told as resolved
+    /// among them; what is being sent goes on, and its outcome is noted.
+    pub fn reload(
+        &mut self,
+        settings: &AlertmanagerSettings,
+        integrations: impl IntoIterator<Item = Integration>,
+        now: Timestamp,
+    ) {
+        self.configure(settings, integrations);
+        let mut alerts: BTreeMap<Fingerprint, Arc<Alert>> = BTreeMap::new();
+        for group in std::mem::take(&mut self.groups).into_values() {
+            alerts.extend(group.into_alerts());
+        }
+        // What is in the store is at least as new as what is in groups.
+        alerts.extend(self.alerts.iter().map(|alert| (alert.fingerprint(), alert.clone())));
+        self.group_of.clear();
+        self.jobs.retain(|_, job| job.is_sending());
+        self.timers.clear();
+        alerts.values().for_each(|alert| self.inhibitor.observe(alert));
+        alerts.values().for_each(|alert| self.group(alert, now));
+    }
+
+    /// How long this instance waits for those before it.
+    pub fn set_peer_wait(&mut self, wait: Duration) {
+        self.peer_wait = wait;
+    }
+
+    /// Takes alerts as they were received, without an end or a start where none was given; `now` is when.
+    pub fn post(&mut self, alerts: Vec<Alert>, now: Timestamp) {
+        for alert in alerts {
+            if let Some(alert) = self.alerts.put(alert, now) {
+                self.inhibitor.observe(&alert);
+                self.group(&alert, now);
+            }
+        }
+    }
+
+    /// After this time without news an alert counts as resolved.
+    pub fn resolve_timeout(&self) -> Duration {
+        self.resolve_timeout
+    }
+
+    /// When [`Core::poll`] has something to do next.
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due. Log entries are to be written down; they are in the log already.
+    pub fn poll(&mut self, now: Timestamp) -> (Vec<Delivery>, Vec<LogEntry>) {
+        let mut work = Work::default();
+        while let Some(&(at, due)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            match due {
+                Due::Group(id) => self.flush(id, now, &mut work),
+                Due::Job(id) => self.resume(id, now, &mut work),
+            }
+        }
+        (work.deliveries, work.entries)
+    }
+
+    /// Takes the outcome of a delivery.
+    pub fn finish(&mut self, job: u64, outcome: Outcome, now: Timestamp) -> (Vec<Delivery>, Vec<LogEntry>) {
+        let mut work = Work::default();
+        self.finished(job, outcome, now, &mut work);
+        (work.deliveries, work.entries)
+    }
+
+    /// What keeps an alert of these labels from being told, whatever its routes say.
+    pub fn suppression(&self, labels: &Labels, now: Timestamp) -> Suppression {
+        Suppression {
+            silenced_by: self.silences.silencing(labels, now),
+            inhibited_by: self.inhibitor.inhibits(labels, now),
+        }
+    }
+
+    /// Forgets resolved alerts, and what has expired of silences and log.
+    pub fn forget(&mut self, now: Timestamp) {
+        let gone = self.alerts.forget_resolved(now);
+        self.inhibitor.forget(&gone);
+        self.silences.forget_expired(now);
+        self.log.forget_expired(now);
+    }
+
+    /// The alerts known.
+    pub fn alerts(&self) -> &AlertStore {
+        &self.alerts
+    }
+
+    /// The silences.
+    pub fn silences(&self) -> &Silences {
+        &self.silences
+    }
+
+    /// The silences, to merge records into.
+    pub fn silences_mut(&mut self) -> &mut Silences {
+        &mut self.silences
+    }
+
+    /// The log of notifications.
+    pub fn log(&self) -> &NotificationLog {
+        &self.log
+    }
+
+    /// The log of notifications, to merge entries into.
+    pub fn log_mut(&mut self) -> &mut NotificationLog {
+        &mut self.log
+    }
+
+    /// The routing tree.
+    pub fn tree(&self) -> &RouteTree {
+        &self.tree
+    }
+
+    /// Number of groups.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// How many alerts were not told, by reason.
+    pub fn suppressed(&self) -> Suppressed {
+        self.suppressed
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn remember(&mut self, attempt: Attempt) {
+        if self.attempts.len() == REMEMBERED_ATTEMPTS {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(attempt);
+    }
+
+    fn set_timer(&mut self, at: Timestamp, due: Due) {
+        self.timers.insert((at.max(self.options.start_at), due));
+    }
+
+    /// Names of the intervals among `names` that contain the moment.
+    fn intervals_now(&self, names: &[String], now: Timestamp) -> Vec<String> {
+        let contains = |name: &&String| {
+            let intervals = self.intervals.get(*name).map_or(&[][..], Vec::as_slice);
+            intervals.iter().any(|interval| interval.contains_ms(now.as_millisecond()))
+        };
+        names.iter().filter(contains).cloned().collect()
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Default)]
+struct Work {
+    deliveries: Vec<Delivery>,
+    entries: Vec<LogEntry>,
+}
+
+/// The pause before an attempt: half a second at first, growing by half each time up to a minute. A part that
+/// depends on the job keeps those that failed together from trying again together.
+fn pause(job: u64, attempt: u32) -> Duration {
+    let base_ms = (500.0 * 1.5_f64.powi(attempt.min(40) as i32 - 1)).min(60_000.0);
+    let spread = xxhash_rust::xxh3::xxh3_64(&[job.to_le_bytes(), u64::from(attempt).to_le_bytes()].concat());
+    let factor = 0.5 + (spread % 1000) as f64 / 1000.0;
+    Duration::from_millis((base_ms * factor) as u64)
+}
+
+/// When sending must have ended: when the group is due again, but never at once.
+fn deadline(now: Timestamp, group_interval: Duration, wait: Duration) -> Timestamp {
+    const LEAST: Duration = Duration::from_secs(10);
+    after(now, group_interval.max(LEAST) + wait)
+}
+
+#[cfg(test)]
+mod tests;
