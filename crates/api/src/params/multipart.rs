@@ -33,11 +33,11 @@ pub fn fields(body: &[u8], boundary: &str) -> Vec<(String, String)> {
 fn field(part: &[u8]) -> Option<(String, String)> {
     let (head, value) = split(part, b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(head);
-    let dispositions = head.lines().filter_map(|line| {
+    let mut dispositions = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
     });
-    let (kind, parameters) = dispositions.last()?.split_once(';')?;
+    let (kind, parameters) = dispositions.next()?.split_once(';')?;
     let is_field =
         kind.trim().eq_ignore_ascii_case("form-data") && parameter(parameters, "filename").is_none();
     let name = parameter(parameters, "name").filter(|_| is_field)?;
