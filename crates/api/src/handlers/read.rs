@@ -20,6 +20,7 @@ use wire::remote_read::{
 };
 
 use self::series::Selected;
+use super::admission::Admission;
 use super::{CancelOnDrop, Shared, context};
 use crate::error::{ApiError, ErrorType};
 
@@ -107,10 +108,15 @@ impl Failure {
     }
 }
 
+impl From<ApiError> for Failure {
+    fn from(ApiError { error_type, message }: ApiError) -> Self {
+        Self { status: error_type.status(), message }
+    }
+}
+
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        let ApiError { error_type, message } = error.into();
-        Self { status: error_type.status(), message }
+        ApiError::from(error).into()
     }
 }
 
@@ -136,13 +142,15 @@ async fn answer(state: Shared, request: Request<Body>) -> Result<Response, Failu
     let admitted = state.read.admit().await?;
     let (head, body) = request.into_parts();
     let ctx = read_context(&state, &head.headers);
+    // It waits for its turn to begin; a stream that has begun cannot begin again with more.
+    let memory_admission = Admission::wait(None, &state.query_budget, state.options.query_timeout).await?;
     let mut memory = ctx.budget.reserve(0)?;
     let compressed = read_body(body, &mut memory).await?;
     let guard = CancelOnDrop(ctx.cancel.clone());
     let (first, begun) = oneshot::channel();
     let (frames, receiver) = mpsc::channel(FRAMES_WAITING);
     tokio::task::spawn_blocking(move || {
-        let _admitted = admitted;
+        let _admitted = (admitted, memory_admission);
         let mut out = Output { first: Some(first), frames };
         if let Err(failure) = run(&state, compressed, memory, &ctx, &mut out) {
             out.fail(failure);
