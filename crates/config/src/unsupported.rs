@@ -68,17 +68,12 @@ impl Config {
             }
             self.http_client(&write.http, "remote_write", &mut found);
         }
-        let later = [
-            ("alerting", !self.file.alerting.alertmanagers.is_empty(), "alerts are not sent"),
-            ("rule_files", !self.file.rule_files.is_empty(), "rules are not evaluated"),
-            ("tracing", self.file.tracing.is_some(), "traces are not sent"),
-        ];
-        for (section, _, effect) in later.into_iter().filter(|(_, present, _)| *present) {
+        if self.file.tracing.is_some() {
             found.push(Unsupported {
-                section: section.to_owned(),
+                section: "tracing".to_owned(),
                 file: self.path().to_owned(),
-                line: self.line_of(section),
-                remedy: format!("it has no effect: {effect}"),
+                line: self.line_of("tracing"),
+                remedy: "it has no effect: traces are not sent".to_owned(),
                 consequence: Consequence::Ignore,
             });
         }

@@ -36,6 +36,8 @@ pub struct Metrics {
 /// Values whose labels come and go.
 #[derive(Debug, Default)]
 struct State {
+    /// Who is handed targets.
+    consumer: &'static str,
     /// Targets by job, and when they were handed on, in milliseconds since the Unix epoch.
     discovered: BTreeMap<String, (usize, i64)>,
     /// By mechanism and job.
@@ -58,32 +60,50 @@ impl Default for Refreshes {
     }
 }
 
-impl Metrics {
-    /// Publishes in `registry`.
-    pub fn new(registry: &Registry) -> Self {
-        let scrape = [("name", "scrape")];
+/// Instruments that are published by consumer.
+struct Consumer {
+    sent_updates: Counter,
+    received_updates: Counter,
+    failed_configs: Gauge,
+}
+
+impl Consumer {
+    fn new(name: &str, registry: &Registry) -> Self {
+        let labels = [("name", name)];
         // The consumer reads the newest state whenever it likes, so an update is never held up.
         registry.counter(
             "prometheus_sd_updates_delayed_total",
             "Total number of update events that couldn't be sent immediately.",
-            &scrape,
+            &labels,
         );
-        let metrics = Self {
+        Self {
             sent_updates: registry.counter(
                 "prometheus_sd_updates_total",
                 "Total number of update events sent to the SD consumers.",
-                &scrape,
+                &labels,
             ),
             received_updates: registry.counter(
                 "prometheus_sd_received_updates_total",
                 "Total number of update events received from the SD providers.",
-                &scrape,
+                &labels,
             ),
             failed_configs: registry.gauge(
                 "prometheus_sd_failed_configs",
                 "Current number of service discovery configurations that failed to load.",
-                &scrape,
+                &labels,
             ),
+        }
+    }
+}
+
+impl Metrics {
+    /// Publishes in `registry`.
+    pub fn new(registry: &Registry) -> Self {
+        let consumer = Consumer::new("scrape", registry);
+        let metrics = Self {
+            sent_updates: consumer.sent_updates,
+            received_updates: consumer.received_updates,
+            failed_configs: consumer.failed_configs,
             file_read_errors: registry.counter(
                 "prometheus_sd_file_read_errors_total",
                 "The number of File-SD read errors.",
@@ -115,10 +135,27 @@ impl Metrics {
                 "The number of DNS-SD lookup failures.",
                 &[],
             ),
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(State { consumer: "scrape", ..State::default() })),
         };
         let state = metrics.state.clone();
         registry.collect_with(move |families| state.lock().collect(families));
+        metrics
+    }
+
+    /// Instruments of the providers of another consumer. What is not counted by consumer is counted with those of
+    /// this one.
+    #[must_use]
+    pub fn of_consumer(&self, name: &'static str, registry: &Registry) -> Self {
+        let consumer = Consumer::new(name, registry);
+        let metrics = Self {
+            sent_updates: consumer.sent_updates,
+            received_updates: consumer.received_updates,
+            failed_configs: consumer.failed_configs,
+            state: Arc::new(Mutex::new(State { consumer: name, ..State::default() })),
+            ..self.clone()
+        };
+        let state = metrics.state.clone();
+        registry.collect_with(move |families| state.lock().collect_by_config(families));
         metrics
     }
 
@@ -155,6 +192,28 @@ impl Metrics {
 
 impl State {
     fn collect(&self, families: &mut Vec<Family>) {
+        self.collect_by_config(families);
+        let family = |name: &str, help: &str, kind: Kind| Family::new(name, help, kind);
+        let mut histograms = family(
+            "prometheus_sd_refresh_duration_histogram_seconds",
+            "The duration of a refresh for the given SD mechanism.",
+            Kind::Histogram,
+        );
+        for (mechanism, durations) in &self.refresh_durations {
+            histograms.points.push(point(&[("mechanism", mechanism)], durations.value()));
+        }
+        let mut mtimes = family(
+            "prometheus_sd_file_mtime_seconds",
+            "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
+            Kind::Gauge,
+        );
+        for (file, mtime_s) in &self.file_mtimes {
+            mtimes.push(&[("filename", file)], *mtime_s);
+        }
+        families.extend([histograms, mtimes]);
+    }
+
+    fn collect_by_config(&self, families: &mut Vec<Family>) {
         let family = |name: &str, help: &str, kind: Kind| Family::new(name, help, kind);
         let mut discovered =
             family("prometheus_sd_discovered_targets", "Current number of discovered targets.", Kind::Gauge);
@@ -164,7 +223,7 @@ impl State {
             Kind::Gauge,
         );
         for (job, (targets, at_ms)) in &self.discovered {
-            let labels = [("name", "scrape"), ("config", job.as_str())];
+            let labels = [("name", self.consumer), ("config", job.as_str())];
             discovered.push(&labels, *targets as f64);
             updated.push(&labels, *at_ms as f64 / 1000.0);
         }
@@ -178,28 +237,12 @@ impl State {
             "The duration of a refresh in seconds for the given SD mechanism.",
             Kind::Summary,
         );
-        let mut histograms = family(
-            "prometheus_sd_refresh_duration_histogram_seconds",
-            "The duration of a refresh for the given SD mechanism.",
-            Kind::Histogram,
-        );
         for ((mechanism, job), refreshes) in &self.refreshes {
             let labels = [("mechanism", *mechanism), ("config", job.as_str())];
             failures.push(&labels, refreshes.failures as f64);
             durations.points.push(point(&labels, refreshes.durations.value()));
         }
-        for (mechanism, durations) in &self.refresh_durations {
-            histograms.points.push(point(&[("mechanism", mechanism)], durations.value()));
-        }
-        let mut mtimes = family(
-            "prometheus_sd_file_mtime_seconds",
-            "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
-            Kind::Gauge,
-        );
-        for (file, mtime_s) in &self.file_mtimes {
-            mtimes.push(&[("filename", file)], *mtime_s);
-        }
-        families.extend([discovered, updated, failures, durations, histograms, mtimes]);
+        families.extend([discovered, updated, failures, durations]);
     }
 }
 

@@ -131,26 +131,25 @@ impl Alerting {
     /// is to be so does not write its state: that would hide what it was before.
     pub fn new(
         spec: &RuleSpec,
-        labels: Labels,
+        labels: &[(String, String)],
         functions: &Functions,
         environment: Arc<Environment>,
         restored: bool,
     ) -> Self {
-        let template = |(name, text): (&str, &str)| {
-            (name.to_owned(), Template::new(&spec.alert, text, functions))
-        };
+        let template =
+            |(name, text): (&str, &str)| (name.to_owned(), Template::new(&spec.alert, text, functions));
         Self {
             name: spec.alert.clone(),
             hold_ms: spec.hold.as_ms(),
             keep_firing_for_ms: spec.keep_firing_for.as_ms(),
-            label_templates: labels.iter().map(template).collect(),
+            label_templates: labels.iter().map(|(name, text)| template((name, text))).collect(),
             annotation_templates: spec
                 .annotations
                 .iter()
                 .map(|(name, text)| template((name, text)))
                 .collect(),
             annotations: spec.annotations.iter().map(|(name, text)| (name.clone(), text.clone())).collect(),
-            labels,
+            labels: Labels::from_pairs(labels.iter().map(|(name, text)| (name, text))),
             environment,
             restored: AtomicBool::new(restored),
             active: Mutex::default(),
@@ -284,7 +283,8 @@ impl Alerting {
                 return Ended::No;
             }
         }
-        let is_old = alert.resolved_at_ms.is_some_and(|resolved_ms| t_ms - resolved_ms > RESOLVED_RETENTION_MS);
+        let is_old =
+            alert.resolved_at_ms.is_some_and(|resolved_ms| t_ms - resolved_ms > RESOLVED_RETENTION_MS);
         if alert.state == AlertState::Pending || is_old {
             return Ended::Forgotten;
         }

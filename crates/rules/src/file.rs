@@ -100,7 +100,14 @@ impl RuleSpec {
 
     /// The rule's labels, with those of its group where it has none of the name.
     pub fn labels_in(&self, group: &RuleGroup) -> Labels {
-        Labels::from_pairs(group.labels.iter().chain(&self.labels))
+        Labels::from_pairs(self.label_pairs_in(group))
+    }
+
+    /// As [`RuleSpec::labels_in`], with those of empty values, which remove labels from what a rule makes.
+    pub fn label_pairs_in(&self, group: &RuleGroup) -> Vec<(String, String)> {
+        let mut pairs = group.labels.clone();
+        pairs.extend(self.labels.clone());
+        pairs.into_iter().collect()
     }
 }
 

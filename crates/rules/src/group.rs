@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use base::CancelFlag;
 use base::clock::SharedClock;
-use model::{AppendError, Appendable, Appender, Labels, SampleValue, SeriesRef, SeriesSource, TenantId, stale_nan};
+use model::{
+    AppendError, Appendable, Appender, Labels, SampleValue, SeriesRef, SeriesSource, TenantId, stale_nan,
+};
 use parking_lot::Mutex;
 
 use crate::alert::{Alert, EvalTimes};
@@ -240,7 +242,9 @@ impl Group {
     /// Makes all series of the group such that are to be marked as ended: the group is no more.
     pub(crate) fn end_all(&self) {
         let mut ended = self.ended.lock();
-        self.rules.iter().for_each(|rule| ended.extend(rule.written.lock().drain().map(|(labels, _)| labels)));
+        self.rules
+            .iter()
+            .for_each(|rule| ended.extend(rule.written.lock().drain().map(|(labels, _)| labels)));
     }
 
     /// One evaluation, due at `t_ms`. It blocks.
@@ -445,7 +449,9 @@ impl Refused {
             AppendError::OutOfOrder => self.out_of_order += 1,
             AppendError::TooOld => self.too_old += 1,
             AppendError::DuplicateTimestamp { .. } => self.duplicates += 1,
-            other => tracing::warn!(series = %sample.labels, error = %other, "rule evaluation result discarded"),
+            other => {
+                tracing::warn!(series = %sample.labels, error = %other, "rule evaluation result discarded")
+            }
         }
         self.last = Some(error);
     }
@@ -462,3 +468,6 @@ impl Refused {
         self.last.map_or(Ok(()), |error| Err(RuleError::Append(error.to_string())))
     }
 }
+
+#[cfg(test)]
+mod tests;

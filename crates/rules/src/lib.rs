@@ -5,8 +5,22 @@
 //! through the traits of [`expression`], storage through those of `model`, time through `base`.
 //!
 //! In reading order: [`file`](mod@file) (rule files, their faults and lints), [`expression`] (what a rule asks, and who
-//! answers), [`template`] (what labels and annotations are written in).
+//! answers), [`template`] (what labels and annotations are written in), [`rule`] and [`alert`] (one rule and what it
+//! makes), `dependencies` (which rules wait for others), [`group`] (one evaluation), `restore` (alerts after a
+//! restart), [`manager`] (when groups are due, and reloads), [`metrics`], [`notify`] (alerts on their way), then what
+//! runs rules elsewhere: [`unit_test`] and [`backtest`]; at last [`defaults`], the rules that come with the program.
 
+pub mod alert;
+pub mod backtest;
+pub mod defaults;
+mod dependencies;
 pub mod expression;
 pub mod file;
+pub mod group;
+pub mod manager;
+pub mod metrics;
+pub mod notify;
+mod restore;
+pub mod rule;
 pub mod template;
+pub mod unit_test;

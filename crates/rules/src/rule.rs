@@ -95,8 +95,8 @@ pub struct Rule {
     pub labels: Labels,
     /// What it makes.
     pub kind: Kind,
-    /// The rule as written, to tell whether it changed.
-    pub(crate) spec: RuleSpec,
+    /// The labels, with those of empty values, which remove labels.
+    label_pairs: Vec<(String, String)>,
     status: Mutex<Status>,
     /// What the last evaluation wrote; those missing in the next one have ended.
     pub(crate) written: Mutex<HashMap<Labels, SeriesRef>>,
@@ -113,19 +113,19 @@ pub(crate) struct Making<'m> {
 impl Rule {
     /// The rule `spec` of `group`. The error is that of its expression.
     pub(crate) fn new(spec: &RuleSpec, group: &RuleGroup, with: &Making<'_>) -> Result<Self, String> {
-        let labels = spec.labels_in(group);
+        let label_pairs = spec.label_pairs_in(group);
         let kind = if spec.alert.is_empty() {
             Kind::Recording
         } else {
             let (functions, environment) = (with.functions, with.environment.clone());
-            Kind::Alerting(Alerting::new(spec, labels.clone(), functions, environment, with.restored))
+            Kind::Alerting(Alerting::new(spec, &label_pairs, functions, environment, with.restored))
         };
         Ok(Self {
             name: spec.name().to_owned(),
             expression: with.language.parse(&spec.expr)?,
-            labels,
+            labels: spec.labels_in(group),
             kind,
-            spec: spec.clone(),
+            label_pairs,
             status: Mutex::default(),
             written: Mutex::default(),
         })
@@ -181,7 +181,7 @@ impl Rule {
         for sample in &mut samples {
             let mut builder = LabelsBuilder::from_labels(&sample.labels);
             builder.set(METRIC_NAME, &self.name);
-            self.labels.iter().for_each(|(name, value)| {
+            self.label_pairs.iter().for_each(|(name, value)| {
                 builder.set(name, value);
             });
             sample.labels = builder.build();

@@ -17,6 +17,7 @@ use base::metrics::Counter;
 use gotmpl::{Functions, MissingKey, Object, ParseError, Templates, Value};
 
 use crate::expression::{Queries, QueryFailure, Sample};
+pub(crate) use functions::table_link;
 
 /// What every template begins with, so that authors need not know the fields of its dot.
 const PRELUDE: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\

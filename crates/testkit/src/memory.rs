@@ -1,6 +1,6 @@
 //! A storage in memory: all series in one map, every read a snapshot. Simple and correct, not fast.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::{
@@ -14,6 +14,30 @@ use parking_lot::RwLock;
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage {
     series: Arc<RwLock<BTreeMap<Labels, Stored>>>,
+    /// Labels by reference; references stay valid for ever.
+    names: Arc<RwLock<Names>>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    labels: Vec<Labels>,
+    references: HashMap<Labels, SeriesRef>,
+}
+
+impl Names {
+    fn reference(&mut self, labels: &Labels) -> SeriesRef {
+        if let Some(&known) = self.references.get(labels) {
+            return known;
+        }
+        let reference = SeriesRef(self.labels.len() as u64);
+        self.labels.push(labels.clone());
+        self.references.insert(labels.clone(), reference);
+        reference
+    }
+
+    fn labels(&self, reference: SeriesRef) -> Option<Labels> {
+        self.labels.get(usize::try_from(reference.0).ok()?).cloned()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -174,27 +198,19 @@ fn push(out: &mut SampleColumns, sample: &Pending) {
 impl Appendable for MemoryStorage {
     /// Tenants share one set of series here.
     fn appender(&self, _tenant: &TenantId) -> Box<dyn Appender> {
-        Box::new(MemoryAppender {
-            storage: self.clone(),
-            labels: Vec::new(),
-            pending: Vec::new(),
-            exemplars: Vec::new(),
-        })
+        Box::new(MemoryAppender { storage: self.clone(), pending: Vec::new(), exemplars: Vec::new() })
     }
 }
 
 struct MemoryAppender {
     storage: MemoryStorage,
-    /// A reference is an index into this; it is valid within the transaction.
-    labels: Vec<Labels>,
-    pending: Vec<(usize, Pending)>,
-    exemplars: Vec<(usize, Exemplar)>,
+    pending: Vec<(Labels, Pending)>,
+    exemplars: Vec<(Labels, Exemplar)>,
 }
 
 impl MemoryAppender {
-    fn index(&self, series: SeriesRef) -> Result<usize, AppendError> {
-        let index = usize::try_from(series.0).map_err(|_| AppendError::UnknownSeries)?;
-        if index < self.labels.len() { Ok(index) } else { Err(AppendError::UnknownSeries) }
+    fn labels(&self, series: SeriesRef) -> Result<Labels, AppendError> {
+        self.storage.names.read().labels(series).ok_or(AppendError::UnknownSeries)
     }
 }
 
@@ -203,8 +219,7 @@ impl Appender for MemoryAppender {
         if labels.is_empty() {
             return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
         }
-        self.labels.push(labels.clone());
-        Ok(SeriesRef(self.labels.len() as u64 - 1))
+        Ok(self.storage.names.write().reference(labels))
     }
 
     fn append(
@@ -214,7 +229,7 @@ impl Appender for MemoryAppender {
         t_ms: i64,
         value: SampleValue<'_>,
     ) -> Result<(), AppendError> {
-        let index = self.index(series)?;
+        let labels = self.labels(series)?;
         let (value, histogram) = match value {
             SampleValue::Float(value) => (value, None),
             SampleValue::Histogram(histogram) => {
@@ -226,30 +241,30 @@ impl Appender for MemoryAppender {
                 (histogram.sum, Some(Arc::new(histogram.clone())))
             }
         };
-        self.pending.push((index, Pending { t_ms, start_ms, value, histogram }));
+        self.pending.push((labels, Pending { t_ms, start_ms, value, histogram }));
         Ok(())
     }
 
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: &Exemplar) -> Result<(), AppendError> {
-        let index = self.index(series)?;
-        self.exemplars.push((index, exemplar.clone()));
+        let labels = self.labels(series)?;
+        self.exemplars.push((labels, exemplar.clone()));
         Ok(())
     }
 
     fn update_metadata(&mut self, series: SeriesRef, _metadata: &Metadata) -> Result<(), AppendError> {
-        self.index(series).map(|_| ())
+        self.labels(series).map(|_| ())
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {
         // All or nothing: the map is replaced when every sample fits.
         let mut series = self.storage.series.write();
         let mut next = series.clone();
-        for (index, sample) in self.pending {
-            let stored = next.entry(self.labels[index].clone()).or_default();
+        for (labels, sample) in self.pending {
+            let stored = next.entry(labels).or_default();
             insert(Arc::make_mut(&mut stored.samples), sample)?;
         }
-        for (index, exemplar) in self.exemplars {
-            let exemplars = &mut next.entry(self.labels[index].clone()).or_default().exemplars;
+        for (labels, exemplar) in self.exemplars {
+            let exemplars = &mut next.entry(labels).or_default().exemplars;
             let at = exemplars.partition_point(|e| e.timestamp_ms <= exemplar.timestamp_ms);
             exemplars.insert(at, exemplar);
         }
