@@ -154,7 +154,9 @@ fn main() {
     println!("compaction: {:.0} MB/s", mb / started.elapsed().as_secs_f64());
     println!("peak memory: {} MB", peak_memory_mb());
 
-    let stored: u64 = walk(&dir.join("bucket/logs"));
+    let objects = db.objects();
+    let stored: u64 = objects.iter().map(|(_, _, object)| object.size_bytes).sum();
+    println!("objects: {} of {} MB in all", objects.len(), stored >> 20);
     let reference = zstd::bulk::compress(&sample, 9).expect("zstd").len() as f64 / sample.len() as f64;
     println!(
         "size: 1/{:.1} of raw; zstd -9 of 2 MB alone 1/{:.1}; {:.2} of that",
@@ -203,19 +205,4 @@ fn main() {
         let groups = db.select(&request, &ctx).expect("it selects");
         println!("needle {needle}: {} groups left, {:?}", groups.len(), started.elapsed());
     }
-}
-
-fn walk(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).expect("a directory").filter_map(Result::ok);
-    entries
-        .map(|entry| {
-            if entry.path().is_dir() {
-                walk(&entry.path())
-            } else if entry.path().extension().is_some_and(|e| e == "parquet") {
-                entry.metadata().map_or(0, |m| m.len())
-            } else {
-                0
-            }
-        })
-        .sum()
 }

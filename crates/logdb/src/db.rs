@@ -185,6 +185,16 @@ impl LogDb {
         &self.options
     }
 
+    /// All objects that are read, as far as they are known here.
+    pub fn objects(&self) -> Vec<(TenantId, Day, ObjectMeta)> {
+        let state = self.state.read();
+        let objects = |(tenant, day, manifest): (&TenantId, Day, &Arc<crate::manifest::Manifest>)| {
+            let tenant = tenant.clone();
+            manifest.objects.clone().into_iter().map(move |object| (tenant.clone(), day, object))
+        };
+        state.catalog.all().flat_map(objects).collect()
+    }
+
     /// Bytes of entries that are in memory and not in the bucket.
     pub fn unflushed_bytes(&self) -> usize {
         self.state.read().unflushed_bytes()

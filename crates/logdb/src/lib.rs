@@ -2,13 +2,14 @@
 //!
 //! It must not know HTTP, LogQL or configuration files. In reading order: [`options`], [`db`] (the whole, and what moves
 //! entries from memory to the bucket), `select` (what a query reads), [`memtable`], [`wal`], [`manifest`] (which objects
-//! there are), [`segment`] (one object) on [`parquet`] and [`codec`], `compact`, [`day`] and `metrics`.
+//! there are), [`segment`] (one object) on [`parquet`] and [`codec`], `compact`, [`day`], `metrics` and [`inspect`].
 
 mod cache;
 pub mod codec;
 mod compact;
 pub mod day;
 pub mod db;
+pub mod inspect;
 pub mod manifest;
 pub mod memtable;
 mod metrics;

@@ -64,7 +64,7 @@ impl Default for Options {
             flush_zstd_level: 1,
             final_zstd_level: 9,
             group_bytes: 2 << 20,
-            bits_per_gram: 4.0,
+            bits_per_gram: 2.5,
             target_object_bytes: 256 << 20,
             max_compaction_inputs: 16,
             compaction_inputs: 8,

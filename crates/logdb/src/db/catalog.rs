@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blob::bucket::text_of_key_part;
 use hashbrown::HashMap;
 use model::source::TenantId;
 
 use super::{LogDb, LogDbError};
 use crate::day::Day;
-use crate::manifest::{self, Edit, Manifest, ManifestError, ObjectMeta, ROOT};
+use crate::manifest::{self, Edit, Manifest, ManifestError, ObjectMeta};
 use crate::segment::Segment;
 
 /// The manifests of all tenants and days.
@@ -64,21 +63,9 @@ impl LogDb {
         state.catalog.install(tenant, day, manifest);
     }
 
-    /// The days of the bucket, by its listing.
-    fn list_days(&self) -> Result<Vec<(TenantId, Day)>, LogDbError> {
-        let mut days = Vec::new();
-        for tenant in self.bucket.list_folders(ROOT)? {
-            let Some(name) = text_of_key_part(&tenant) else { continue };
-            let folders = self.bucket.list_folders(&format!("{ROOT}{tenant}/"))?;
-            let parsed = folders.iter().filter_map(|folder| Day::parse(folder));
-            days.extend(parsed.map(|day| (TenantId(name.as_str().into()), day)));
-        }
-        Ok(days)
-    }
-
     /// Reads all manifests. One that is damaged is set aside and made anew.
     pub fn load_catalog(&self) -> Result<(), LogDbError> {
-        let days = self.list_days()?;
+        let days = crate::inspect::days(&*self.bucket)?;
         for (tenant, day) in &days {
             self.refresh_day(tenant, *day)?;
         }

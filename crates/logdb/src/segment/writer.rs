@@ -39,7 +39,7 @@ impl Default for SegmentOptions {
             group_bytes: 2 << 20,
             group_rows: 1 << 16,
             groups_per_row_group: 16,
-            bits_per_gram: 4.0,
+            bits_per_gram: 2.5,
             hot: Vec::new(),
         }
     }
