@@ -108,33 +108,6 @@ fn a_clean_end_leaves_nothing_to_send() {
     });
 }
 
-#[test]
-fn an_agent_forwards_what_it_scrapes() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = counters(SERIES);
-    let second = receiver(&dir.path().join("second")).start();
-    std::fs::create_dir_all(dir.path().join("agent")).unwrap();
-    let url = format!("http://{}/api/v1/write", second.address());
-    let home = Home::new(&dir.path().join("agent"), &sending(target.address(), "100ms", &url, "")).agent();
-    for _ in 0..2 {
-        let agent = home.start();
-        wait_for_more("samples to come through", &second, 5 * SERIES);
-        agent.kill();
-    }
-    let agent = home.start();
-    wait_for_more("samples to come through", &second, 5 * SERIES);
-    // Each scrape that arrived did so as a whole: each series has as many samples as `up`.
-    let time = now();
-    let complete = || {
-        let found = samples(&second, "{__name__=~\"requests_total|up\"}[1h]", &time);
-        let mut counts: Vec<_> = found.values().map(|values| values.as_array().map_or(0, Vec::len)).collect();
-        counts.dedup();
-        (found.len() == SERIES + 1 && counts.len() == 1).then_some(())
-    };
-    wait_for("whole scrapes", complete);
-    drop(agent);
-}
-
 /// The samples of the counters in the log of an agent, staleness markers left out.
 fn logged(agent: &Home) -> BTreeMap<String, Vec<(i64, f64)>> {
     let mut all = crate::agent::logged(&agent.data);
