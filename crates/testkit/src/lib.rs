@@ -6,5 +6,6 @@
 //! data lies).
 
 pub mod conformance;
+pub mod logs;
 pub mod memory;
 pub mod promql;

@@ -9,6 +9,8 @@ pub enum Compression {
     Gzip,
     /// `zstd`.
     Zstd,
+    /// `deflate`, without a header.
+    Deflate,
     /// One Snappy block, as remote write uses it.
     SnappyBlock,
 }
@@ -67,6 +69,10 @@ pub fn decompress(
     match compression {
         Compression::Gzip => {
             read_capped(flate2::bufread::MultiGzDecoder::new(input), limit, out, gzip_problem)
+        }
+        Compression::Deflate => {
+            let decoder = flate2::bufread::DeflateDecoder::new(input);
+            read_capped(decoder, limit, out, |error| format!("deflate: {error}"))
         }
         Compression::Zstd => {
             let damaged = |error: io::Error| DecompressError::Damaged(format!("zstd: {error}"));

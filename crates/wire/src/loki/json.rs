@@ -40,6 +40,64 @@ pub fn decode(body: &[u8]) -> Result<PushRequest> {
     Ok(request)
 }
 
+/// Reads a request as it was written before there was structured metadata:
+/// `{"streams": [{"labels": "{a=\"b\"}", "entries": [{"ts": "RFC 3339", "line": "..."}]}]}`.
+pub fn decode_legacy(body: &[u8]) -> Result<PushRequest> {
+    let mut cursor = Cursor { body, at: 0 };
+    let mut request = PushRequest::default();
+    if cursor.peek().is_none() {
+        return Err(PushError::Empty);
+    }
+    cursor.object(|cursor, key| {
+        if key != b"streams" {
+            return cursor.skip(MAX_DEPTH);
+        }
+        cursor.array(|cursor| {
+            if request.streams.len() >= MAX_STREAMS {
+                return Err(cursor.error("too many streams"));
+            }
+            request.streams.push(legacy_stream(cursor)?);
+            Ok(())
+        })
+    })?;
+    Ok(request)
+}
+
+fn legacy_stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
+    let (mut labels, mut entries) = (String::from("{}"), Vec::new());
+    cursor.object(|cursor, key| match key {
+        b"labels" => {
+            labels = String::from_utf8_lossy(&cursor.string()?).into_owned();
+            Ok(())
+        }
+        b"entries" => cursor.array(|cursor| {
+            entries.push(legacy_entry(cursor)?);
+            Ok(())
+        }),
+        _ => cursor.skip(MAX_DEPTH),
+    })?;
+    Ok(PushStream { labels: PushLabels::Text(labels), entries })
+}
+
+fn legacy_entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
+    let mut entry = PushEntry::default();
+    cursor.object(|cursor, key| match key {
+        b"ts" | b"timestamp" => {
+            let text = cursor.string()?;
+            let at = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            let ns = at.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+            entry.timestamp_ns = ns.ok_or_else(|| cursor.error("time stamp is not in RFC 3339"))?;
+            Ok(())
+        }
+        b"line" => {
+            entry.line = Bytes::from(cursor.string()?);
+            Ok(())
+        }
+        _ => cursor.skip(MAX_DEPTH),
+    })?;
+    Ok(entry)
+}
+
 fn stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
     let (mut labels, mut entries) = (Vec::new(), Vec::new());
     cursor.object(|cursor, key| match key {

@@ -1,0 +1,179 @@
+//! `index/stats`, `index/volume` and `index/volume_range`: what there is, without reading lines.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use logql::engine::stream_matchers;
+use model::logs::{LogRange, StreamVolume};
+use model::{Matcher, QueryContext};
+
+use super::params::{Bounds, integer};
+use super::query::plain_steps;
+use super::respond::Failure;
+use super::streams::matchers_of;
+use super::{LogState, Logs, encode, json, run};
+use crate::params::Params;
+
+const DEFAULT_LIMIT: i64 = 100;
+
+/// `GET /index/stats`
+pub(super) async fn stats(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let body = run(&state, &headers, move |state, ctx| {
+        let bounds = Bounds::ordered(&params, state.now_ns())?;
+        let matchers = logql::parse_matchers(params.get("query"))?;
+        bounds.check_length(state)?;
+        let volumes = state.source.volumes(bounds.range(), &stream_matchers(&matchers), ctx)?;
+        let sum = |of: fn(&StreamVolume) -> u64| volumes.iter().map(of).sum::<u64>();
+        Ok(format!(
+            "{{\"streams\":{},\"chunks\":{},\"bytes\":{},\"entries\":{}}}",
+            volumes.len(),
+            sum(|volume| volume.chunks),
+            sum(|volume| volume.bytes),
+            sum(|volume| volume.entries)
+        ))
+    });
+    Ok(json(body.await?))
+}
+
+/// How volumes are added up.
+struct Grouping {
+    names: Vec<String>,
+    /// Each label on its own, not each combination of values.
+    by_label: bool,
+    limit: usize,
+}
+
+type Group = Vec<(String, String)>;
+
+impl Grouping {
+    fn read(params: &Params, matchers: &[Matcher]) -> Result<Self, Failure> {
+        let limit = integer(params, "limit", DEFAULT_LIMIT)?;
+        let by_label = match params.get("aggregateBy") {
+            "" | "series" => false,
+            "labels" => true,
+            other => return Err(Failure::bad(format!("invalid aggregation option: {other}"))),
+        };
+        let targets = params.get("targetLabels").split(',').map(str::trim).filter(|name| !name.is_empty());
+        let mut names: Vec<String> = targets.map(str::to_owned).collect();
+        if names.is_empty() && !by_label {
+            names = matchers.iter().map(|matcher| matcher.name.clone()).collect();
+        }
+        Ok(Self { names, by_label, limit: usize::try_from(limit).unwrap_or(0) })
+    }
+
+    fn add(&self, volume: &StreamVolume, into: &mut BTreeMap<Group, u64>) {
+        if self.by_label {
+            let wanted = |name: &str| self.names.is_empty() || self.names.iter().any(|other| other == name);
+            for (name, _) in volume.stream.iter().filter(|(name, _)| wanted(name)) {
+                *into.entry(vec![(name.to_owned(), String::new())]).or_default() += volume.bytes;
+            }
+            return;
+        }
+        let pairs = volume.stream.iter().filter(|(name, _)| self.names.iter().any(|other| other == name));
+        let group: Group = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if !group.is_empty() {
+            *into.entry(group).or_default() += volume.bytes;
+        }
+    }
+}
+
+fn volumes(
+    state: &LogState,
+    ctx: &QueryContext,
+    range: LogRange,
+    matchers: &[Matcher],
+    grouping: &Grouping,
+) -> Result<Vec<(Group, u64)>, Failure> {
+    let mut groups = BTreeMap::new();
+    for volume in state.source.volumes(range, matchers, ctx)? {
+        grouping.add(&volume, &mut groups);
+    }
+    let mut sorted: Vec<(Group, u64)> = groups.into_iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    sorted.truncate(grouping.limit);
+    Ok(sorted)
+}
+
+fn metric(out: &mut String, group: &Group) {
+    out.push_str("{\"metric\":");
+    encode::pairs(out, group.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+}
+
+fn vector(found: &[(Group, u64)], at_ns: i64) -> String {
+    let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[");
+    encode::list(&mut out, found, |out, (group, bytes)| {
+        metric(out, group);
+        out.push_str(",\"value\":[");
+        encode::seconds(out, at_ns);
+        let _ = write!(out, ",\"{bytes}\"]}}");
+    });
+    out.push_str("]}}");
+    out
+}
+
+/// `GET /index/volume`
+pub(super) async fn volume(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let body = run(&state, &headers, move |state, ctx| {
+        let bounds = Bounds::ordered(&params, state.now_ns())?;
+        let matchers = matchers_of(params.get("query"))?;
+        let grouping = Grouping::read(&params, &matchers)?;
+        bounds.check_length(state)?;
+        Ok(vector(&volumes(state, ctx, bounds.range(), &matchers, &grouping)?, bounds.end_ns))
+    });
+    Ok(json(body.await?))
+}
+
+/// `GET /index/volume_range`
+pub(super) async fn volume_range(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let body = run(&state, &headers, move |state, ctx| {
+        let steps = plain_steps(&params, state.now_ns())?;
+        let bounds = Bounds { start_ns: steps.start_ns, end_ns: steps.end_ns };
+        let matchers = matchers_of(params.get("query"))?;
+        let grouping = Grouping::read(&params, &matchers)?;
+        bounds.check_length(state)?;
+        let count = (bounds.end_ns - bounds.start_ns).div_euclid(steps.step_ns) + 1;
+        if count > state.options.max_points {
+            return Err(Failure::bad("exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter"));
+        }
+        if count <= 1 {
+            return Ok(vector(&volumes(state, ctx, bounds.range(), &matchers, &grouping)?, bounds.end_ns));
+        }
+        let mut series: BTreeMap<Group, Vec<(i64, u64)>> = BTreeMap::new();
+        for step in 0..count {
+            let start_ns = bounds.start_ns + step * steps.step_ns;
+            let range = LogRange { start_ns, end_ns: (start_ns + steps.step_ns).min(bounds.end_ns) };
+            for (group, bytes) in volumes(state, ctx, range, &matchers, &grouping)? {
+                series.entry(group).or_default().push((range.end_ns, bytes));
+            }
+        }
+        let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
+        encode::list(&mut out, &series, |out, (group, samples)| {
+            metric(out, group);
+            out.push_str(",\"values\":[");
+            encode::list(out, samples, |out, (at_ns, bytes)| {
+                out.push('[');
+                encode::seconds(out, *at_ns);
+                let _ = write!(out, ",\"{bytes}\"]");
+            });
+            out.push_str("]}");
+        });
+        out.push_str("]}}");
+        Ok(out)
+    });
+    Ok(json(body.await?))
+}

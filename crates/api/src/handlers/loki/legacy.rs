@@ -1,0 +1,49 @@
+//! `/api/prom/query`: entries in the shape they had before there were series.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use jiff::Timestamp;
+use logql::engine::LineParams;
+
+use super::params::{Bounds, direction, limit};
+use super::query::categorizes;
+use super::respond::Failure;
+use super::{Logs, encode, json, run};
+use crate::params::Params;
+
+/// `GET /api/prom/query`
+pub(super) async fn query(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let _ = categorizes(&headers);
+    let body = run(&state, &headers, move |state, ctx| {
+        let (limit, direction) = (limit(&params, 100)?, direction(&params)?);
+        let bounds = Bounds::ordered(&params, state.now_ns())?;
+        let query = logql::parse_log(params.get("query"))?;
+        bounds.check_length(state)?;
+        let limit = if state.options.max_entries > 0 { limit.min(state.options.max_entries) } else { limit };
+        let lines = LineParams { range: bounds.range(), limit, direction, interval_ns: 0, categorize: false };
+        let result = state.engine(ctx).lines(&query, &lines)?;
+        let mut out = String::from("{\"streams\":[");
+        encode::list(&mut out, &result.streams, |out, (labels, entries)| {
+            out.push_str("{\"labels\":");
+            encode::string(out, &labels.to_string());
+            out.push_str(",\"entries\":[");
+            encode::list(out, entries, |out, entry| {
+                let at = Timestamp::from_nanosecond(i128::from(entry.timestamp_ns)).unwrap_or_default();
+                let _ = write!(out, "{{\"ts\":\"{at}\",\"line\":");
+                encode::string(out, &String::from_utf8_lossy(&entry.line));
+                out.push('}');
+            });
+            out.push_str("]}");
+        });
+        out.push_str("]}");
+        Ok(out)
+    });
+    Ok(json(body.await?))
+}

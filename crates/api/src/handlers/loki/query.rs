@@ -1,0 +1,163 @@
+//! `query`, `query_range` and `format_query`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use logql::ast::Expr;
+use logql::engine::series::{Series, Values};
+use logql::engine::{LineParams, Sample, Steps};
+use logql::labels::LabelSet;
+use logql::{Engine, Limits};
+use model::QueryContext;
+use model::logs::LogRange;
+
+use super::params::{BAD_STEP, Bounds, direction, duration, integer, limit, time};
+use super::respond::Failure;
+use super::stats::{Spent, write};
+use super::{LogState, Logs, encode, json, run};
+use crate::params::Params;
+
+const DEFAULT_LIMIT: i64 = 100;
+const NO_LOGS_AT_INSTANTS: &str = "log queries are not supported as an instant query type, please change your query to a range query type";
+
+impl LogState {
+    pub(super) fn engine<'a>(&'a self, ctx: &'a QueryContext) -> Engine<'a> {
+        Engine::new(&*self.source, Limits { max_series: self.options.max_series }, ctx)
+    }
+}
+
+/// Whether labels are to be told apart by where they come from.
+pub(super) fn categorizes(headers: &HeaderMap) -> bool {
+    let flags = headers.get_all("x-loki-response-encoding-flags");
+    let has = |text: &str| text.split(',').any(|flag| flag.trim() == "categorize-labels");
+    flags.iter().any(|value| value.to_str().is_ok_and(has))
+}
+
+fn answer(data: &str, spent: &Spent) -> String {
+    let mut out = String::with_capacity(data.len() + 4096);
+    out.push_str("{\"status\":\"success\",\"data\":{");
+    out.push_str(data);
+    out.push_str(",\"stats\":");
+    write(&mut out, spent);
+    out.push_str("}}");
+    out
+}
+
+/// `GET /query`
+pub(super) async fn instant(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let body = run(&state, &headers, move |state, ctx| {
+        limit(&params, DEFAULT_LIMIT)?;
+        direction(&params)?;
+        let at_ns = time(&params, "time", state.now_ns())?;
+        let Expr::Metric(query) = logql::parse(params.get("query"))? else {
+            return Err(Failure::bad(NO_LOGS_AT_INSTANTS));
+        };
+        let started = state.clock.monotonic();
+        let result = state.engine(ctx).series(&query, Steps::instant(at_ns))?;
+        let mut data = String::new();
+        encode::instant(&mut data, &result.values, at_ns);
+        let seconds = (state.clock.monotonic() - started).as_secs_f64();
+        let entries = if let Values::Series(series) = &result.values { series.len() } else { 1 };
+        Ok(answer(&data, &Spent { cost: result.cost, seconds, entries }))
+    });
+    Ok(json(body.await?))
+}
+
+/// `GET /query_range`
+pub(super) async fn range(
+    State(state): State<Logs>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Failure> {
+    let categorize = categorizes(&headers);
+    let body = run(&state, &headers, move |state, ctx| range_body(state, ctx, &params, categorize));
+    Ok(json(body.await?))
+}
+
+fn range_body(state: &LogState, ctx: &QueryContext, params: &Params, categorize: bool) -> Result<String, Failure> {
+    let limit = limit(params, DEFAULT_LIMIT)?;
+    let direction = direction(params)?;
+    let bounds = Bounds::ordered(params, state.now_ns())?;
+    let step_ns = bounds.step_ns(params)?;
+    if (bounds.end_ns - bounds.start_ns) / step_ns > state.options.max_points {
+        return Err(Failure::bad(
+            "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
+        ));
+    }
+    let interval_ns = match params.get("interval") {
+        "" => 0,
+        text => duration(text)?,
+    };
+    if interval_ns < 0 {
+        return Err(Failure::bad("interval must be >= 0"));
+    }
+    let query = logql::parse(params.get("query"))?;
+    bounds.check_length(state)?;
+    let started = state.clock.monotonic();
+    let mut data = String::new();
+    let (cost, entries) = match &query {
+        Expr::Log(log) => {
+            let most = state.options.max_entries;
+            if most > 0 && limit > most {
+                return Err(Failure::bad(format!(
+                    "max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {most})"
+                )));
+            }
+            let range = LogRange { start_ns: bounds.start_ns, end_ns: bounds.end_ns };
+            let lines = LineParams { range, limit, direction, interval_ns, categorize };
+            let result = state.engine(ctx).lines(log, &lines)?;
+            encode::streams(&mut data, &result.streams, categorize);
+            (result.cost, result.entries)
+        }
+        Expr::Metric(metric) => {
+            let steps = aligned(bounds, step_ns);
+            let result = state.engine(ctx).series(metric, steps)?;
+            let series = match result.values {
+                Values::Series(series) => series,
+                Values::Scalar(value) => vec![constant(value, steps)],
+            };
+            encode::matrix(&mut data, &series);
+            (result.cost, series.len())
+        }
+    };
+    let seconds = (state.clock.monotonic() - started).as_secs_f64();
+    Ok(answer(&data, &Spent { cost, seconds, entries }))
+}
+
+/// The steps of a range: multiples of the step, so that the same question asked a little later has the same points.
+fn aligned(bounds: Bounds, step_ns: i64) -> Steps {
+    let down = |ns: i64| ns.div_euclid(step_ns) * step_ns;
+    Steps { start_ns: down(bounds.start_ns), end_ns: down(bounds.end_ns), step_ns }
+}
+
+fn constant(value: f64, steps: Steps) -> Series {
+    let samples = (0..steps.len()).map(|step| Sample { timestamp_ns: steps.at(step), value });
+    Series { labels: LabelSet::default(), samples: samples.collect() }
+}
+
+/// `GET /format_query`
+pub(super) async fn format(params: Params) -> Response {
+    let (status, key, text) = match logql::parse(params.get("query")) {
+        Ok(query) => (StatusCode::OK, "\"success\",\"data\":", logql::format::pretty(&query)),
+        Err(error) => (StatusCode::BAD_REQUEST, "\"invalid-query\",\"error\":", error.to_string()),
+    };
+    let mut out = format!("{{\"status\":{key}");
+    encode::string(&mut out, &text);
+    out.push('}');
+    (status, json(out)).into_response()
+}
+
+/// The steps of requests that are about steps, but not about series.
+pub(super) fn plain_steps(params: &Params, now_ns: i64) -> Result<Steps, Failure> {
+    let bounds = Bounds::ordered(params, now_ns)?;
+    let step_ns = bounds.step_ns(params)?;
+    integer(params, "limit", 0)?;
+    if step_ns <= 0 {
+        return Err(Failure::bad(BAD_STEP));
+    }
+    Ok(Steps { start_ns: bounds.start_ns, end_ns: bounds.end_ns, step_ns })
+}
