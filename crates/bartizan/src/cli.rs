@@ -31,6 +31,9 @@ pub enum Command {
     /// Look into a data directory.
     #[command(subcommand)]
     Tsdb(crate::inspect::TsdbCommand),
+    /// Look into a bucket of logs.
+    #[command(subcommand)]
+    LogsBucket(crate::logs_bucket::LogsBucketCommand),
     /// Run scripted tests.
     #[command(subcommand)]
     Test(crate::script::TestCommand),

@@ -2,13 +2,14 @@
 //!
 //! It joins the engines the other crates provide and does little of its own. In reading order: [`cli`]
 //! (the one definition of the command line), [`roles`] (what starts and stops, in which order), then
-//! the commands: [`query`], [`check`], [`inspect`], [`script`].
+//! the commands: [`query`], [`check`], [`inspect`], [`logs_bucket`], [`script`].
 
 mod check;
 mod cli;
 mod client;
 mod inspect;
 mod logging;
+mod logs_bucket;
 mod memory;
 mod query;
 mod report;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Query(command) => query::run(command).map(|()| ExitCode::SUCCESS),
         Command::Check(command) => check::run(command),
         Command::Tsdb(command) => inspect::run(command),
+        Command::LogsBucket(command) => logs_bucket::run(command),
         Command::Test(command) => script::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "bartizan", &mut std::io::stdout());
