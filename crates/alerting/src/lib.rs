@@ -3,17 +3,20 @@
 //! It must not know the HTTP surface or how alerts come about. In reading order: [`alert`], [`store`] (the
 //! alerts known), [`route`] (the routing tree), [`inhibit`], [`record`] (state that instances share),
 //! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk), [`core`] (the decisions,
-//! without I/O).
+//! without I/O), [`template`] (what notifications say), [`notify`] (how it
+//! is sent).
 
 pub mod alert;
 pub mod core;
 pub mod inhibit;
 pub mod journal;
 pub mod nflog;
+pub mod notify;
 pub mod record;
 pub mod route;
 pub mod silence;
 pub mod store;
+pub mod template;
 #[cfg(test)]
 mod testing;
 

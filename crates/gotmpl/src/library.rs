@@ -21,7 +21,7 @@ pub fn text(arguments: &Arguments, i: usize) -> Result<Cow<'_, str>, String> {
 /// The functions on texts: `toUpper`, `toLower`, `title`, `match`, `reReplaceAll` and `safeHtml`.
 pub fn text_functions() -> Vec<(&'static str, Function)> {
     vec![
-        ("toUpper", text_function(str::to_uppercase)),
+        ("toUpper", text_function(upper)),
         ("toLower", text_function(lower)),
         ("title", text_function(title)),
         (
@@ -56,6 +56,23 @@ pub fn humanize_duration() -> Function {
     Function::of(1, |arguments| {
         humanize::number(arguments.get(0)).map(|number| humanize::humanize_duration(number).into())
     })
+}
+
+/// Upper case, one character for one: what has no such form stays, as in Go.
+fn upper(text: &str) -> String {
+    let one = |c: char| {
+        let mut upper = c.to_uppercase();
+        match (upper.next(), upper.next()) {
+            (Some(upper), None) => upper,
+            _ => c,
+        }
+    };
+    text.chars().map(one).collect()
+}
+
+/// The first letter of each word in upper case, the others in lower case.
+pub fn title_and_lower(text: &str) -> String {
+    title(&lower(text))
 }
 
 /// Lower case without the dot that Unicode keeps above a Turkish capital I.

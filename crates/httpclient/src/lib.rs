@@ -29,4 +29,9 @@ mod tls;
 
 pub use client::{Client, Request, Response};
 pub use error::ClientError;
+/// The TLS of a connection that is not HTTP, from the same options; files are read now.
+pub fn tls_config(config: &config::TlsConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, ClientError> {
+    tls::build(config, &[]).map(|built| built.rustls)
+}
+
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
