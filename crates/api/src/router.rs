@@ -17,8 +17,8 @@ use tower_http::services::ServeDir;
 
 use crate::error::{ApiError, ErrorType, plain};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, notifications, otlp, query, read, search, series, status,
-    system, targets, write,
+    Shared, admin, exemplars, expression, federate, notifications, otlp, query, read, rules, search, series,
+    status, system, targets, write,
 };
 use crate::metrics::{HttpMetrics, measure};
 use crate::openapi::document::{Version, render};
@@ -128,9 +128,9 @@ fn api_v1(state: &Shared) -> Router<Shared> {
         .serve(endpoints::TARGETS, targets::targets)
         .serve(endpoints::TARGET_METADATA, targets::target_metadata)
         .serve(endpoints::RELABEL_STEPS, targets::relabel_steps)
-        .serve(endpoints::RULES, status::rules)
-        .serve(endpoints::ALERTS, status::alerts)
-        .serve(endpoints::ALERTMANAGERS, status::alertmanagers)
+        .serve(endpoints::RULES, rules::rules)
+        .serve(endpoints::ALERTS, rules::alerts)
+        .serve(endpoints::ALERTMANAGERS, rules::alertmanagers)
         .serve(endpoints::STATUS_CONFIG, status::config)
         .serve(endpoints::STATUS_FLAGS, status::flags)
         .serve(endpoints::STATUS_BUILD_INFO, status::build_info)

@@ -1,5 +1,7 @@
 //! What handlers need, and the traits through which they reach the rest of the process.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::sync::Semaphore;
 use wire::otlp::answer::{ExportResponse, Status};
 use wire::remote_write::MessageType;
 
+pub use self::rules::{AlertView, AlertingView, Alertmanagers, NoRules, RuleGroupView, RuleView, Rules};
 use crate::handlers::read::ReadService;
 use crate::metrics::QueryMetrics;
 use crate::notifications::NotificationBoard;
@@ -76,6 +79,8 @@ pub struct ApiState {
     pub otlp: Option<Arc<OtlpState>>,
     /// Scraping, seen from outside.
     pub targets: Arc<dyn Targets>,
+    /// Rules, seen from outside.
+    pub rules: Arc<dyn Rules>,
     /// The storage engine, seen from outside.
     pub storage: Arc<dyn Storage>,
     /// The process.

@@ -1,10 +1,11 @@
 //! `bartizan check`: checks files before they are used.
 //!
-//! In reading order: [`configuration`] (configuration files and what they name), [`web_config`] and
+//! In reading order: [`configuration`] (configuration files and what they name), [`rules`], [`web_config`] and
 //! [`metrics`].
 
 mod configuration;
 mod metrics;
+mod rules;
 mod web_config;
 
 use std::path::PathBuf;
@@ -47,6 +48,11 @@ pub enum CheckCommand {
         #[arg(long, default_value = "all")]
         lint: Lint,
     },
+    /// Check rule files.
+    ///
+    /// The exit code is 1 when a server would not start with one of them, and 3 with --lint-fatal when something
+    /// could be better.
+    Rules(rules::RulesArgs),
     /// Check web configuration files.
     WebConfig {
         /// The web configuration files.
@@ -71,6 +77,7 @@ pub fn run(command: &CheckCommand) -> anyhow::Result<ExitCode> {
             configuration::run(files, *agent, *syntax_only, enable_feature)
         }
         CheckCommand::Metrics { file, extended, lint } => metrics::run(file.as_deref(), *extended, *lint),
+        CheckCommand::Rules(args) => rules::run(args),
         CheckCommand::WebConfig { files } => web_config::run(files),
     };
     crate::report::unless_closed(done)

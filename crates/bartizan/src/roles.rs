@@ -7,6 +7,7 @@
 //! | 3 | [`sending`] | a reader of the log for each destination, before anything is scraped | sends what is left of the log |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
+//! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
@@ -15,8 +16,10 @@ mod agent;
 pub mod features;
 mod otlp;
 mod process;
+mod querying;
 mod reading;
 mod receiving;
+mod rules;
 mod scraping;
 mod sending;
 mod settings;
@@ -98,9 +101,13 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let otlp = otlp::Otlp::new(&settings, &registry, clock.clone(), opened.clone())?;
     let reading = reading::Reading::new(&settings, &registry, clock.clone(), &opened);
     let sending = sending::Sending::new(&settings, &registry, clock.clone(), &opened, &scraping);
+    let querying = querying::Querying::new(&settings);
+    let sources =
+        rules::Sources { opened: &opened, reading: &reading, querying: &querying, scraping: &scraping };
+    let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
+    let asked = (&reading, &querying, &rules);
     let web =
-        web::Web::bind(&settings, &system, &opened, &reading, &scraping, (&receiving, &otlp), &registry)
-            .await?;
+        web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), &registry).await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -119,13 +126,14 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     }
 
-    // 3. Sending, then scraping.
+    // 3. Sending, then scraping, at last what reads what they bring.
     system.on_reload(sending.clone());
     system.on_reload(scraping.clone());
     system.on_reload(opened.clone());
     system.on_reload(receiving);
     system.on_reload(otlp);
     system.on_reload(reading);
+    system.on_reload(rules.clone());
     let applying = system.clone();
     let failed = tokio::task::spawn_blocking(move || applying.apply()).await?;
     // At start, as opposed to a reload, there is nothing to go on with: what was asked for would silently be missing.
@@ -140,6 +148,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     tracing::info!("stopping");
     drop(signals);
     upkeep.stop().await;
+    rules.stop().await;
     scraping.stop().await;
     sending.stop().await;
     let closed = tokio::task::spawn_blocking(move || opened.close()).await?;

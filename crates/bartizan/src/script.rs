@@ -1,5 +1,8 @@
 //! `bartizan test`: runs scripted tests.
 
+mod backtest;
+mod rules;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,12 +31,19 @@ pub enum TestCommand {
         #[arg(long, value_delimiter = ',', value_name = "FEATURE")]
         enable_feature: Vec<String>,
     },
+    /// Run unit tests of rules, or evaluate rules over history.
+    ///
+    /// The files are those of `promtool test rules`. With --against they are rule files, which are evaluated on
+    /// stored samples to say when each alert would have fired.
+    Rules(rules::RulesArgs),
 }
 
 /// Runs the tests. The exit code is 1 when one failed.
 pub fn run(command: &TestCommand) -> anyhow::Result<ExitCode> {
-    let TestCommand::Promql { files, .. } = command;
-    crate::report::unless_closed(run_scripts(files))
+    crate::report::unless_closed(match command {
+        TestCommand::Promql { files, .. } => run_scripts(files),
+        TestCommand::Rules(args) => rules::run(args),
+    })
 }
 
 fn run_scripts(files: &[PathBuf]) -> anyhow::Result<ExitCode> {

@@ -273,6 +273,7 @@ impl TestServer {
             otlp,
             targets: stand_in(),
             storage: stand_in(),
+            rules: Arc::new(api::state::NoRules),
             system: stand_in(),
             registry,
             options,

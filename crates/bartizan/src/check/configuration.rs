@@ -28,7 +28,11 @@ pub fn run(
     let options = LoadOptions { agent_mode: agent, defaults: defaults(&features), ..LoadOptions::default() };
     let (mut out, mut failed) = (io::stdout().lock(), false);
     for file in files {
-        failed |= !check_file(&mut out, file, &options, syntax_only)?;
+        let report = check_file(&mut out, file, &options, syntax_only)?;
+        failed |= !report.failures.is_empty();
+        if report.failures.is_empty() && !syntax_only {
+            failed |= !super::rules::check(&mut out, &report.rule_files, &features)?;
+        }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -43,13 +47,13 @@ fn defaults(features: &Features) -> Defaults {
     }
 }
 
-/// Whether a server would start with the file.
+/// What is wrong with the file, rules aside; it is printed.
 fn check_file(
     out: &mut dyn Write,
     file: &Path,
     options: &LoadOptions<'_>,
     syntax_only: bool,
-) -> io::Result<bool> {
+) -> io::Result<Report> {
     let shown = file.display();
     writeln!(out, "Checking {shown}")?;
     let mut report = Report::default();
@@ -62,8 +66,8 @@ fn check_file(
     }
     let valid = report.failures.is_empty();
     if valid {
-        if report.rule_files > 0 {
-            writeln!(out, "  SUCCESS: {} rule files found", report.rule_files)?;
+        if !report.rule_files.is_empty() {
+            writeln!(out, "  SUCCESS: {} rule files found", report.rule_files.len())?;
         }
         if report.discovery_files > 0 {
             writeln!(out, "  SUCCESS: {} target files found", report.discovery_files)?;
@@ -77,7 +81,7 @@ fn check_file(
     }
     writeln!(out)?;
     out.flush()?;
-    Ok(valid)
+    Ok(report)
 }
 
 /// What was found in and behind one file.
@@ -85,7 +89,7 @@ fn check_file(
 struct Report {
     warnings: Vec<String>,
     failures: Vec<String>,
-    rule_files: usize,
+    rule_files: Vec<PathBuf>,
     discovery_files: usize,
 }
 
@@ -126,7 +130,7 @@ impl Report {
                     if found.is_empty() && !shown.contains('*') {
                         self.failures.push(format!("{shown} does not point to an existing file"));
                     }
-                    self.rule_files += found.len();
+                    self.rule_files.extend(found);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Prometheus's flags, under their names, with their defaults.
 
 mod agent;
+mod alerting;
 mod compatibility;
 mod otlp;
 mod reading;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 
 pub use agent::{AgentArgs, MISPLACED_STATUS};
+use alerting::AlertingArgs;
 use compatibility::CompatibilityArgs;
 pub use otlp::OtlpArgs;
 pub use reading::ReadArgs;
@@ -202,6 +204,9 @@ pub struct PrometheusArgs {
 
     #[command(flatten)]
     pub agent: AgentArgs,
+
+    #[command(flatten)]
+    pub alerting: AlertingArgs,
 
     #[command(flatten)]
     compatibility: CompatibilityArgs,
@@ -456,10 +461,10 @@ mod tests {
 
     #[test]
     fn flags_of_parts_that_are_absent_are_taken_with_a_warning() {
-        let (_, matches) = parse_from(["--rules.alert.resend-delay=5m", "--auto-gomemlimit"]).unwrap();
+        let (_, matches) = parse_from(["--web.console.templates=x", "--auto-gomemlimit"]).unwrap();
         assert_eq!(
             flag_warnings(&matches),
-            ["--rules.alert.resend-delay has no effect: rules are not evaluated"]
+            ["--web.console.templates has no effect: consoles are not served"]
         );
         assert!(flag_warnings(&parse_from([]).unwrap().1).is_empty());
     }

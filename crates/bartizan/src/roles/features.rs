@@ -195,6 +195,11 @@ impl Features {
             .map(|op| (op.as_str(), self.experimental_functions || !op.is_experimental()));
         add("promql_operators", &aggregations);
         add("promql_operators", &["=", "=~", "!~", "@"].map(|matcher| (matcher, true)));
+        add("rules", &["concurrent_rule_eval", "keep_firing_for", "query_offset"].map(|name| (name, true)));
+        add(
+            "templating_functions",
+            &rules::template::function_names().iter().map(|&name| (name, true)).collect::<Vec<_>>(),
+        );
         add(
             "scrape",
             &[

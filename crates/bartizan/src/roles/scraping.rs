@@ -26,6 +26,7 @@ struct Inner {
     scrape: Arc<Manager>,
     running: JoinHandle<()>,
     clock: SharedClock,
+    discovery_metrics: DiscoveryMetrics,
 }
 
 impl Scraping {
@@ -44,15 +45,21 @@ impl Scraping {
         };
         let metrics = DiscoveryMetrics::new(registry);
         let pause = settings.args.tuning.discovery_reload_interval();
+        let discovery_metrics = metrics.clone();
         let discovery = discovery::Manager::new(metrics, clock.clone(), pause);
         let scrape = Manager::new(Arc::new(storage), options, clock.clone(), registry);
         let running = tokio::spawn(scrape.clone().run(discovery.groups()));
-        Self(Arc::new(Inner { discovery, scrape, running, clock }))
+        Self(Arc::new(Inner { discovery, scrape, running, clock, discovery_metrics }))
     }
 
     /// The clock of the process.
     pub fn clock(&self) -> SharedClock {
         self.0.clock.clone()
+    }
+
+    /// What discovery counts.
+    pub fn discovery_metrics(&self) -> &DiscoveryMetrics {
+        &self.0.discovery_metrics
     }
 
     /// Ends discovery and all scrape loops.

@@ -10,16 +10,16 @@ use api::metrics::QueryMetrics;
 use api::server::{ClientDemand, Clients, Pem, Security, ServerOptions, TlsOptions, User};
 use api::{ApiOptions, ApiState, Server};
 use arc_swap::ArcSwap;
-use base::ByteBudget;
 use base::metrics::Registry;
 use config::{ClientAuth, TlsVersion, WebConfig};
-use promql::engine::{Engine, EngineOptions};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::otlp::Otlp;
+use super::querying::Querying;
 use super::reading::Reading;
 use super::receiving::Receiving;
+use super::rules::Rules;
 use super::scraping::Scraping;
 use super::settings::{HOST_METRICS_PATH, Settings};
 use super::storage::Opened;
@@ -39,7 +39,7 @@ impl Web {
         settings: &Settings,
         system: &Arc<System>,
         opened: &Opened,
-        reading: &Reading,
+        asked: (&Reading, &Querying, &Rules),
         scraping: &Scraping,
         (receiving, otlp): (&Receiving, &Otlp),
         registry: &Registry,
@@ -64,7 +64,7 @@ impl Web {
         };
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
-        let state = Arc::new(state(settings, system, opened, reading, scraping, (receiving, otlp), registry));
+        let state = Arc::new(state(settings, system, opened, asked, scraping, (receiving, otlp), registry));
         let mut router = api::router(state);
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
@@ -96,23 +96,12 @@ fn state(
     settings: &Settings,
     system: &Arc<System>,
     opened: &Opened,
-    reading: &Reading,
+    (reading, querying, rules): (&Reading, &Querying, &Rules),
     scraping: &Scraping,
     (receiving, otlp): (&Receiving, &Otlp),
     registry: &Registry,
 ) -> ApiState {
     let (args, features) = (&settings.args, &settings.features);
-    let engine = Engine::new(EngineOptions {
-        lookback: args.lookback_delta.value,
-        max_samples: args.query_max_samples,
-        timeout: args.query_timeout.value,
-        parse: features.parse_options(),
-        delayed_name_removal: features.delayed_name_removal,
-        type_and_unit_labels: features.type_and_unit_labels,
-        start_timestamps: features.use_start_timestamps,
-        per_step_stats: features.per_step_stats,
-        ..EngineOptions::default()
-    });
     let slots = args.query_max_concurrency.max(1);
     ApiState {
         options: ApiOptions {
@@ -134,17 +123,15 @@ fn state(
         clock: scraping.clock(),
         source: reading.source(),
         local: Arc::new(opened.clone()),
-        engine: Arc::new(engine),
+        engine: querying.engine.clone(),
         query_metrics: QueryMetrics::new(registry, slots),
-        query_budget: ByteBudget::new(
-            "query.max-memory",
-            usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX),
-        ),
+        query_budget: querying.budget.clone(),
         query_slots: Arc::new(Semaphore::new(slots)),
         read: ReadService::new(read_options(&args.reading), registry),
         write: receiving.remote_write(settings),
         otlp: otlp.state(settings, receiving),
         targets: Arc::new(scraping.clone()),
+        rules: Arc::new(rules.clone()),
         storage: Arc::new(opened.clone()),
         system: system.clone(),
         registry: registry.clone(),

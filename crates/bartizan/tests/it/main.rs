@@ -12,5 +12,6 @@ mod peer;
 mod remote_read;
 mod remote_send;
 mod remote_write;
+mod rules;
 mod script;
 mod support;

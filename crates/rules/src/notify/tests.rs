@@ -170,12 +170,16 @@ async fn a_reload_keeps_what_did_not_change() {
     known(&notifier, 1).await;
     AlertSink::send(&notifier, "up", vec![alert("A")]);
     receiver.bodies.recv().await.unwrap();
+    let sent = || value(&registry, "prometheus_notifications_sent_total");
+    while sent() < 1.0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let other =
         format!("alerting:\n  alertmanagers:\n  - static_configs: [{{targets: ['127.0.0.1:1']}}]\n{section}");
     notifier.apply(&config(&other)).unwrap();
     known(&notifier, 2).await;
     // Counts of the one that stayed go on.
-    assert_eq!(value(&registry, "prometheus_notifications_sent_total"), 1.0);
+    assert_eq!(sent(), 1.0);
     notifier.apply(&config("{}")).unwrap();
     assert_eq!(known(&notifier, 0).await, KnownAlertmanagers::default());
     AlertSink::send(&notifier, "up", vec![alert("A")]);

@@ -29,30 +29,6 @@ pub struct CompatibilityArgs {
     #[arg(long = "no-storage.tsdb.allow-overlapping-blocks", action = ArgAction::SetTrue, hide = true)]
     no_allow_overlapping_blocks: bool,
 
-    /// How long an outage may be for the "for" state of alerts to be restored.
-    #[arg(long = "rules.alert.for-outage-tolerance", default_value = "1h", value_parser = duration)]
-    for_outage_tolerance: DurationArg,
-    /// Shortest time between an alert and its restored "for" state.
-    #[arg(long = "rules.alert.for-grace-period", default_value = "10m", value_parser = duration)]
-    for_grace_period: DurationArg,
-    /// Shortest time before an alert is sent to Alertmanager again.
-    #[arg(long = "rules.alert.resend-delay", default_value = "1m", value_parser = duration)]
-    resend_delay: DurationArg,
-    /// How many independent rules may be evaluated at once.
-    #[arg(long = "rules.max-concurrent-evals", default_value_t = 4)]
-    max_concurrent_evals: i64,
-    /// Capacity of the queue of notifications to Alertmanager.
-    #[arg(long = "alertmanager.notification-queue-capacity", default_value_t = 10_000)]
-    notification_queue_capacity: i64,
-    /// Most notifications sent to Alertmanager at once.
-    #[arg(long = "alertmanager.notification-batch-size", default_value_t = 256)]
-    notification_batch_size: i64,
-    /// Send outstanding notifications when stopping.
-    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown", action = ArgAction::SetTrue)]
-    drain_notification_queue: bool,
-    #[arg(long = "no-alertmanager.drain-notification-queue-on-shutdown", action = ArgAction::SetTrue, hide = true)]
-    no_drain_notification_queue: bool,
-
     /// Match the CPU quota of the container: it always does.
     #[arg(long = "auto-gomaxprocs", action = ArgAction::SetTrue, hide = true)]
     auto_gomaxprocs: bool,
@@ -72,11 +48,7 @@ pub struct CompatibilityArgs {
 }
 
 /// What a reader of the flags expects to happen and does not: the prefix of the flags and why.
-const ABSENT: [(&str, &str); 3] = [
-    ("rules.", "rules are not evaluated"),
-    ("alertmanager.", "alerts are not sent"),
-    ("web.console.", "consoles are not served"),
-];
+const ABSENT: [(&str, &str); 1] = [("web.console.", "consoles are not served")];
 
 /// A warning for each flag that was given although the part it belongs to is not there.
 pub fn warnings(matches: &ArgMatches, flags: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
