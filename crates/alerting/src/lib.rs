@@ -4,10 +4,11 @@
 //! alerts known), [`route`] (the routing tree), [`inhibit`], [`record`] (state that instances share),
 //! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk), [`core`] (the decisions,
 //! without I/O), [`template`] (what notifications say), [`notify`] (how it
-//! is sent).
+//! is sent), [`engine`] (all of it, running).
 
 pub mod alert;
 pub mod core;
+pub mod engine;
 pub mod inhibit;
 pub mod journal;
 pub mod nflog;
@@ -21,3 +22,4 @@ pub mod template;
 mod testing;
 
 pub use alert::{Alert, Fingerprint};
+pub use engine::{Alertmanager, EngineOptions};
