@@ -3,9 +3,7 @@
 use model::{FloatHistogram, Histogram};
 
 use super::{Place, put_labels};
-use crate::protobuf::{
-    ProtobufError, Reader, Schema, put_bytes, put_double, put_message, put_uint, put_varint, to_zigzag,
-};
+use crate::protobuf::{ProtobufError, Reader, Schema, put_double, put_message, put_uint, put_varint};
 use crate::remote_write::decode::{HistogramSample, histogram, schema};
 use crate::remote_write::encode::HistogramRef;
 use crate::remote_write::encode::histogram::put;

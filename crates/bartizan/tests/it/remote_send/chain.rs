@@ -29,17 +29,17 @@ fn wait_for_more(what: &str, server: &Server, by: usize) {
 /// Waits until both have the same samples up to now.
 fn wait_for_equality(first: &Server, second: &Server) {
     let time = now();
-    let theirs = samples(first, ALL, &time);
-    let mut last = String::new();
+    let (mut series, mut last) = (0, String::new());
     let equal = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait_for("all samples to arrive", || {
-            let found = samples(second, ALL, &time);
-            last = difference(&theirs, &found);
+            // A scrape of before may be committed only now.
+            let (theirs, found) = (samples(first, ALL, &time), samples(second, ALL, &time));
+            (series, last) = (theirs.len(), difference(&theirs, &found));
             (found == theirs).then_some(())
         });
     }));
     assert!(equal.is_ok(), "{last}\n{}", first.log());
-    assert!(theirs.len() >= SERIES, "{last}");
+    assert!(series >= SERIES, "{last}");
 }
 
 fn survive(seed: u64, message: &str) {

@@ -34,7 +34,7 @@ fn a_destination_that_is_down_takes_no_memory_and_loses_nothing() {
     proxy.forward_to(Some(receiver.address()));
     let one = "requests_total{path=\"/7\"}[1h]";
     let time = now();
-    let ours = samples(&server, one, &time);
-    assert!(count(&ours) > 150);
-    wait_for("the backlog to arrive", || (samples(&receiver, one, &time) == ours).then_some(()));
+    let ours = || samples(&server, one, &time);
+    assert!(count(&ours()) > 150);
+    wait_for("the backlog to arrive", || (samples(&receiver, one, &time) == ours()).then_some(()));
 }

@@ -41,14 +41,14 @@ fn a_changed_destination_goes_on_where_it_was_and_others_are_left_alone() {
     }
     let time = now();
     let one = "requests_total{path=\"/7\",via=\"\"}[1h]";
-    let ours = samples(&server, "requests_total{path=\"/7\"}[1h]", &time);
+    let ours = || samples(&server, "requests_total{path=\"/7\"}[1h]", &time);
     wait_for("the unchanged destination to have everything", || {
-        (samples(&receiver, one, &time) == ours).then_some(())
+        (samples(&receiver, one, &time) == ours()).then_some(())
     });
     // Each sample went to exactly one of the labels of the other.
     wait_for("the changed destination to have everything", || {
         let found = samples(&receiver, "requests_total{path=\"/7\",via!=\"\"}[1h]", &time);
-        (count(&found) == count(&ours)).then_some(())
+        (count(&found) == count(&ours())).then_some(())
     });
     let starts = server.log().lines().filter(|line| line.contains("sending the write-ahead log")).count();
     assert_eq!(starts, 2 + 5, "{}", server.log());
