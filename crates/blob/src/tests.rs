@@ -1,5 +1,7 @@
 //! What every bucket promises, tried on those that need no server.
 
+mod s3;
+
 use std::sync::Arc;
 
 use base::SystemClock;
@@ -14,7 +16,7 @@ fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn keeps_the_promises(bucket: &dyn Bucket) {
+pub(super) fn keeps_the_promises(bucket: &dyn Bucket) {
     assert!(matches!(bucket.get("a/b", 10), Err(BlobError::NotFound(_))));
     let first = bucket.put("a/b", bytes("one"), &PutIf::Absent).unwrap();
     assert!(matches!(bucket.put("a/b", bytes("two"), &PutIf::Absent), Err(BlobError::Conflict(_))));
