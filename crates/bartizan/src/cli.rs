@@ -61,4 +61,7 @@ pub struct UpArgs {
     /// How long to keep samples.
     #[arg(long, default_value = "15d", value_name = "DURATION")]
     pub retention: String,
+    /// How long to keep logs; 0 is for ever.
+    #[arg(long, default_value = "31d", value_name = "DURATION")]
+    pub logs_retention: String,
 }

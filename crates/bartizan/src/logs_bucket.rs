@@ -81,8 +81,7 @@ fn objects(bucket: &dyn Bucket) -> anyhow::Result<(Vec<(TenantId, logdb::Day, Ma
     Ok((days, damaged))
 }
 
-const HEADER: [&str; 9] =
-    ["TENANT", "DAY", "OBJECT", "LEVEL", "FIRST", "LAST", "ENTRIES", "LINES", "SIZE"];
+const HEADER: [&str; 9] = ["TENANT", "DAY", "OBJECT", "LEVEL", "FIRST", "LAST", "ENTRIES", "LINES", "SIZE"];
 
 fn list(bucket: &dyn Bucket) -> anyhow::Result<ExitCode> {
     let (days, damaged) = objects(bucket)?;
@@ -146,8 +145,18 @@ fn look_into(bucket: &dyn Bucket, name: &str) -> anyhow::Result<ExitCode> {
         let bytes: u64 = pages.map(|page| u64::from(page.place.bytes)).sum();
         writeln!(out, "  {:<18} {}", column, binary_bytes(bytes))?;
     }
-    writeln!(out, "  {:<18} {}", "substring filters", binary_bytes(total(|group| u64::from(group.grams.bytes))))?;
-    writeln!(out, "  {:<18} {}", "value filters", binary_bytes(total(|group| u64::from(group.values.bytes))))?;
+    writeln!(
+        out,
+        "  {:<18} {}",
+        "substring filters",
+        binary_bytes(total(|group| u64::from(group.grams.bytes)))
+    )?;
+    writeln!(
+        out,
+        "  {:<18} {}",
+        "value filters",
+        binary_bytes(total(|group| u64::from(group.values.bytes)))
+    )?;
     let mut rows = vec![["STREAM", "ENTRIES", "LINES"].map(str::to_owned).to_vec()];
     for (number, stream) in index.streams.iter().enumerate() {
         let runs = groups.iter().flat_map(|group| &group.runs).filter(|run| run.stream as usize == number);

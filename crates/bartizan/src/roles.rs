@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | 1 | [`web`] | binds the listener, answers "not ready" | last, after requests in flight |
 //! | 2 | [`storage`] | locks the data directory, replays the log | makes everything durable |
+//! | 2 | [`logs`] | the same for logs, in a folder of their own | brings what is in memory to the bucket |
 //! | 3 | [`sending`] | a reader of the log for each destination, before anything is scraped | sends what is left of the log |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
@@ -14,6 +15,7 @@
 
 mod agent;
 pub mod features;
+mod logs;
 mod otlp;
 mod process;
 mod querying;
@@ -105,7 +107,8 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let sources =
         rules::Sources { opened: &opened, reading: &reading, querying: &querying, scraping: &scraping };
     let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
-    let asked = (&reading, &querying, &rules);
+    let logs = settings.logs.as_ref().map(|_| logs::Logs::new(clock.clone(), &querying.budget));
+    let asked = (&reading, &querying, &rules, &logs);
     let web =
         web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), &registry).await?;
     for address in web.addresses() {
@@ -116,10 +119,18 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let opening = {
         let (settings, clock, registry) = (settings.clone(), clock.clone(), registry.clone());
         let (config, progress) = (system.config(), opened.progress());
-        tokio::task::spawn_blocking(move || storage::open(&settings, &config, clock, &registry, progress))
+        let logs = logs.clone();
+        tokio::task::spawn_blocking(move || {
+            let store = storage::open(&settings, &config, clock.clone(), &registry, progress)
+                .with_context(|| opening_failed(&settings))?;
+            if let (Some(logs), Some(place)) = (logs, &settings.logs) {
+                logs.open(place, clock, &registry)?;
+            }
+            anyhow::Ok(store)
+        })
     };
     tokio::select! {
-        db = opening => opened.set(db?.with_context(|| opening_failed(&settings))?),
+        db = opening => opened.set(db??),
         () = system.quit_requested() => {
             tracing::warn!("asked to end while the log was being replayed");
             return Ok(ExitCode::SUCCESS);
@@ -151,7 +162,11 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     rules.stop().await;
     scraping.stop().await;
     sending.stop().await;
-    let closed = tokio::task::spawn_blocking(move || opened.close()).await?;
+    let closed = tokio::task::spawn_blocking(move || {
+        logs.iter().for_each(logs::Logs::close);
+        opened.close()
+    });
+    let closed = closed.await?;
     web.stop().await;
     closed.context("closing the storage")?;
     tracing::info!("see you next time");

@@ -132,8 +132,19 @@ pub struct LogState {
 /// The state as handlers get it.
 type Logs = Arc<LogState>;
 
-/// All paths of the API of logs.
+/// All paths of the API of logs, where it is alone on a listener.
 pub fn router(state: LogState) -> Router {
+    let state = Arc::new(state);
+    let alone = Router::new()
+        .route("/flush", get(system::flush).post(system::flush))
+        .route("/ready", get(system::ready))
+        .fallback(|| async { plain(StatusCode::NOT_FOUND, "404 page not found") })
+        .with_state(state.clone());
+    shared(state).merge(alone)
+}
+
+/// The paths of the API of logs that it has to itself where others are on the listener, too.
+pub fn shared(state: Arc<LogState>) -> Router {
     let api = Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
@@ -164,10 +175,7 @@ pub fn router(state: LogState) -> Router {
         .nest("/loki/api/v1", api)
         .nest("/api/prom", old)
         .route("/otlp/v1/logs", post(push::otlp))
-        .route("/flush", get(system::flush).post(system::flush))
-        .route("/ready", get(system::ready))
-        .fallback(|| async { plain(StatusCode::NOT_FOUND, "404 page not found") })
-        .with_state(Arc::new(state))
+        .with_state(state)
 }
 
 impl LogState {

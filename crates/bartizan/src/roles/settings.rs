@@ -29,6 +29,8 @@ pub struct Settings {
     pub auto_reload: Option<Duration>,
     /// The data directory.
     pub storage_path: PathBuf,
+    /// Where logs are kept, if they are.
+    pub logs: Option<LogSettings>,
     /// Whether this host's metrics are served at [`HOST_METRICS_PATH`].
     pub host_metrics: bool,
     /// The flags, parsed.
@@ -41,6 +43,15 @@ pub struct Settings {
     pub external_url: url::Url,
     /// Path of all routes, without a trailing slash.
     pub route_prefix: String,
+}
+
+/// Where logs are, and for how long.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The folder of their log and of their bucket.
+    pub path: PathBuf,
+    /// How long entries are kept; `None` is for ever.
+    pub retention: Option<Duration>,
 }
 
 /// Where the embedded default serves this host's metrics.
@@ -66,6 +77,7 @@ impl Settings {
             auto_reload: (args.auto_reload || features.auto_reload)
                 .then_some(args.auto_reload_interval.value),
             storage_path: if args.agent.agent { &args.agent.path } else { &args.storage_path }.clone(),
+            logs: None,
             host_metrics: false,
             flags,
             features,
@@ -86,6 +98,11 @@ impl Settings {
         let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
         settings.config = ConfigSource::Embedded(embedded(up));
         settings.host_metrics = true;
+        let retention_ms = model::duration::parse_duration_ms(&up.logs_retention)
+            .with_context(|| format!("--logs-retention={}", up.logs_retention))?;
+        let retention = Duration::from_millis(u64::try_from(retention_ms).unwrap_or(0));
+        let retention = Some(retention).filter(|retention| !retention.is_zero());
+        settings.logs = Some(LogSettings { path: up.data_dir.join("logs"), retention });
         Ok(settings)
     }
 

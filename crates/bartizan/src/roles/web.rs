@@ -15,6 +15,7 @@ use config::{ClientAuth, TlsVersion, WebConfig};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use super::logs::Logs;
 use super::otlp::Otlp;
 use super::querying::Querying;
 use super::reading::Reading;
@@ -39,7 +40,7 @@ impl Web {
         settings: &Settings,
         system: &Arc<System>,
         opened: &Opened,
-        asked: (&Reading, &Querying, &Rules),
+        asked: (&Reading, &Querying, &Rules, &Option<Logs>),
         scraping: &Scraping,
         (receiving, otlp): (&Receiving, &Otlp),
         registry: &Registry,
@@ -66,6 +67,9 @@ impl Web {
         let addresses = server.addresses();
         let state = Arc::new(state(settings, system, opened, asked, scraping, (receiving, otlp), registry));
         let mut router = api::router(state);
+        if let Some(logs) = asked.3 {
+            router = router.merge(logs.routes());
+        }
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
         }
@@ -96,7 +100,7 @@ fn state(
     settings: &Settings,
     system: &Arc<System>,
     opened: &Opened,
-    (reading, querying, rules): (&Reading, &Querying, &Rules),
+    (reading, querying, rules, _): (&Reading, &Querying, &Rules, &Option<Logs>),
     scraping: &Scraping,
     (receiving, otlp): (&Receiving, &Otlp),
     registry: &Registry,
