@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use wire::protobuf::{Reader, Schema, put_bytes, put_double, put_message, put_uint, put_varint};
 
 use crate::alert::{after, before};
-use crate::record::{put_time, take_time};
+use crate::record::{next_version, put_time, take_time};
 
 /// One way in which one receiver is told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -160,7 +160,7 @@ impl NotificationLog {
         LogEntry {
             group_key: group_key.to_owned(),
             integration: (integration.receiver.clone(), integration.kind.to_owned(), integration.index),
-            at: now,
+            at: next_version(now, self.get(group_key, integration).map(|known| known.at)),
             firing,
             resolved,
             notes,

@@ -10,6 +10,12 @@ use wire::protobuf::{ProtobufError, Reader, Schema, put_message, put_uint, put_v
 static TIMESTAMP: Schema =
     Schema { message: "google.protobuf.Timestamp", fields: &[(1, "seconds"), (2, "nanos")] };
 
+/// When a version counts as written that comes after one of `previous`: now, but later than that in any case. Two
+/// changes in one tick of the clock are two, and so they are after its correction.
+pub(crate) fn next_version(now: Timestamp, previous: Option<Timestamp>) -> Timestamp {
+    previous.map_or(now, |previous| now.max(crate::alert::after(previous, std::time::Duration::from_nanos(1))))
+}
+
 /// Appends a moment as field `field`.
 pub(crate) fn put_time(out: &mut Vec<u8>, field: u32, at: Timestamp) {
     // Nanoseconds count forward even before 1970.

@@ -14,6 +14,7 @@ use model::labels::Quoted;
 use model::matcher::MatchOp;
 
 use crate::alert::after;
+use crate::record::next_version;
 
 pub use encoding::{decode, encode};
 
@@ -196,7 +197,7 @@ impl Silences {
             None if !silence.id.is_empty() => return Err(SilenceError::NotFound),
             previous => previous.map(|record| &record.silence),
         };
-        silence.updated_at = now;
+        silence.updated_at = next_version(now, previous.map(|previous| previous.updated_at));
         if previous.is_some_and(|previous| previous.can_become(&silence, now)) {
             return Ok(vec![self.record(silence)?]);
         }
@@ -226,7 +227,8 @@ impl Silences {
             SilenceState::Active => silence.starts_at,
             SilenceState::Pending => now,
         };
-        let silence = Silence { starts_at, ends_at: now, updated_at: now, ..silence.clone() };
+        let updated_at = next_version(now, Some(silence.updated_at));
+        let silence = Silence { starts_at, ends_at: now, updated_at, ..silence.clone() };
         let expires_at = after(now, self.options.retention);
         Some(SilenceRecord { silence: Arc::new(silence), expires_at })
     }

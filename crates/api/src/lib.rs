@@ -6,6 +6,7 @@
 //! [`handlers`] (one file a subject), [`openapi`] (the table of the API's paths, which describes it), [`router`] and [`server`] (listening, TLS,
 //! authentication).
 
+pub mod alertmanager;
 pub mod envelope;
 pub mod error;
 pub mod handlers;

@@ -105,3 +105,13 @@ fn records_survive_and_merge_in_any_order() {
     let retention_ms = 120 * 3600 * 1000;
     assert_eq!(other.forget_expired(from_ms(100 + retention_ms)), 1);
 }
+
+#[test]
+fn changes_in_one_tick_of_the_clock_are_all_made() {
+    let mut silences = Silences::new(SilenceOptions::default());
+    set(&mut silences, silence("", "job=api", 0, 100), "one", 0).unwrap();
+    set(&mut silences, silence("one", "job=api", 0, 200), "two", 0).unwrap();
+    let record = silences.plan_expire("one", from_ms(0)).unwrap().unwrap();
+    assert!(silences.merge(record, from_ms(0)));
+    assert_eq!(silences.get("one").unwrap().ends_at, from_ms(0));
+}

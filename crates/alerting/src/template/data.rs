@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use model::Labels;
 
 use crate::alert::ALERT_NAME;
-use crate::core::{Delivery, Told};
+use crate::core::{Delivery, GroupView, Told};
 
 /// The data of a notification.
 #[derive(Debug, Clone)]
@@ -109,6 +109,31 @@ impl Data {
             reason: delivery.reason.as_str(),
             group_labels: delivery.group_labels.clone(),
             route_labels: (*delivery.route_labels).clone(),
+            external_url: external_url.to_owned(),
+        }
+    }
+
+    /// The data of a group as it stands, for what is shown of it without a notification.
+    pub fn of_group(
+        group: &GroupView,
+        route_labels: &BTreeMap<String, String>,
+        external_url: &str,
+        now: Timestamp,
+    ) -> Self {
+        let told = |alert: &Arc<crate::alert::Alert>| {
+            let resolved = alert.is_resolved(now);
+            Arc::new(AlertData::from(&Told { alert: alert.clone(), resolved }))
+        };
+        let alerts: Vec<Arc<AlertData>> = group.alerts.iter().map(told).collect();
+        Self {
+            receiver: quote_pattern(&group.receiver),
+            status: status(alerts.iter().all(|alert| alert.status == "resolved")),
+            common_labels: common(alerts.iter().map(|alert| &alert.labels)),
+            common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+            alerts: Arc::new(alerts),
+            reason: "unknown",
+            group_labels: group.labels.clone(),
+            route_labels: route_labels.clone(),
             external_url: external_url.to_owned(),
         }
     }

@@ -1,0 +1,92 @@
+//! Why an alert is, or is not, told.
+
+use alerting::core::{Attempt, Explanation, RouteExplanation, ToldBefore};
+use axum::extract::{RawQuery, State};
+use config::alertmanager::Matchers;
+use jiff::Timestamp;
+use model::Labels;
+use model::matcher::MatchOp;
+use serde_json::{Value as Json, json};
+
+use super::query::Query;
+use super::{Answer, Failure, Shared, show_labels, show_time};
+
+/// The most alerts that are explained at once.
+const MAX_EXPLAINED: usize = 50;
+
+fn show_told(told: &ToldBefore, now: Timestamp) -> Json {
+    json!({
+        "integration": told.integration,
+        "toldAt": told.entry.as_ref().map(|entry| show_time(entry.at)),
+        "knowsFiring": told.knows_firing,
+        "firing": told.entry.as_ref().map_or(0, |entry| entry.firing.len()),
+        "resolved": told.entry.as_ref().map_or(0, |entry| entry.resolved.len()),
+        "repeatsAfter": told.repeats_after.filter(|at| *at > now).map(show_time),
+    })
+}
+
+fn show_attempt(attempt: &Attempt) -> Json {
+    json!({
+        "at": show_time(attempt.at),
+        "integration": attempt.integration.to_string(),
+        "attempt": attempt.number,
+        "reason": attempt.reason.as_str(),
+        "error": attempt.error,
+        "isRepeated": attempt.again,
+    })
+}
+
+fn show_route(route: &RouteExplanation, now: Timestamp) -> Json {
+    let not_taken = |(id, matcher): &(String, String)| json!({"route": id, "matcher": matcher});
+    json!({
+        "route": route.route_id,
+        "path": route.path,
+        "notTaken": route.not_taken.iter().map(not_taken).collect::<Vec<_>>(),
+        "receiver": route.receiver,
+        "groupKey": route.group_key,
+        "nextLook": route.due_at.map(show_time),
+        "mutedBy": route.muted_by,
+        "told": route.told.iter().map(|told| show_told(told, now)).collect::<Vec<_>>(),
+        "attempts": route.attempts.iter().map(show_attempt).collect::<Vec<_>>(),
+    })
+}
+
+fn show(labels: &Labels, explanation: &Explanation, now: Timestamp) -> Json {
+    let by = &explanation.suppression;
+    let inhibited_by = by
+        .inhibited_by
+        .as_ref()
+        .map(|inhibition| json!({"rule": inhibition.rule, "fingerprint": inhibition.source.to_string()}));
+    json!({
+        "labels": show_labels(labels),
+        "isKnown": explanation.known,
+        "isFiring": explanation.firing,
+        "silencedBy": by.silenced_by,
+        "inhibitedBy": inhibited_by,
+        "routes": explanation.routes.iter().map(|route| show_route(route, now)).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) async fn explain(State(manager): Shared, RawQuery(raw): RawQuery) -> Answer {
+    let query = Query::parse(raw.as_deref(), &["labels"])?;
+    let Some(text) = query.all("labels").next() else {
+        return Err(Failure::bad(
+            "labels in query is required: matchers like alertname=\"Down\",job=\"api\"",
+        ));
+    };
+    let matchers = Matchers::parse(text, manager.options().mode).map_err(Failure::bad)?;
+    let now = manager.now();
+    let shown = manager.with_core(|core| {
+        let known =
+            core.alerts().iter().filter(|alert| matchers.matches(|name| alert.labels.get_or_empty(name)));
+        let mut sets: Vec<Labels> = known.map(|alert| alert.labels.clone()).collect();
+        sets.sort();
+        sets.truncate(MAX_EXPLAINED);
+        if sets.is_empty() && matchers.0.iter().all(|matcher| matcher.op == MatchOp::Equal) {
+            // Nobody has sent such an alert; what would become of one?
+            sets.push(Labels::from_pairs(matchers.0.iter().map(|matcher| (&matcher.name, &matcher.value))));
+        }
+        sets.iter().map(|labels| show(labels, &core.explain(labels, now), now)).collect::<Vec<_>>()
+    });
+    Ok(axum::Json(Json::Array(shown)))
+}
