@@ -17,10 +17,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use self::auth::Authenticator;
@@ -111,7 +110,7 @@ impl Server {
             router,
             slots: Arc::new(Semaphore::new(self.options.max_connections.max(1))),
             tls: self.tls,
-            graceful: GracefulShutdown::new(),
+            stopping: watch::Sender::new(false),
             read_timeout: self.options.read_timeout,
         });
         let mut accepting = JoinSet::new();
@@ -123,7 +122,8 @@ impl Server {
         accepting.shutdown().await;
         // The accept loops have ended, and with them all other holders.
         let Ok(connections) = Arc::try_unwrap(connections) else { return };
-        if tokio::time::timeout(DRAIN_LIMIT, connections.graceful.shutdown()).await.is_err() {
+        connections.stopping.send_replace(true);
+        if tokio::time::timeout(DRAIN_LIMIT, connections.stopping.closed()).await.is_err() {
             tracing::warn!(
                 limit_s = DRAIN_LIMIT.as_secs(),
                 "requests were still in flight when the server ended"
@@ -132,11 +132,31 @@ impl Server {
     }
 }
 
+/// Serves a connection to its end, which comes soon once the server stops. What a connection was upgraded to lives on
+/// by itself.
+macro_rules! drive {
+    ($connection:expr, $stopping:expr) => {{
+        let (mut connection, mut stopping) = (std::pin::pin!($connection), $stopping);
+        let ended = tokio::select! {
+            outcome = connection.as_mut() => Some(outcome),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        match ended {
+            Some(outcome) => outcome,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    }};
+}
+
 struct Connections {
     router: Router,
     slots: Arc<Semaphore>,
     tls: Option<tokio_rustls::TlsAcceptor>,
-    graceful: GracefulShutdown,
+    /// Tells connections to end after the request they are at; closed when none is left.
+    stopping: watch::Sender<bool>,
     read_timeout: Duration,
 }
 
@@ -160,7 +180,7 @@ impl Connections {
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.read_timeout);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(self.read_timeout));
         let service = TowerToHyperService::new(self.router.clone());
-        let (tls, watcher, limit) = (self.tls.clone(), self.graceful.watcher(), self.read_timeout);
+        let (tls, stopping, limit) = (self.tls.clone(), self.stopping.subscribe(), self.read_timeout);
         tokio::spawn(async move {
             let _slot = slot;
             // Without it small answers wait for the acknowledgement of the ones before; a socket that
@@ -168,14 +188,13 @@ impl Connections {
             let _ = stream.set_nodelay(true);
             let outcome = match tls {
                 None => {
-                    let connection = builder.serve_connection(TokioIo::new(Escaped::new(stream)), service);
-                    watcher.watch(connection.into_owned()).await
+                    let io = TokioIo::new(Escaped::new(stream));
+                    drive!(builder.serve_connection_with_upgrades(io, service), stopping)
                 }
                 Some(tls) => match tokio::time::timeout(limit, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let connection =
-                            builder.serve_connection(TokioIo::new(Escaped::new(stream)), service);
-                        watcher.watch(connection.into_owned()).await
+                        let io = TokioIo::new(Escaped::new(stream));
+                        drive!(builder.serve_connection_with_upgrades(io, service), stopping)
                     }
                     Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
                     Err(_) => return tracing::debug!("TLS handshake timed out"),

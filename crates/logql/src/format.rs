@@ -6,8 +6,8 @@ use model::duration::format_go_duration;
 use model::labels::Quoted;
 
 use crate::ast::{
-    Binary, CompareOp, Expr, Extraction, Grouping, LabelFilter, LabelSelection, LineFilter, LogExpr, MetricExpr, Parser,
-    RangeAggregation, Side, Stage, Unwrap, VectorAggregation,
+    Binary, CompareOp, Expr, Extraction, Grouping, LabelFilter, LabelSelection, LineFilter, LogExpr,
+    MetricExpr, Parser, RangeAggregation, Side, Stage, Unwrap, VectorAggregation,
 };
 
 /// Longer lines are broken.
@@ -92,8 +92,9 @@ fn pretty_metric(out: &mut String, metric: &MetricExpr, level: usize) {
             out.push_str("label_replace(\n");
             pretty_metric(out, &replace.inner, level + 1);
             out.push_str(",\n");
-            for (at, text) in
-                [&replace.destination, &replace.replacement, &replace.source, &replace.pattern].into_iter().enumerate()
+            for (at, text) in [&replace.destination, &replace.replacement, &replace.source, &replace.pattern]
+                .into_iter()
+                .enumerate()
             {
                 indent(out, level + 1);
                 let _ = writeln!(out, "{}{}", Quoted(text), if at < 3 { "," } else { "" });

@@ -51,6 +51,11 @@ impl LabelSet {
         self.0.is_empty()
     }
 
+    /// A set of these bytes, which another set has.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(Arc::from(bytes))
+    }
+
     /// Equal for equal sets, different for different ones.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -74,6 +79,13 @@ impl LabelSet {
         let mut pairs: Vec<(&str, &str)> = kept.chain(value.map(|value| (name, value))).collect();
         pairs.sort_unstable();
         Self::from_sorted(pairs)
+    }
+}
+
+/// Sets are looked up by the bytes they would have.
+impl std::borrow::Borrow<[u8]> for LabelSet {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -362,16 +374,26 @@ impl RowLabels {
         }
     }
 
-    /// The labels that `keep` lets through as a sorted set, written into `scratch`.
-    pub fn collect<'s>(
-        &'s self,
-        scratch: &mut Vec<(&'s str, &'s str)>,
-        keep: impl Fn(&str, Origin) -> bool,
-    ) -> LabelSet {
-        scratch.clear();
+    /// The labels that `keep` lets through as a sorted set.
+    pub fn collect(&self, keep: impl Fn(&str, Origin) -> bool) -> LabelSet {
+        LabelSet::from_sorted(self.sorted(keep))
+    }
+
+    /// Writes the bytes that [`RowLabels::collect`] would have.
+    pub fn encode(&self, key: &mut Vec<u8>, keep: impl Fn(&str, Origin) -> bool) {
+        key.clear();
+        for (name, value) in self.sorted(keep) {
+            push(key, name);
+            push(key, value);
+        }
+    }
+
+    fn sorted(&self, keep: impl Fn(&str, Origin) -> bool) -> Vec<(&str, &str)> {
+        let mut scratch = Vec::with_capacity(16);
         for (name, value) in self.stream.iter() {
             let is_hidden = !self.entries.is_empty() && self.find(name).is_some();
-            if !is_hidden && (self.deleted.is_empty() || !self.is_deleted(name)) && keep(name, Origin::Stream) {
+            if !is_hidden && (self.deleted.is_empty() || !self.is_deleted(name)) && keep(name, Origin::Stream)
+            {
                 scratch.push((name, value));
             }
         }
@@ -385,7 +407,7 @@ impl RowLabels {
         let details = self.details.as_deref().map(|details| (ERROR_DETAILS, details));
         scratch.extend(error.into_iter().chain(details).filter(|(name, _)| keep(name, Origin::Parsed)));
         scratch.sort_unstable_by_key(|(name, _)| *name);
-        LabelSet::from_sorted(scratch.iter().copied())
+        scratch
     }
 
     /// Whether an error is one that the query itself looks at.
@@ -418,8 +440,7 @@ mod tests {
         assert_eq!(row.get("a_extracted"), Some("meta"));
         row.set("b", "3");
         row.delete("a");
-        let mut scratch = Vec::new();
-        assert_eq!(row.collect(&mut scratch, |_, _| true).to_string(), r#"{a_extracted="meta", b="3"}"#);
+        assert_eq!(row.collect(|_, _| true).to_string(), r#"{a_extracted="meta", b="3"}"#);
         row.reset();
         assert_eq!((row.get("a"), row.get("b")), (Some("1"), Some("2")));
     }

@@ -45,23 +45,72 @@ pub(crate) struct Lexed {
 
 /// Operators and brackets, the longest first where one begins another.
 const OPERATORS: &[&str] = &[
-    "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "=", ">", "<", "{", "}", "(", ")", ",", ".", "+", "-",
-    "*", "/", "%", "^", "[", "]", "!",
+    "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "=", ">", "<", "{", "}", "(", ")", ",",
+    ".", "+", "-", "*", "/", "%", "^", "[", "]", "!",
 ];
 
 /// Words that are never identifiers.
 const KEYWORDS: &[&str] = &[
-    "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "and", "or", "unless", "offset", "json",
-    "logfmt", "regexp", "pattern", "unpack", "line_format", "label_format", "decolorize", "drop", "keep", "unwrap",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "bool",
+    "and",
+    "or",
+    "unless",
+    "offset",
+    "json",
+    "logfmt",
+    "regexp",
+    "pattern",
+    "unpack",
+    "line_format",
+    "label_format",
+    "decolorize",
+    "drop",
+    "keep",
+    "unwrap",
     "distinct",
 ];
 
 /// Words that are functions where `(`, `by` or `without` follows.
 pub(crate) const FUNCTIONS: &[&str] = &[
-    "count_over_time", "rate", "rate_counter", "bytes_over_time", "bytes_rate", "avg_over_time", "sum_over_time",
-    "min_over_time", "max_over_time", "stdvar_over_time", "stddev_over_time", "quantile_over_time", "first_over_time",
-    "last_over_time", "absent_over_time", "sum", "avg", "max", "min", "count", "stddev", "stdvar", "bottomk", "topk",
-    "approx_topk", "sort", "sort_desc", "label_replace", "vector", "bytes", "duration", "duration_seconds", "ip",
+    "count_over_time",
+    "rate",
+    "rate_counter",
+    "bytes_over_time",
+    "bytes_rate",
+    "avg_over_time",
+    "sum_over_time",
+    "min_over_time",
+    "max_over_time",
+    "stdvar_over_time",
+    "stddev_over_time",
+    "quantile_over_time",
+    "first_over_time",
+    "last_over_time",
+    "absent_over_time",
+    "sum",
+    "avg",
+    "max",
+    "min",
+    "count",
+    "stddev",
+    "stdvar",
+    "bottomk",
+    "topk",
+    "approx_topk",
+    "sort",
+    "sort_desc",
+    "label_replace",
+    "vector",
+    "bytes",
+    "duration",
+    "duration_seconds",
+    "ip",
 ];
 
 /// How the reference names a token in its errors.
@@ -161,7 +210,9 @@ impl<'a> Lexer<'a> {
 
     fn range(&mut self) -> Result<(), ParseError> {
         let rest = self.rest();
-        let Some(end) = rest.find(']') else { return Err(self.error("missing closing ']' in duration", false)) };
+        let Some(end) = rest.find(']') else {
+            return Err(self.error("missing closing ']' in duration", false));
+        };
         let inner = rest[1..end].trim();
         let duration_ns = parse_range_ns(inner).map_err(|problem| self.error(&problem, false))?;
         self.push(Token::Range(duration_ns), end + 1, false);
@@ -171,7 +222,9 @@ impl<'a> Lexer<'a> {
     /// A number, a duration or a number of bytes.
     fn number(&mut self) -> bool {
         let rest = self.rest();
-        let joined = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | 'µ'))).unwrap_or(rest.len());
+        let joined = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | 'µ')))
+            .unwrap_or(rest.len());
         let word = &rest[..joined];
         let digits = number_len(rest);
         let unit = &word[digits.min(word.len())..];
@@ -206,6 +259,11 @@ impl<'a> Lexer<'a> {
         let token = match (fixed(KEYWORDS), fixed(FUNCTIONS)) {
             (Some(keyword), _) => Token::Fixed(keyword),
             (_, Some(function)) if is_call(&rest[len..]) => Token::Fixed(function),
+            // Functions are known in capitals, too.
+            _ if is_call(&rest[len..]) => match fixed_function(word) {
+                Some(function) => Token::Fixed(function),
+                None => Token::Identifier(word.to_owned()),
+            },
             _ => Token::Identifier(word.to_owned()),
         };
         self.push(token, len, true);
@@ -225,11 +283,19 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// The function of this name in any case.
+fn fixed_function(word: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().copied().find(|known| known.eq_ignore_ascii_case(word))
+}
+
 /// Bytes of the number a text begins with.
 fn number_len(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digits = |mut at: usize, hex: bool| {
-        while bytes.get(at).is_some_and(|b| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() || *b == b'_' }) {
+        while bytes
+            .get(at)
+            .is_some_and(|b| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() || *b == b'_' })
+        {
             at += 1;
         }
         at
@@ -254,8 +320,6 @@ fn number_len(text: &str) -> usize {
 /// Whether what follows a function's name makes it one.
 fn is_call(rest: &str) -> bool {
     let rest = rest.trim_start();
-    let grouped = |word: &str| {
-        rest.strip_prefix(word).is_some_and(|tail| tail.trim_start().starts_with('('))
-    };
+    let grouped = |word: &str| rest.strip_prefix(word).is_some_and(|tail| tail.trim_start().starts_with('('));
     rest.starts_with('(') || grouped("by") || grouped("without")
 }

@@ -2,7 +2,7 @@
 //!
 //! It must not know storage engines, HTTP or configuration files. In reading order: [`ast`], `lex`, [`mod@parse`] and
 //! [`mod@format`] (text to tree and back), [`labels`], `stage` (what each line goes through), [`engine`] (queries of lines,
-//! queries of series, and what screens want to know about logs), [`error`].
+//! queries of series, and what screens want to know about logs), [`error`], [`text`].
 
 pub mod ast;
 mod duration;
@@ -13,6 +13,7 @@ pub mod labels;
 mod lex;
 mod parse;
 mod stage;
+pub mod text;
 mod units;
 
 pub use engine::{Direction, Engine, Entry, Limits, LogResult, Streams};

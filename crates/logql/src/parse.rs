@@ -18,6 +18,8 @@ use crate::lex::{Lexed, Token, lex, name_of};
 
 /// How deep expressions may nest.
 const MAX_DEPTH: usize = 100;
+/// How many operations and conditions a query may have: chains of them are trees as deep as they are long.
+const MAX_JOINS: usize = 1000;
 /// Bytes of a query.
 const MAX_BYTES: usize = 128 << 10;
 
@@ -75,13 +77,14 @@ pub(crate) struct Parser<'a> {
     tokens: Vec<Lexed>,
     at: usize,
     depth: Depth,
+    joins: usize,
     /// The first problem that the grammar does not know of; told only where the grammar is satisfied.
     semantic: Option<ParseError>,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Result<Self> {
-        Ok(Self { text, tokens: lex(text)?, at: 0, depth: Depth::limit(MAX_DEPTH), semantic: None })
+        Ok(Self { text, tokens: lex(text)?, at: 0, depth: Depth::limit(MAX_DEPTH), joins: 0, semantic: None })
     }
 
     fn peek(&self) -> &Token {
@@ -166,8 +169,23 @@ impl<'a> Parser<'a> {
         self.semantic.get_or_insert_with(|| ParseError::general(problem));
     }
 
+    /// Counts an operation or a condition that is joined to another.
+    fn count_join(&mut self) -> Result<()> {
+        self.joins += 1;
+        if self.joins <= MAX_JOINS {
+            return Ok(());
+        }
+        let problem = format!("more than {MAX_JOINS} operations and conditions");
+        Err(ParseError::at(self.text, self.span(), true, problem))
+    }
+
     fn too_deep(&self) -> ParseError {
-        ParseError::at(self.text, self.span(), true, format!("expressions are nested deeper than {MAX_DEPTH}"))
+        ParseError::at(
+            self.text,
+            self.span(),
+            true,
+            format!("expressions are nested deeper than {MAX_DEPTH}"),
+        )
     }
 
     /// `{a="b", c=~"d"}`
@@ -282,13 +300,22 @@ impl<'a> Parser<'a> {
             Expr::Log(log) => {
                 let kind = if log.stages.is_empty() { "MatchersExpr" } else { "PipelineExpr" };
                 let op = op.as_str();
-                self.note(format!("unexpected type for {leg} leg of binary operation ({op}): *syntax.{kind}"));
+                self.note(format!(
+                    "unexpected type for {leg} leg of binary operation ({op}): *syntax.{kind}"
+                ));
                 MetricExpr::Literal(0.0)
             }
         }
     }
 
-    fn binary(&mut self, op: BinaryOp, left: Expr, right: Expr, returns_bool: bool, matching: Matching) -> MetricExpr {
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        left: Expr,
+        right: Expr,
+        returns_bool: bool,
+        matching: Matching,
+    ) -> MetricExpr {
         let left = self.operand_of(left, "left", op);
         let right = self.operand_of(right, "right", op);
         if let (MetricExpr::Literal(a), MetricExpr::Literal(b), false) = (&left, &right, op.is_set()) {
@@ -386,6 +413,7 @@ impl Operators for Parser<'_> {
     }
 
     fn join(&mut self, left: Expr, op: BinaryOp, right: u8) -> Result<Expr> {
+        self.count_join()?;
         self.next();
         let (returns_bool, matching) = self.modifiers()?;
         self.depth.enter().map_err(|_| self.too_deep())?;

@@ -61,7 +61,7 @@ enum Source {
 /// Stages behind the line filters that run on columns.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// Line filters at the beginning: they need neither labels nor rows.
+    /// Line filters that see lines as they are stored: they need neither labels nor rows.
     pub leading: Vec<line::Filter>,
     steps: Vec<Step>,
     hints: Hints,
@@ -70,12 +70,16 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Makes stages ready. With hints, only those labels are taken from lines.
     pub fn new(stages: &[ast::Stage], hints: Hints) -> Result<Self, ParseError> {
-        let (mut leading, mut steps) = (Vec::new(), Vec::new());
+        let (mut leading, mut steps, mut is_changed) = (Vec::new(), Vec::new(), false);
         for stage in stages {
             let failed = |problem: String| ParseError::general(format!("stage '{stage}' : {problem}"));
             match step(stage).map_err(failed)? {
-                Step::Line(filter) if steps.is_empty() => leading.push(filter),
-                step => steps.push(step),
+                // Stages before it that leave the line alone do not matter to a filter of lines.
+                Step::Line(filter) if !is_changed => leading.push(filter),
+                step => {
+                    is_changed |= matches!(step, Step::LineFormat(_) | Step::Unpack(_) | Step::Decolorize);
+                    steps.push(step);
+                }
             }
         }
         Ok(Self { leading, steps, hints })
@@ -107,7 +111,8 @@ fn step(stage: &ast::Stage) -> Result<Step, String> {
         },
         ast::Stage::LabelFilter(filter) => Step::Label(label_filter::Filter::new(filter)?),
         ast::Stage::LineFormat(text) => Step::LineFormat(
-            template::Template::new("line", text).map_err(|problem| format!("invalid line template: {problem}"))?,
+            template::Template::new("line", text)
+                .map_err(|problem| format!("invalid line template: {problem}"))?,
         ),
         ast::Stage::LabelFormat(formats) => Step::LabelFormat(label_formats(formats)?),
         ast::Stage::Drop(selections) => Step::Drop(selections.clone()),
@@ -211,7 +216,8 @@ fn drop_labels(selections: &[ast::LabelSelection], labels: &mut RowLabels) {
 fn keep_labels(selections: &[ast::LabelSelection], labels: &mut RowLabels) {
     let mut gone = Vec::new();
     labels.visit(|name, value, _| {
-        let is_kept = selections.iter().any(|selection| selection.name == name && is_selected(selection, value));
+        let is_kept =
+            selections.iter().any(|selection| selection.name == name && is_selected(selection, value));
         // Errors are never lost this way.
         if !is_kept && !name.starts_with("__") {
             gone.push(name.to_owned());
@@ -253,6 +259,7 @@ fn sequence_len(bytes: &[u8]) -> Option<usize> {
     if bytes.get(1) != Some(&b'[') {
         return None;
     }
-    let parameters = bytes[2..].iter().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':' | b'?')).count();
+    let parameters =
+        bytes[2..].iter().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':' | b'?')).count();
     bytes.get(2 + parameters).is_some_and(u8::is_ascii_alphabetic).then_some(parameters + 3)
 }

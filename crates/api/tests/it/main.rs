@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod lifecycle;
+mod logs;
 mod memory;
 mod metadata;
 mod otlp;

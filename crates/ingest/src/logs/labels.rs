@@ -30,7 +30,9 @@ pub(super) type Pairs = Vec<(String, String)>;
 /// Reads the labels of a stream.
 pub(super) fn read(labels: PushLabels) -> Result<Pairs, String> {
     let mut pairs = match labels {
-        PushLabels::Text(text) => parse(&text).map_err(|problem| format!("couldn't parse labels: {problem}"))?,
+        PushLabels::Text(text) => {
+            parse(&text).map_err(|problem| format!("couldn't parse labels: {problem}"))?
+        }
         PushLabels::Pairs(pairs) => {
             // The last of equal names counts.
             let pairs: std::collections::BTreeMap<String, String> = pairs.into_iter().collect();
@@ -60,7 +62,8 @@ pub(super) fn add_service_name(pairs: &mut Pairs) -> bool {
     if value_of(SERVICE_NAME).is_some() {
         return false;
     }
-    let name = SERVICE_LABELS.iter().find_map(|name| value_of(name)).unwrap_or_else(|| UNKNOWN_SERVICE.to_owned());
+    let name =
+        SERVICE_LABELS.iter().find_map(|name| value_of(name)).unwrap_or_else(|| UNKNOWN_SERVICE.to_owned());
     pairs.push((SERVICE_NAME.to_owned(), name));
     pairs.sort();
     true
@@ -89,7 +92,9 @@ fn parse(text: &str) -> Result<Pairs, String> {
             Some('=') => cursor.at += 1,
             None => return Err(cursor.error("unexpected end of input inside braces")),
             Some(c) if c == ',' || c == '}' || c == '"' => {
-                return Err(cursor.error(&format!("unexpected {:?} in label set, expected \"=\"", c.to_string())));
+                return Err(
+                    cursor.error(&format!("unexpected {:?} in label set, expected \"=\"", c.to_string()))
+                );
             }
             Some(c) => return Err(cursor.character(c)),
         }
@@ -162,9 +167,10 @@ impl Cursor<'_> {
         self.at = start;
         Err(match self.rest().chars().next() {
             None => self.error("unexpected end of input inside braces"),
-            Some(c) if matches!(c, '=' | ',') => {
-                self.error(&format!("unexpected {:?} in label set, expected identifier or \"}}\"", c.to_string()))
-            }
+            Some(c) if matches!(c, '=' | ',') => self.error(&format!(
+                "unexpected {:?} in label set, expected identifier or \"}}\"",
+                c.to_string()
+            )),
             Some(c) => self.character(c),
         })
     }
@@ -174,7 +180,11 @@ impl Cursor<'_> {
         let quote = match rest.chars().next() {
             Some(quote @ ('"' | '\'' | '`')) => quote,
             None => return Err(self.error("unexpected end of input inside braces")),
-            Some(c) => return Err(self.error(&format!("unexpected {:?} in label set, expected string", c.to_string()))),
+            Some(c) => {
+                return Err(
+                    self.error(&format!("unexpected {:?} in label set, expected string", c.to_string()))
+                );
+            }
         };
         let mut escaped = false;
         let end = rest.char_indices().skip(1).find(|&(_, c)| {

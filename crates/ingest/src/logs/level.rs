@@ -1,13 +1,26 @@
 //! Which level a line has: as its labels, its metadata, its fields or its words tell.
 
+use std::borrow::Cow;
+
 /// The metadata that tells the level.
 pub(super) const DETECTED_LEVEL: &str = "detected_level";
 const UNKNOWN: &str = "unknown";
 
 /// Names of labels and fields that hold a level.
 const LEVEL_NAMES: [&str; 13] = [
-    "level", "LEVEL", "Level", "log.level", "log_level", "severity", "SEVERITY", "Severity", "SeverityText", "severity_text",
-    "lvl", "LVL", "Lvl",
+    "level",
+    "LEVEL",
+    "Level",
+    "log.level",
+    "log_level",
+    "severity",
+    "SEVERITY",
+    "Severity",
+    "SeverityText",
+    "severity_text",
+    "lvl",
+    "LVL",
+    "Lvl",
 ];
 
 /// Bytes of a line that are searched for words.
@@ -18,20 +31,22 @@ pub(super) fn detect<'a>(
     stream: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     metadata: &[(std::sync::Arc<str>, std::sync::Arc<str>)],
     line: &[u8],
-) -> &'static str {
+) -> Cow<'static, str> {
     let of = |name: &str| metadata.iter().find(|(other, _)| &**other == name).map(|(_, value)| &**value);
     if let Some(number) = of("severity_number").and_then(|number| number.parse().ok())
         && let Some(level) = of_severity(number)
     {
-        return level;
+        return Cow::Borrowed(level);
     }
     for name in LEVEL_NAMES {
-        let given = of(name).or_else(|| stream.clone().find(|(other, _)| *other == name).map(|(_, value)| value));
+        let given =
+            of(name).or_else(|| stream.clone().find(|(other, _)| *other == name).map(|(_, value)| value));
         if let Some(value) = given {
-            return known(value).unwrap_or(UNKNOWN);
+            // What is given is taken, also where nobody else knows it.
+            return known(value).map_or_else(|| Cow::Owned(value.to_lowercase()), Cow::Borrowed);
         }
     }
-    of_line(line)
+    Cow::Borrowed(of_line(line))
 }
 
 /// The level of a severity number of OpenTelemetry.
@@ -78,7 +93,9 @@ fn of_line(line: &[u8]) -> &'static str {
     }
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     // Short forms are too common as parts of other things to count as words of a text.
-    let is_word = |word: &&str| word.len() >= 3 && !word.eq_ignore_ascii_case("information") && !word.eq_ignore_ascii_case("inf");
+    let is_word = |word: &&str| {
+        word.len() >= 3 && !word.eq_ignore_ascii_case("information") && !word.eq_ignore_ascii_case("inf")
+    };
     words.filter(is_word).find_map(known).unwrap_or(UNKNOWN)
 }
 

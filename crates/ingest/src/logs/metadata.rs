@@ -8,7 +8,8 @@ pub(super) type Metadata = Vec<(Arc<str>, Arc<str>)>;
 
 /// A name as queries can write it: what cannot stand in one becomes `_`, and none begins with a digit.
 pub(super) fn name_of(name: &str) -> Result<String, String> {
-    let mut out: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    let mut out: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
     if out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert_str(0, "key_");
     }

@@ -137,7 +137,8 @@ impl<'a> LogVisitor<'a> for Translation<'_> {
             }
         }
         if scope.dropped_attributes > 0 {
-            self.scope.push(("scope_dropped_attributes_count".to_owned(), scope.dropped_attributes.to_string()));
+            self.scope
+                .push(("scope_dropped_attributes_count".to_owned(), scope.dropped_attributes.to_string()));
         }
         Ok(())
     }
@@ -155,9 +156,16 @@ impl<'a> LogVisitor<'a> for Translation<'_> {
             ("trace_id", hexadecimal(record.trace_id)),
             ("span_id", hexadecimal(record.span_id)),
             ("event_name", record.event_name.to_owned()),
-            ("observed_timestamp", if record.time_ns > 0 { number(record.observed_ns) } else { String::new() }),
+            (
+                "observed_timestamp",
+                if record.time_ns > 0 { number(record.observed_ns) } else { String::new() },
+            ),
         ];
-        metadata.extend(own.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)));
+        metadata.extend(
+            own.into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
         let time_ns = [record.time_ns, record.observed_ns].into_iter().find(|time| *time > 0);
         let timestamp_ns = time_ns.map_or(self.now_ns, |time| i64::try_from(time).unwrap_or(i64::MAX));
         let line = Bytes::from(record.body.text().into_owned());

@@ -101,7 +101,9 @@ impl Stream {
                 return Err(Problem::invalid(format!("stream '{shown}' has label name too long: '{name}'")));
             }
             if exceeds(value.len(), limits.max_label_value_length) {
-                return Err(Problem::invalid(format!("stream '{shown}' has label value too long: '{value}'")));
+                return Err(Problem::invalid(format!(
+                    "stream '{shown}' has label value too long: '{value}'"
+                )));
             }
         }
         let labels = Labels::from_sorted(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -138,7 +140,7 @@ impl Stream {
         }
         if limits.discover_levels && !metadata.iter().any(|(name, _)| &**name == level::DETECTED_LEVEL) {
             let level = level::detect(self.labels.iter(), &metadata, &entry.line);
-            metadata::put(&mut metadata, level::DETECTED_LEVEL, level);
+            metadata::put(&mut metadata, level::DETECTED_LEVEL, &level);
         }
         Ok(LogEntry { timestamp_ns: entry.timestamp_ns, line: entry.line, metadata })
     }

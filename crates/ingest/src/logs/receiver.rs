@@ -104,7 +104,8 @@ impl LogReceiver {
         if rates.len() >= MAX_TENANTS && !rates.contains_key(tenant) {
             rates.clear();
         }
-        let refused = rates.entry(tenant.clone()).or_default().take(prepared.bytes, &limits, self.clock.monotonic());
+        let refused =
+            rates.entry(tenant.clone()).or_default().take(prepared.bytes, &limits, self.clock.monotonic());
         refused.map_err(|refused| Refusal {
             kind: ErrorKind::LimitExceeded,
             is_empty: false,

@@ -17,9 +17,12 @@ fn entry(timestamp_ns: i64, line: &'static str) -> PushEntry {
 
 #[test]
 fn streams_get_the_name_of_their_service_and_lines_their_level() {
-    let prepared =
-        prepare(request(&[("job", "j"), ("empty", "")], vec![entry(1, "level=warn")]), &LogLimits::default(), NOW_NS)
-            .unwrap();
+    let prepared = prepare(
+        request(&[("job", "j"), ("empty", "")], vec![entry(1, "level=warn")]),
+        &LogLimits::default(),
+        NOW_NS,
+    )
+    .unwrap();
     assert_eq!(prepared.batches[0].stream.to_string(), r#"{job="j", service_name="j"}"#);
     let metadata = &prepared.batches[0].entries[0].metadata;
     assert_eq!(metadata.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>(), ["detected_level=warn"]);
@@ -40,10 +43,16 @@ fn names_that_are_none_are_told_with_their_place() {
         let request = request(&[("case", "c"), (name, "v")], vec![entry(1, "x")]);
         prepare(request, &LogLimits::default(), NOW_NS).unwrap_err().text
     };
-    assert_eq!(refused("a-b"), "couldn't parse labels: 1:3: parse error: unexpected character inside braces: '-'");
+    assert_eq!(
+        refused("a-b"),
+        "couldn't parse labels: 1:3: parse error: unexpected character inside braces: '-'"
+    );
     assert_eq!(
         refused(""),
         "couldn't parse labels: 1:2: parse error: unexpected \"=\" in label set, expected identifier or \"}\""
     );
-    assert_eq!(refused("é"), "couldn't parse labels: 1:12: parse error: unexpected character inside braces: 'é'");
+    assert_eq!(
+        refused("é"),
+        "couldn't parse labels: 1:12: parse error: unexpected character inside braces: 'é'"
+    );
 }

@@ -13,9 +13,9 @@ pub(super) fn apply(binary: &Binary, left: Value, right: Value, steps: usize) ->
     let op = binary.op;
     Ok(match (left, right) {
         (Value::Scalar(a), Value::Scalar(b)) => Value::Scalar(arithmetic::literals(op, a, b)),
-        (Value::Lines(lines), Value::Scalar(b)) => Value::Lines(each(lines, |a| {
-            arithmetic::apply(op, a, b, binary.returns_bool)
-        })),
+        (Value::Lines(lines), Value::Scalar(b)) => {
+            Value::Lines(each(lines, |a| arithmetic::apply(op, a, b, binary.returns_bool)))
+        }
         (Value::Scalar(a), Value::Lines(lines)) => Value::Lines(each(lines, |b| {
             let value = arithmetic::apply(op, a, b, binary.returns_bool)?;
             // A comparison that only filters keeps the value of the series.

@@ -80,11 +80,17 @@ impl Engine<'_> {
             ALWAYS.contains(&name) || values.iter().any(|value| !looks_like_id(value))
         };
         let told = values.into_iter().filter(|(name, values)| is_told(name, values));
-        Ok(told.map(|(name, values)| DetectedLabel { label: name.to_owned(), cardinality: values.len() }).collect())
+        Ok(told
+            .map(|(name, values)| DetectedLabel { label: name.to_owned(), cardinality: values.len() })
+            .collect())
     }
 
     /// The fields of the newest lines of a query.
-    pub fn detected_fields(&self, query: &LogExpr, params: &FieldParams) -> Result<Vec<DetectedField>, QueryError> {
+    pub fn detected_fields(
+        &self,
+        query: &LogExpr,
+        params: &FieldParams,
+    ) -> Result<Vec<DetectedField>, QueryError> {
         let fields = self.fields(query, params)?;
         let told = fields.into_iter().take(params.limit).map(|(label, field)| DetectedField {
             label,
@@ -128,9 +134,11 @@ impl Engine<'_> {
                     continue;
                 }
                 let paths = json_paths(&String::from_utf8_lossy(&entry.line));
-                for (name, value) in parsed.iter().filter(|(name, _)| !matches!(*name, ERROR | ERROR_DETAILS)) {
+                for (name, value) in parsed.iter().filter(|(name, _)| !matches!(*name, ERROR | ERROR_DETAILS))
+                {
                     let plain = name.strip_suffix("_extracted").unwrap_or(name);
-                    let path = paths.get(name).or_else(|| paths.get(plain)).filter(|_| named.contains(&"json"));
+                    let path =
+                        paths.get(name).or_else(|| paths.get(plain)).filter(|_| named.contains(&"json"));
                     for parser in &named {
                         note(&mut fields, name, value, Some(parser), path);
                     }
@@ -190,7 +198,8 @@ fn kind_of(value: &str) -> &'static str {
         "int"
     } else if model::number::parse_float(value).is_ok() {
         "float"
-    } else if matches!(value, "t" | "T" | "f" | "F" | "true" | "TRUE" | "True" | "false" | "FALSE" | "False") {
+    } else if matches!(value, "t" | "T" | "f" | "F" | "true" | "TRUE" | "True" | "false" | "FALSE" | "False")
+    {
         "boolean"
     } else if parse_go_duration(value).is_ok() {
         "duration"

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
+use model::Labels;
 use model::logs::{LogColumns, LogRange, PageGroup, PageRun};
 use rayon::prelude::*;
 
@@ -69,6 +71,7 @@ pub struct LogResult {
 struct Found {
     entry: Entry,
     labels: LabelSet,
+    stream: Arc<Labels>,
 }
 
 impl Engine<'_> {
@@ -101,7 +104,8 @@ impl Engine<'_> {
                 groups.par_iter().map(|group| self.group_lines(group, &pipeline, params)).collect();
             best.extend(found?.into_iter().flatten());
             sort(&mut best, params);
-            let bytes: usize = best.iter().map(|found| found.entry.line.len() + found.labels.bytes() + 64).sum();
+            let bytes: usize =
+                best.iter().map(|found| found.entry.line.len() + found.labels.bytes() + 64).sum();
             drop(held.take());
             held = Some(self.ctx.reserve(bytes)?);
         }
@@ -115,11 +119,18 @@ impl Engine<'_> {
 
     fn grouped(&self, found: Vec<Found>) -> LogResult {
         let entries = found.len();
-        let mut streams: BTreeMap<LabelSet, Vec<Entry>> = BTreeMap::new();
-        for Found { entry, labels } in found {
-            streams.entry(labels).or_default().push(entry);
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut streams: Streams = Vec::new();
+        for Found { entry, labels, .. } in found {
+            let place = *places.entry(labels).or_insert_with_key(|labels| {
+                streams.push((labels.clone(), Vec::new()));
+                streams.len() - 1
+            });
+            streams[place].1.push(entry);
         }
-        LogResult { streams: streams.into_iter().collect(), entries, cost: self.cost.summary() }
+        // Clients know streams in the order of their labels written out, in which longer sets come before their beginnings.
+        streams.sort_by_cached_key(|(labels, _)| labels.to_string());
+        LogResult { streams, entries, cost: self.cost.summary() }
     }
 
     fn group_lines(
@@ -141,7 +152,7 @@ impl Engine<'_> {
                 if left == 0 {
                     break;
                 }
-                if let Some(entry) = passed(&mut reader, row, pipeline, params.categorize) {
+                if let Some(entry) = passed(&mut reader, &run.stream, row, pipeline, params.categorize) {
                     found.push(entry);
                     left -= 1;
                 }
@@ -159,7 +170,13 @@ fn nearest(group: &PageGroup, is_backward: bool) -> i64 {
     group.runs.iter().map(times).min().unwrap_or(i64::MAX)
 }
 
-fn passed(reader: &mut RowReader<'_>, at: u32, pipeline: &Pipeline, categorize: bool) -> Option<Found> {
+fn passed(
+    reader: &mut RowReader<'_>,
+    stream: &Arc<Labels>,
+    at: u32,
+    pipeline: &Pipeline,
+    categorize: bool,
+) -> Option<Found> {
     let mut row = reader.row(at);
     if !pipeline.run(&mut row, &mut reader.labels) {
         return None;
@@ -171,15 +188,15 @@ fn passed(reader: &mut RowReader<'_>, at: u32, pipeline: &Pipeline, categorize: 
         Cow::Owned(line) => Bytes::from(line),
     };
     let (labels, extra) = sets(&reader.labels, categorize);
-    Some(Found { entry: Entry { timestamp_ns: row.timestamp_ns, line, extra }, labels })
+    let entry = Entry { timestamp_ns: row.timestamp_ns, line, extra };
+    Some(Found { entry, labels, stream: Arc::clone(stream) })
 }
 
 fn sets(labels: &RowLabels, categorize: bool) -> (LabelSet, Option<(LabelSet, LabelSet)>) {
-    let mut scratch = Vec::new();
     if !categorize {
-        return (labels.collect(&mut scratch, |_, _| true), None);
+        return (labels.collect(|_, _| true), None);
     }
-    let mut of = |wanted| labels.collect(&mut scratch, |_, origin| origin == wanted);
+    let of = |wanted| labels.collect(|_, origin| origin == wanted);
     let (stream, metadata, parsed) = (of(Origin::Stream), of(Origin::Metadata), of(Origin::Parsed));
     (stream, Some((metadata, parsed)))
 }
@@ -189,7 +206,8 @@ fn sort(found: &mut Vec<Found>, params: &LineParams) {
     let by_time = |a: &Found, b: &Found| -> Ordering {
         let ascending = a.entry.timestamp_ns.cmp(&b.entry.timestamp_ns);
         let by_time = if params.direction == Direction::Forward { ascending } else { ascending.reverse() };
-        by_time.then_with(|| a.labels.cmp(&b.labels))
+        // Any order would do for entries of one instant, so long as it is always the same.
+        by_time.then_with(|| b.stream.cmp(&a.stream))
     };
     found.sort_by(by_time);
     if params.interval_ns == 0 {

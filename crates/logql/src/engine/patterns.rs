@@ -60,7 +60,8 @@ struct Miner {
 impl Engine<'_> {
     /// The templates of lines of streams, by how many lines they have.
     pub fn patterns(&self, matchers: &[Matcher], steps: Steps) -> Result<Vec<Pattern>, QueryError> {
-        let query = LogExpr { matchers: matchers.to_vec(), stages: Vec::new(), span: syntax::Span::default() };
+        let query =
+            LogExpr { matchers: matchers.to_vec(), stages: Vec::new(), span: syntax::Span::default() };
         let params = LineParams {
             range: LogRange { start_ns: steps.start_ns, end_ns: steps.end_ns.saturating_add(1) },
             limit: MAX_LINES,
@@ -81,7 +82,10 @@ impl Engine<'_> {
         }
         let mut told: Vec<Pattern> = Vec::new();
         for ((_, level), miner) in miners {
-            let templates = miner.templates.into_iter().filter(|template| template.lines.values().sum::<u64>() >= MIN_LINES);
+            let templates = miner
+                .templates
+                .into_iter()
+                .filter(|template| template.lines.values().sum::<u64>() >= MIN_LINES);
             told.extend(templates.map(|template| Pattern {
                 pattern: template.text(),
                 level: level.clone(),
@@ -115,19 +119,23 @@ impl Miner {
         // Words must agree: only what looks like a value may differ.
         let fits = |at: &usize| {
             let pairs = self.templates[*at].tokens.iter().zip(&tokens);
-            pairs.into_iter().all(|(known, token)| {
-                known.as_deref().is_none_or(|known| known == *token || varies(known) || varies(token))
-            })
+            pairs
+                .into_iter()
+                .all(|(known, token)| known.as_deref().map_or_else(|| varies(token), |known| known == *token))
         };
         let best = candidates.iter().copied().filter(fits).map(|at| (at, similarity(at)));
-        let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, similarity)| *similarity >= MIN_SIMILARITY);
+        let best =
+            best.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, similarity)| *similarity >= MIN_SIMILARITY);
         let at = match best {
             Some((at, _)) => at,
             None if self.templates.len() >= MAX_TEMPLATES => return,
             None => {
                 candidates.push(self.templates.len());
                 self.templates.push(Template {
-                    tokens: tokens.iter().map(|token| (!varies(token)).then(|| (*token).to_owned())).collect(),
+                    tokens: tokens
+                        .iter()
+                        .map(|token| (!varies(token)).then(|| (*token).to_owned()))
+                        .collect(),
                     separators: separators.iter().map(|separator| (*separator).to_owned()).collect(),
                     lines: BTreeMap::new(),
                 });
@@ -168,7 +176,8 @@ fn varies(token: &str) -> bool {
 fn tokens_of(line: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut tokens, mut separators) = (Vec::new(), Vec::new());
     let mut rest = line;
-    let is_separator = |c: char| matches!(c, ' ' | '\t' | '=' | '"' | ',' | '[' | ']' | '(' | ')' | '{' | '}' | ';');
+    let is_separator =
+        |c: char| matches!(c, ' ' | '\t' | '=' | '"' | ',' | '[' | ']' | '(' | ')' | '{' | '}' | ';');
     while !rest.is_empty() {
         let end = rest.find(is_separator).unwrap_or(rest.len());
         let (token, tail) = rest.split_at(end);
@@ -194,7 +203,11 @@ mod tests {
         let texts: Vec<String> = miner.templates.iter().map(Template::text).collect();
         assert_eq!(
             texts,
-            ["INFO  <_> finished batch <_>", "action=allow src=<_> bytes=<_>", "action=deny src=<_> bytes=<_>"]
+            [
+                "INFO  <_> finished batch <_>",
+                "action=allow src=<_> bytes=<_>",
+                "action=deny src=<_> bytes=<_>"
+            ]
         );
     }
 }

@@ -3,7 +3,6 @@
 //! What only counts lines is added up while pages are read, and where a run of lines lies inside the same windows from
 //! its first to its last, it is not read at all. Functions of values keep the values of each series.
 
-
 use base::Reservation;
 use hashbrown::HashMap;
 use model::duration::parse_go_duration;
@@ -46,7 +45,8 @@ impl Windows {
 
     /// Everything any window holds.
     fn covered(&self) -> LogRange {
-        let last_ns = self.first_ns.saturating_add(self.step_ns.saturating_mul(self.count.saturating_sub(1) as i64));
+        let last_ns =
+            self.first_ns.saturating_add(self.step_ns.saturating_mul(self.count.saturating_sub(1) as i64));
         LogRange {
             start_ns: self.first_ns.saturating_sub(self.range_ns).saturating_add(1),
             end_ns: last_ns.saturating_add(1),
@@ -132,7 +132,8 @@ impl Engine<'_> {
 
 impl Part {
     fn joined(self, other: Self) -> Self {
-        let (mut large, small) = if self.series.len() >= other.series.len() { (self, other) } else { (other, self) };
+        let (mut large, small) =
+            if self.series.len() >= other.series.len() { (self, other) } else { (other, self) };
         for (labels, gathered) in small.series {
             match large.series.entry(labels) {
                 hashbrown::hash_map::Entry::Vacant(entry) => drop(entry.insert(gathered)),
@@ -158,7 +159,11 @@ impl Gathered {
 }
 
 impl<'a> Plan<'a> {
-    fn new(range: &'a RangeAggregation, outer: Option<&'a Grouping>, steps: Steps) -> Result<Self, QueryError> {
+    fn new(
+        range: &'a RangeAggregation,
+        outer: Option<&'a Grouping>,
+        steps: Steps,
+    ) -> Result<Self, QueryError> {
         let grouping = range.grouping.as_ref().or(outer);
         let unwrap = range.unwrap.as_ref();
         let bytes = matches!(range.op, RangeOp::BytesOverTime | RangeOp::BytesRate);
@@ -167,7 +172,8 @@ impl<'a> Plan<'a> {
             Some(_) => Hints::grouped(&stages, unwrap, grouping),
             None => Hints::all(&stages, unwrap),
         };
-        let filters = unwrap.iter().flat_map(|unwrap| &unwrap.filters).map(Filter::new).collect::<Result<_, String>>();
+        let filters =
+            unwrap.iter().flat_map(|unwrap| &unwrap.filters).map(Filter::new).collect::<Result<_, String>>();
         let filters = filters.map_err(crate::error::ParseError::general)?;
         Ok(Self {
             range,
@@ -215,7 +221,7 @@ impl<'a> Plan<'a> {
         if is_known {
             let amount = if self.bytes { run.line_bytes as i64 } else { run.rows.len() as i64 };
             let labels = self.stream_labels(&run.stream);
-            self.count(part, engine, labels, windows, amount, run.rows.len() as i64)?;
+            self.count(part, engine, labels.as_bytes(), windows, amount, run.rows.len() as i64)?;
         }
         Ok(is_known)
     }
@@ -224,14 +230,20 @@ impl<'a> Plan<'a> {
         LabelSet::from(stream).project(self.grouping.map_or(&[], |grouping| &grouping.names), false)
     }
 
-    fn add_run(&self, engine: &Engine<'_>, page: &Page, run: &PageRun, part: &mut Part) -> Result<(), QueryError> {
+    fn add_run(
+        &self,
+        engine: &Engine<'_>,
+        page: &Page,
+        run: &PageRun,
+        part: &mut Part,
+    ) -> Result<(), QueryError> {
         let inside = rows_inside(page, run, self.windows.covered());
         if self.counts_by_stream(&run.stream) {
             return self.add_counted(engine, page, run, inside, part);
         }
         let rows = filtered_rows(page, inside, &self.pipeline);
         let mut reader = RowReader::new(page, run);
-        let mut passed = 0;
+        let (mut passed, mut key) = (0, Vec::new());
         for at in rows {
             let mut row = reader.row(at);
             if !self.pipeline.run(&mut row, &mut reader.labels) {
@@ -253,12 +265,12 @@ impl<'a> Plan<'a> {
             if windows.0 >= windows.1 {
                 continue;
             }
-            let labels = labels.collect(&mut Vec::new(), |name, _| self.keeps(name, labels));
+            labels.encode(&mut key, |name, _| self.keeps(name, labels));
             match value {
-                Some(value) => self.keep_value(part, engine, labels, (row.timestamp_ns, value))?,
+                Some(value) => self.keep_value(part, engine, &key, (row.timestamp_ns, value))?,
                 None => {
                     let amount = if self.bytes { row.line.len() as i64 } else { 1 };
-                    self.count(part, engine, labels, windows, amount, 1)?;
+                    self.count(part, engine, &key, windows, amount, 1)?;
                 }
             }
         }
@@ -285,7 +297,7 @@ impl<'a> Plan<'a> {
         for row in rows {
             let holding = self.windows.holding(page.timestamps_ns[row]);
             if holding != windows && lines > 0 {
-                self.count(part, engine, labels.clone(), windows, amount, lines)?;
+                self.count(part, engine, labels.as_bytes(), windows, amount, lines)?;
                 (amount, lines) = (0, 0);
             }
             windows = holding;
@@ -294,7 +306,7 @@ impl<'a> Plan<'a> {
             passed += 1;
         }
         engine.cost.passed(passed);
-        if lines > 0 { self.count(part, engine, labels, windows, amount, lines) } else { Ok(()) }
+        if lines > 0 { self.count(part, engine, labels.as_bytes(), windows, amount, lines) } else { Ok(()) }
     }
 
     /// The value of a line; `None` where it has none, or conditions on it do not hold.
@@ -319,7 +331,9 @@ impl<'a> Plan<'a> {
         let is_value = self.range.unwrap.as_ref().is_some_and(|unwrap| unwrap.label == name);
         match self.grouping {
             Some(_) if labels.has_error() => true,
-            Some(grouping) if grouping.without => !is_value && !grouping.names.iter().any(|other| other == name),
+            Some(grouping) if grouping.without => {
+                !is_value && !grouping.names.iter().any(|other| other == name)
+            }
             Some(grouping) => grouping.names.iter().any(|other| other == name),
             None => !is_value,
         }
@@ -329,7 +343,7 @@ impl<'a> Plan<'a> {
         &self,
         part: &mut Part,
         engine: &Engine<'_>,
-        labels: LabelSet,
+        key: &[u8],
         (first, last): (usize, usize),
         amount: i64,
         lines: i64,
@@ -337,13 +351,13 @@ impl<'a> Plan<'a> {
         if first >= last {
             return Ok(());
         }
-        if !part.series.contains_key(&labels) {
+        if !part.series.contains_key(key) {
             let count = self.windows.count + 1;
-            part.held.push(engine.ctx.reserve(labels.bytes() + count * 16 + 128)?);
+            part.held.push(engine.ctx.reserve(key.len() + count * 16 + 128)?);
             let counts = Gathered::Counts { changes: vec![0; count], seen: vec![0; count] };
-            part.series.insert(labels.clone(), counts);
+            part.series.insert(LabelSet::from_bytes(key), counts);
         }
-        if let Some(Gathered::Counts { changes, seen }) = part.series.get_mut(&labels) {
+        if let Some(Gathered::Counts { changes, seen }) = part.series.get_mut(key) {
             changes[first] += amount;
             changes[last] -= amount;
             seen[first] += lines;
@@ -356,14 +370,14 @@ impl<'a> Plan<'a> {
         &self,
         part: &mut Part,
         engine: &Engine<'_>,
-        labels: LabelSet,
+        key: &[u8],
         value: (i64, f64),
     ) -> Result<(), QueryError> {
-        if !part.series.contains_key(&labels) {
-            part.held.push(engine.ctx.reserve(labels.bytes() + 128)?);
-            part.series.insert(labels.clone(), Gathered::Values(Vec::new()));
+        if !part.series.contains_key(key) {
+            part.held.push(engine.ctx.reserve(key.len() + 128)?);
+            part.series.insert(LabelSet::from_bytes(key), Gathered::Values(Vec::new()));
         }
-        if let Some(Gathered::Values(values)) = part.series.get_mut(&labels) {
+        if let Some(Gathered::Values(values)) = part.series.get_mut(key) {
             if values.len() == values.capacity() {
                 let more = values.capacity().max(4);
                 part.held.push(engine.ctx.reserve(more * size_of::<(i64, f64)>())?);
@@ -409,15 +423,18 @@ fn counted(op: RangeOp, changes: &[i64], seen: &[i64], seconds: f64, steps: usiz
 /// One where no series has a value, with the labels the selector asks for.
 fn absent(log: &LogExpr, lines: &[Line], steps: usize) -> Line {
     let equal = |matcher: &&model::Matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty();
-    let unique = |matcher: &&model::Matcher| log.matchers.iter().filter(|other| other.name == matcher.name).count() == 1;
+    let unique = |matcher: &&model::Matcher| {
+        log.matchers.iter().filter(|other| other.name == matcher.name).count() == 1
+    };
     let matchers = log.matchers.iter().filter(equal).filter(unique);
-    let labels = LabelSet::from_pairs(matchers.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())));
+    let labels =
+        LabelSet::from_pairs(matchers.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())));
     let is_absent = |step: usize| lines.iter().all(|line| line.values[step].is_none());
     Line { labels, values: (0..steps).map(|step| is_absent(step).then_some(1.0)).collect() }
 }
 
 fn pipeline_error(labels: &RowLabels) -> QueryError {
-    let all = labels.collect(&mut Vec::new(), |_, _| true);
+    let all = labels.collect(|_, _| true);
     QueryError::Pipeline { error: labels.error().unwrap_or_default().to_owned(), series: all.to_string() }
 }
 
@@ -429,7 +446,8 @@ fn without_idle_formats(stages: &[Stage]) -> Vec<Stage> {
         Stage::LabelFormat(formats) => formats.iter().any(|format| format.value.contains("__line__")),
         _ => false,
     };
-    let is_idle = |at: usize| matches!(stages[at], Stage::LineFormat(_)) && !stages[at + 1..].iter().any(reads_line);
+    let is_idle =
+        |at: usize| matches!(stages[at], Stage::LineFormat(_)) && !stages[at + 1..].iter().any(reads_line);
     (0..stages.len()).filter(|at| !is_idle(*at)).map(|at| stages[at].clone()).collect()
 }
 

@@ -97,10 +97,11 @@ impl<'p> RowReader<'p> {
         self.labels.reset();
         for column in &self.page.metadata {
             if let Some(value) = column.get(at) {
-                self.labels.add_metadata(&column.name, &String::from_utf8_lossy(value));
+                self.labels.add_metadata(&column.name, &crate::text::lossy(value));
             }
         }
-        let line = if self.page.lines.is_empty() { "".into() } else { String::from_utf8_lossy(self.page.lines.get(at)) };
+        let line =
+            if self.page.lines.is_empty() { "".into() } else { crate::text::lossy(self.page.lines.get(at)) };
         Row { timestamp_ns: self.page.timestamps_ns[at], line }
     }
 

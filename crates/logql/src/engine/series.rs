@@ -124,9 +124,10 @@ impl Engine<'_> {
         self.ctx.check("log query evaluation")?;
         Ok(match expr {
             MetricExpr::Literal(value) => Value::Scalar(*value),
-            MetricExpr::Constant(value) => {
-                Value::Lines(vec![Line { labels: LabelSet::default(), values: vec![Some(*value); steps.len()] }])
-            }
+            MetricExpr::Constant(value) => Value::Lines(vec![Line {
+                labels: LabelSet::default(),
+                values: vec![Some(*value); steps.len()],
+            }]),
             MetricExpr::Range(range) => Value::Lines(self.range(range, None, steps)?),
             MetricExpr::Vector(aggregation) => {
                 let inner = match &aggregation.inner {
@@ -165,7 +166,11 @@ impl Engine<'_> {
 fn sums_like(op: RangeOp) -> bool {
     matches!(
         op,
-        RangeOp::CountOverTime | RangeOp::Rate | RangeOp::BytesOverTime | RangeOp::BytesRate | RangeOp::SumOverTime
+        RangeOp::CountOverTime
+            | RangeOp::Rate
+            | RangeOp::BytesOverTime
+            | RangeOp::BytesRate
+            | RangeOp::SumOverTime
     )
 }
 
@@ -180,7 +185,9 @@ fn label_replace(replace: &LabelReplace, lines: Vec<Line>) -> Result<Vec<Line>, 
             line.labels = line.labels.with(&replace.destination, (!value.is_empty()).then_some(&value));
         }
         if !seen.insert(line.labels.clone()) {
-            return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned()));
+            return Err(QueryError::Execution(
+                "vector cannot contain metrics with the same labelset".to_owned(),
+            ));
         }
         out.push(line);
     }

@@ -21,7 +21,8 @@ pub(super) fn aggregate(aggregation: &VectorAggregation, lines: Vec<Line>, steps
             .into_iter()
             .map(|(labels, members)| {
                 let values = (0..steps).map(|step| {
-                    let mut values = members.iter().filter_map(|&member| lines[member].values[step]).peekable();
+                    let mut values =
+                        members.iter().filter_map(|&member| lines[member].values[step]).peekable();
                     values.peek().is_some().then_some(()).map(|()| combine(op, values))
                 });
                 Line { labels, values: values.collect() }
@@ -57,8 +58,12 @@ fn combine(op: VectorOp, values: impl Iterator<Item = f64>) -> f64 {
     match op {
         VectorOp::Sum => values.sum(),
         VectorOp::Count => values.count() as f64,
-        VectorOp::Max => values.fold(f64::NAN, |max, value| if max < value || max.is_nan() { value } else { max }),
-        VectorOp::Min => values.fold(f64::NAN, |min, value| if min > value || min.is_nan() { value } else { min }),
+        VectorOp::Max => {
+            values.fold(f64::NAN, |max, value| if max < value || max.is_nan() { value } else { max })
+        }
+        VectorOp::Min => {
+            values.fold(f64::NAN, |min, value| if min > value || min.is_nan() { value } else { min })
+        }
         VectorOp::Avg => mean_and_variance(values).0,
         VectorOp::Stdvar => mean_and_variance(values).1,
         VectorOp::Stddev => mean_and_variance(values).1.sqrt(),
@@ -102,7 +107,13 @@ fn sorted(mut lines: Vec<Line>, descending: bool, steps: usize) -> Vec<Line> {
 }
 
 /// The series with the largest or smallest values of each group and step.
-fn chosen(lines: Vec<Line>, count: usize, is_top: bool, grouping: Option<&Grouping>, steps: usize) -> Vec<Line> {
+fn chosen(
+    lines: Vec<Line>,
+    count: usize,
+    is_top: bool,
+    grouping: Option<&Grouping>,
+    steps: usize,
+) -> Vec<Line> {
     let mut out: Vec<Line> =
         lines.iter().map(|line| Line { labels: line.labels.clone(), values: vec![None; steps] }).collect();
     let mut order = Vec::new();

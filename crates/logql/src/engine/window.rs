@@ -37,8 +37,12 @@ fn of_window(range: &RangeAggregation, inside: &[(i64, f64)], start_ns: i64, end
         RangeOp::AvgOverTime => mean_and_variance(numbers()).0,
         RangeOp::StdvarOverTime => mean_and_variance(numbers()).1,
         RangeOp::StddevOverTime => mean_and_variance(numbers()).1.sqrt(),
-        RangeOp::MinOverTime => numbers().fold(f64::NAN, |min, v| if v < min || min.is_nan() { v } else { min }),
-        RangeOp::MaxOverTime => numbers().fold(f64::NAN, |max, v| if v > max || max.is_nan() { v } else { max }),
+        RangeOp::MinOverTime => {
+            numbers().fold(f64::NAN, |min, v| if v < min || min.is_nan() { v } else { min })
+        }
+        RangeOp::MaxOverTime => {
+            numbers().fold(f64::NAN, |max, v| if v > max || max.is_nan() { v } else { max })
+        }
         RangeOp::FirstOverTime => inside[0].1,
         RangeOp::LastOverTime => inside[inside.len() - 1].1,
         RangeOp::QuantileOverTime => quantile(range.parameter.unwrap_or(f64::NAN), numbers().collect()),
@@ -69,7 +73,7 @@ fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
 fn counter_rate(inside: &[(i64, f64)], start_ns: i64, end_ns: i64) -> Option<f64> {
     let (&(first_ns, first), &(last_ns, last)) = (inside.first()?, inside.last()?);
     if inside.len() < 2 {
-        return None;
+        return Some(0.0);
     }
     let resets = inside.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[0].1);
     let increase = last - first + resets.sum::<f64>();
@@ -101,7 +105,8 @@ mod tests {
     #[test]
     fn counters_begin_anew() {
         let second = 1_000_000_000;
-        let values: Vec<(i64, f64)> = [(1, 5.0), (2, 8.0), (3, 2.0), (4, 4.0)].map(|(t, v)| (t * second, v)).to_vec();
+        let values: Vec<(i64, f64)> =
+            [(1, 5.0), (2, 8.0), (3, 2.0), (4, 4.0)].map(|(t, v)| (t * second, v)).to_vec();
         let rate = counter_rate(&values, 0, 4 * second).unwrap();
         assert!((rate - (7.0 * (4.0 / 3.0) / 4.0)).abs() < 1e-12, "{rate}");
     }

@@ -44,15 +44,19 @@ fn selecting(metric: &MetricExpr) -> Result<()> {
 }
 
 fn matchers(matchers: &[Matcher]) -> Result<()> {
-    if matchers.iter().any(|matcher| !matcher.matches_empty()) { Ok(()) } else { Err(ParseError::general(NO_MATCHER)) }
+    if matchers.iter().any(|matcher| !matcher.matches_empty()) {
+        Ok(())
+    } else {
+        Err(ParseError::general(NO_MATCHER))
+    }
 }
 
 fn stages(stages: &[Stage]) -> Result<()> {
     for stage in stages {
         let problem = match stage {
-            Stage::Parser(Parser::Regexp(pattern)) => {
-                crate::stage::regexp::Regexp::new(pattern).err().map(|problem| format!("invalid regexp parser: {problem}"))
-            }
+            Stage::Parser(Parser::Regexp(pattern)) => crate::stage::regexp::Regexp::new(pattern)
+                .err()
+                .map(|problem| format!("invalid regexp parser: {problem}")),
             Stage::Parser(Parser::Pattern(pattern)) => crate::stage::pattern::Template::parser(pattern)
                 .err()
                 .map(|problem| format!("invalid pattern parser: {problem}")),
@@ -68,8 +72,9 @@ fn stages(stages: &[Stage]) -> Result<()> {
 /// Checks that parameter, value and grouping fit the function.
 pub(super) fn range_aggregation(range: &RangeAggregation) -> std::result::Result<(), String> {
     use RangeOp::{
-        AbsentOverTime, AvgOverTime, BytesOverTime, BytesRate, CountOverTime, FirstOverTime, LastOverTime, MaxOverTime,
-        MinOverTime, QuantileOverTime, Rate, RateCounter, StddevOverTime, StdvarOverTime, SumOverTime,
+        AbsentOverTime, AvgOverTime, BytesOverTime, BytesRate, CountOverTime, FirstOverTime, LastOverTime,
+        MaxOverTime, MinOverTime, QuantileOverTime, Rate, RateCounter, StddevOverTime, StdvarOverTime,
+        SumOverTime,
     };
     let name = range.op.as_str();
     match (range.op, range.parameter) {

@@ -5,7 +5,8 @@ use syntax::pratt::climb;
 
 use super::{Parser, Result};
 use crate::ast::{
-    Expr, Grouping, LabelReplace, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap, VectorAggregation, VectorOp,
+    Expr, Grouping, LabelReplace, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap, VectorAggregation,
+    VectorOp,
 };
 use crate::lex::Token;
 
@@ -144,10 +145,11 @@ impl Parser<'_> {
         if grouping.is_none() {
             grouping = self.grouping()?;
         }
-        let count = super::check::vector_aggregation(op, parameter.as_deref(), grouping.as_ref()).unwrap_or_else(|problem| {
-            self.note(problem);
-            0
-        });
+        let count = super::check::vector_aggregation(op, parameter.as_deref(), grouping.as_ref())
+            .unwrap_or_else(|problem| {
+                self.note(problem);
+                0
+            });
         Ok(MetricExpr::Vector(Box::new(VectorAggregation { op, count, inner, grouping })))
     }
 
@@ -168,8 +170,10 @@ impl Parser<'_> {
             arguments.push(self.string()?);
         }
         self.expect(")")?;
-        let [destination, replacement, source, pattern] = <[String; 4]>::try_from(arguments).unwrap_or_default();
-        let compiled = model::regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| error.to_string());
+        let [destination, replacement, source, pattern] =
+            <[String; 4]>::try_from(arguments).unwrap_or_default();
+        let compiled =
+            model::regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| error.to_string());
         let regex = compiled.and_then(|_| AnchoredRegex::new(&pattern).map_err(|error| error.to_string()));
         match regex {
             Ok(regex) => Ok(MetricExpr::LabelReplace(Box::new(LabelReplace {

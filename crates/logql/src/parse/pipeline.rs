@@ -4,8 +4,8 @@ use model::{MatchOp, Matcher};
 
 use super::{Parser, Result};
 use crate::ast::{
-    CompareOp, Comparison, Conversion, Extraction, LabelFilter, LabelFormat, LabelSelection, LineFilter, LineOp,
-    LineOperand, LogExpr, Parser as ParserStage, Stage, Unwrap,
+    CompareOp, Comparison, Conversion, Extraction, LabelFilter, LabelFormat, LabelSelection, LineFilter,
+    LineOp, LineOperand, LogExpr, Parser as ParserStage, Stage, Unwrap,
 };
 use crate::lex::Token;
 
@@ -80,7 +80,18 @@ impl Parser<'_> {
         if word == "(" {
             return Ok(Stage::LabelFilter(self.label_filter(&[])?));
         }
-        let known = ["json", "logfmt", "regexp", "pattern", "unpack", "line_format", "label_format", "drop", "keep", "decolorize"];
+        let known = [
+            "json",
+            "logfmt",
+            "regexp",
+            "pattern",
+            "unpack",
+            "line_format",
+            "label_format",
+            "drop",
+            "keep",
+            "decolorize",
+        ];
         if !known.contains(&word) {
             return Err(self.unexpected(&[]));
         }
@@ -170,6 +181,7 @@ impl Parser<'_> {
     pub(super) fn label_filter(&mut self, expected: &[&str]) -> Result<LabelFilter> {
         let mut left = self.label_filter_all(expected)?;
         while self.is("or") {
+            self.count_join()?;
             self.next();
             let right = self.label_filter_all(&[])?;
             left = LabelFilter::Or(Box::new(left), Box::new(right));
@@ -184,6 +196,7 @@ impl Parser<'_> {
             if !(self.take("and") || self.take(",") || follows) {
                 return Ok(left);
             }
+            self.count_join()?;
             let right = self.label_condition(&[])?;
             left = LabelFilter::And(Box::new(left), Box::new(right));
         }
@@ -245,7 +258,9 @@ impl Parser<'_> {
                 let value = self.float(&text) * f64::from(sign);
                 LabelFilter::Number(Comparison { name, op, value })
             }
-            Token::Duration(ns) => LabelFilter::Duration(Comparison { name, op, value: ns * i64::from(sign) }),
+            Token::Duration(ns) => {
+                LabelFilter::Duration(Comparison { name, op, value: ns * i64::from(sign) })
+            }
             Token::Bytes(value) => LabelFilter::Bytes(Comparison { name, op, value }),
             _ => return Err(self.unexpected(&[])),
         };
@@ -260,7 +275,14 @@ impl Parser<'_> {
             Token::Fixed("duration") => Conversion::Duration,
             Token::Fixed("duration_seconds") => Conversion::DurationSeconds,
             Token::Identifier(_) => Conversion::None,
-            _ => return Err(self.unexpected(&["IDENTIFIER", "BYTES_CONV", "DURATION_CONV", "DURATION_SECONDS_CONV"])),
+            _ => {
+                return Err(self.unexpected(&[
+                    "IDENTIFIER",
+                    "BYTES_CONV",
+                    "DURATION_CONV",
+                    "DURATION_SECONDS_CONV",
+                ]));
+            }
         };
         let label = if conversion == Conversion::None {
             self.identifier()?

@@ -109,7 +109,9 @@ fn stage_names(stage: &Stage, out: &mut Vec<String>) -> bool {
         }
         Stage::Parser(_) | Stage::LineFilter(_) | Stage::Decolorize => {}
         Stage::Drop(selections) | Stage::Keep(selections) => {
-            out.extend(selections.iter().filter(|s| s.matcher.is_some()).map(|selection| selection.name.clone()));
+            out.extend(
+                selections.iter().filter(|s| s.matcher.is_some()).map(|selection| selection.name.clone()),
+            );
         }
     }
     false

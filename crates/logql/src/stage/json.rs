@@ -90,7 +90,11 @@ impl Extraction<'_> {
                 if depth == 0 {
                     return Err(Stop::Problem("nested too deep"));
                 }
-                return if self.hints.wants_prefix(&self.name) { self.object(inner, depth - 1) } else { Ok(()) };
+                return if self.hints.wants_prefix(&self.name) {
+                    self.object(inner, depth - 1)
+                } else {
+                    Ok(())
+                };
             }
             Value::Array(_) | Value::Null => return Ok(()),
             Value::String(raw) => unescaped(raw),
@@ -191,7 +195,9 @@ fn each_field<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Value<'a>) 
                 None => return problem(BAD_ESCAPE),
             }
         };
-        let Some(colon) = token(bytes, end + 1).filter(|&at| bytes[at] == b':') else { return problem(MALFORMED) };
+        let Some(colon) = token(bytes, end + 1).filter(|&at| bytes[at] == b':') else {
+            return problem(MALFORMED);
+        };
         let (value, end) = value_at(text, colon + 1).map_err(Stop::Problem)?;
         visit(key, value)?;
         let Some(next) = token(bytes, end) else { return problem(NO_ARRAY_END) };
@@ -342,7 +348,7 @@ mod tests {
     fn parsed(line: &str) -> String {
         let mut labels = RowLabels::new(Arc::new(Labels::from_pairs([("app", "x")])));
         Json.run(line, &mut labels, &Hints::default());
-        labels.collect(&mut Vec::new(), |name, _| name != "app").to_string()
+        labels.collect(|name, _| name != "app").to_string()
     }
 
     #[test]
@@ -355,11 +361,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_and_what_was_found_stays() {
-        let error = |details: &str| format!("__error__=\"JSONParserErr\", __error_details__={}", model::labels::Quoted(details));
+        let error = |details: &str| {
+            format!("__error__=\"JSONParserErr\", __error_details__={}", model::labels::Quoted(details))
+        };
         assert_eq!(parsed("plain"), format!("{{{}}}", error(NO_OBJECT_END)));
         assert_eq!(parsed(r#"{"a":"b""#), format!("{{{}, a=\"b\"}}", error(NO_ARRAY_END)));
         assert_eq!(parsed(r#"{"a":"b"#), format!("{{{}}}", error(NO_STRING_END)));
-        for line in ["{", "{\"a\"", "{\"a\":", "{\"a\":[", "{\"a\":{", "{\"a\":tru}", "{,", "{\"\\x\":1}", "{\"a\":\"\\"] {
+        for line in [
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":[",
+            "{\"a\":{",
+            "{\"a\":tru}",
+            "{,",
+            "{\"\\x\":1}",
+            "{\"a\":\"\\",
+        ] {
             assert!(parsed(line).contains("JSONParserErr"), "{line}");
         }
     }

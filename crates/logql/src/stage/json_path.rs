@@ -21,7 +21,9 @@ impl JsonPaths {
     pub fn new(extractions: &[Extraction]) -> Result<Self, String> {
         let path = |extraction: &Extraction| {
             let Extraction { label, expression } = extraction;
-            let failed = |problem| format!("cannot parse expression [{expression}]: syntax error: unexpected {problem}");
+            let failed = |problem| {
+                format!("cannot parse expression [{expression}]: syntax error: unexpected {problem}")
+            };
             Ok((label.clone(), read(expression).map_err(failed)?))
         };
         Ok(Self { paths: extractions.iter().map(path).collect::<Result<_, String>>()? })
@@ -34,7 +36,8 @@ impl JsonPaths {
         if !line.starts_with(['{', '[', '"']) {
             return fail(labels, None, hints);
         }
-        let found = self.paths.iter().filter_map(|(label, path)| find(line, path).map(|found| (label, found)));
+        let found =
+            self.paths.iter().filter_map(|(label, path)| find(line, path).map(|found| (label, found)));
         let mut found: Vec<_> = found.collect();
         // Of two places for one label, the later one in the line wins.
         found.sort_by_key(|(_, (at, _))| *at);
@@ -160,7 +163,10 @@ mod tests {
         assert_eq!(at("e"), Some(Value::Null));
         assert_eq!(at("e.f"), None);
         assert_eq!(at("a.x"), None);
-        assert_eq!(find(r#"{"a":1,"b":"#, &read("a").unwrap()).map(|(_, value)| value), Some(Value::Plain("1")));
+        assert_eq!(
+            find(r#"{"a":1,"b":"#, &read("a").unwrap()).map(|(_, value)| value),
+            Some(Value::Plain("1"))
+        );
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl Filter {
             LabelFilter::Ip { name, pattern, negated } => {
                 Self::Ip { name: name.clone(), addresses: Addresses::new(pattern)?, negated: *negated }
             }
-            LabelFilter::And(left, right) => Self::And(Box::new(Self::new(left)?), Box::new(Self::new(right)?)),
+            LabelFilter::And(left, right) => {
+                Self::And(Box::new(Self::new(left)?), Box::new(Self::new(right)?))
+            }
             LabelFilter::Or(left, right) => Self::Or(Box::new(Self::new(left)?), Box::new(Self::new(right)?)),
         })
     }
@@ -44,17 +46,14 @@ impl Filter {
     pub fn matches(&self, labels: &mut RowLabels) -> bool {
         match self {
             Self::Text(matcher) => matcher.matches(&value_of(labels, &matcher.name)),
-            Self::Number(comparison) => {
-                compare(labels, comparison, |text| model::number::parse_float(text).map_err(|problem| problem.to_string()))
-            }
-            Self::Duration(comparison) => {
-                compare(labels, comparison, |text| parse_go_duration(text).map_err(|problem| problem.to_string()))
-            }
+            Self::Number(comparison) => compare(labels, comparison, |text| {
+                model::number::parse_float(text).map_err(|problem| problem.to_string())
+            }),
+            Self::Duration(comparison) => compare(labels, comparison, |text| {
+                parse_go_duration(text).map_err(|problem| problem.to_string())
+            }),
             Self::Bytes(comparison) => compare(labels, comparison, parse_bytes_text),
             Self::Ip { name, addresses, negated } => {
-                if labels.has_error() {
-                    return true;
-                }
                 labels.get(name).is_some_and(|value| addresses.contains_text(value) != *negated)
             }
             Self::And(left, right) => left.matches(labels) && right.matches(labels),
@@ -79,10 +78,6 @@ fn compare<T: PartialOrd>(
     comparison: &Comparison<T>,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> bool {
-    // Lines with an error are not lost; a condition on the error decides about them.
-    if labels.has_error() {
-        return true;
-    }
     let Some(text) = labels.get(&comparison.name) else { return false };
     match read(text) {
         Ok(value) => comparison.op.holds(value.partial_cmp(&comparison.value)),

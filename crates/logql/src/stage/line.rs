@@ -84,7 +84,8 @@ impl Filter {
             return;
         };
         // The rows a literal is found in, as one walk over the bytes from the first row to the last.
-        let (start, end) = (lines.offsets[first as usize] as usize, lines.offsets[last as usize + 1] as usize);
+        let (start, end) =
+            (lines.offsets[first as usize] as usize, lines.offsets[last as usize + 1] as usize);
         let bytes = &lines.bytes[start..end];
         let (mut from, mut kept, mut reading) = (0, 0, 0);
         let is_plain = self.is_plain();
@@ -92,7 +93,8 @@ impl Filter {
             let hit = search.find(bytes, from).map(|(at, end)| (at + start, end + start));
             let Some((hit_start, hit_end)) = hit else { break };
             // Rows before the one the hit begins in hold none.
-            let passed = rows[reading..].partition_point(|row| lines.offsets[*row as usize + 1] as usize <= hit_start);
+            let passed =
+                rows[reading..].partition_point(|row| lines.offsets[*row as usize + 1] as usize <= hit_start);
             if self.negated {
                 rows.copy_within(reading..reading + passed, kept);
                 kept += passed;
@@ -131,8 +133,12 @@ impl Filter {
 fn test(op: LineOp, text: &str) -> Result<Test, String> {
     Ok(match op {
         LineOp::Contains | LineOp::NotContains if text.is_empty() => Test::Everything,
-        LineOp::Contains | LineOp::NotContains => Test::Contains(Box::new(Finder::new(text.as_bytes()).into_owned())),
-        LineOp::Match | LineOp::NotMatch => Test::Regex(Regex::new(text).map_err(|problem| problem.to_string())?),
+        LineOp::Contains | LineOp::NotContains => {
+            Test::Contains(Box::new(Finder::new(text.as_bytes()).into_owned()))
+        }
+        LineOp::Match | LineOp::NotMatch => {
+            Test::Regex(Regex::new(text).map_err(|problem| problem.to_string())?)
+        }
         LineOp::Pattern | LineOp::NotPattern => Test::Pattern(pattern::Template::filter(text)?),
     })
 }

@@ -22,7 +22,8 @@ impl Logfmt {
     pub fn new(strict: bool, keep_empty: bool, extractions: &[Extraction]) -> Result<Self, String> {
         let mut wanted: Vec<(String, String)> = Vec::with_capacity(extractions.len());
         for Extraction { label, expression } in extractions {
-            let key = key_of(expression).map_err(|problem| format!("cannot parse expression [{expression}]: {problem}"))?;
+            let key = key_of(expression)
+                .map_err(|problem| format!("cannot parse expression [{expression}]: {problem}"))?;
             wanted.retain(|(other, _)| other != label);
             wanted.push((label.clone(), key));
         }
@@ -149,7 +150,10 @@ impl<'a> Pairs<'a> {
     fn unexpected(&mut self, byte: u8) -> String {
         let place = self.at + 1;
         self.skip_to(|byte| byte <= b' ');
-        format!("logfmt syntax error at pos {place} : unexpected {}", syntax::literal::quote_char(byte as char))
+        format!(
+            "logfmt syntax error at pos {place} : unexpected {}",
+            syntax::literal::quote_char(byte as char)
+        )
     }
 
     fn next(&mut self) -> Option<Pair<'a>> {
@@ -189,7 +193,10 @@ impl<'a> Pairs<'a> {
             match bytes.get(at) {
                 None => {
                     self.at = bytes.len();
-                    return Err(format!("logfmt syntax error at pos {} : unterminated quoted value", bytes.len() + 1));
+                    return Err(format!(
+                        "logfmt syntax error at pos {} : unterminated quoted value",
+                        bytes.len() + 1
+                    ));
                 }
                 Some(b'\\') => {
                     escapes = true;

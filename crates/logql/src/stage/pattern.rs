@@ -43,7 +43,11 @@ impl Template {
     /// A pattern that lines are compared with.
     pub fn filter(text: &str) -> Result<Self, String> {
         let template = Self::read(text)?;
-        match template.parts.iter().find_map(|part| if let Part::Capture(name) = part { name.as_ref() } else { None }) {
+        match template
+            .parts
+            .iter()
+            .find_map(|part| if let Part::Capture(name) = part { name.as_ref() } else { None })
+        {
             Some(name) => Err(format!("named captures are not allowed: found '<{name}>'")),
             None => Ok(template),
         }
@@ -118,9 +122,7 @@ impl Template {
         }
         match last {
             Part::Capture(_) => !rest.is_empty(),
-            Part::Literal(literal) if gap => {
-                rest.len() > literal.len() && rest.ends_with(literal.as_bytes())
-            }
+            Part::Literal(literal) if gap => rest.len() > literal.len() && rest.ends_with(literal.as_bytes()),
             Part::Literal(literal) => rest == literal.as_bytes(),
         }
     }

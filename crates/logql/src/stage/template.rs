@@ -55,9 +55,12 @@ impl Template {
         let data = context.get_or_insert_with(|| context_of(labels)).clone();
         let mut out = Vec::new();
         functions::with_row(&row.line, row.timestamp_ns, || {
-            self.templates.render(self.name, data, MissingKey::Zero, &mut out).map_err(|error| error.to_string())
+            self.templates
+                .render(self.name, data, MissingKey::Zero, &mut out)
+                .map_err(|error| error.to_string())
         })?;
-        Ok(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        Ok(String::from_utf8(out)
+            .unwrap_or_else(|error| crate::text::lossy(error.as_bytes()).into_owned()))
     }
 
     /// Replaces the line.
@@ -69,7 +72,13 @@ impl Template {
     }
 
     /// Sets a label. `context` keeps the labels as they were before the first of several.
-    pub fn format_label(&self, name: &str, row: &Row<'_>, labels: &mut RowLabels, context: &mut Option<Value>) {
+    pub fn format_label(
+        &self,
+        name: &str,
+        row: &Row<'_>,
+        labels: &mut RowLabels,
+        context: &mut Option<Value>,
+    ) {
         context.get_or_insert_with(|| context_of(labels));
         match self.render(row, labels, context) {
             Ok(value) => labels.set(name, &value),
@@ -145,7 +154,10 @@ mod tests {
     #[test]
     fn simple_templates_are_recognised() {
         let label = |name: &str| Segment::Label(name.to_owned());
-        assert_eq!(segments("{{.a}} {{ .b }}"), Some(vec![label("a"), Segment::Text(" ".to_owned()), label("b")]));
+        assert_eq!(
+            segments("{{.a}} {{ .b }}"),
+            Some(vec![label("a"), Segment::Text(" ".to_owned()), label("b")])
+        );
         assert_eq!(segments("{{.a | upper}}"), None);
         assert_eq!(segments("{{- .a -}}"), None);
     }

@@ -102,7 +102,7 @@ fn stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
     let (mut labels, mut entries) = (Vec::new(), Vec::new());
     cursor.object(|cursor, key| match key {
         b"stream" => {
-            labels = cursor.pairs()?;
+            labels = cursor.pairs(false)?;
             Ok(())
         }
         b"values" if !cursor.null()? => cursor.array(|cursor| {
@@ -125,7 +125,7 @@ fn entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
                 entry.timestamp_ns = number.ok_or_else(|| cursor.error("time stamp is not a number"))?;
             }
             1 => entry.line = Bytes::from(cursor.string()?),
-            2 => entry.metadata = cursor.pairs()?,
+            2 => entry.metadata = cursor.pairs(true)?,
             _ => cursor.skip(MAX_DEPTH)?,
         }
         at += 1;
@@ -218,8 +218,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// An object of strings.
-    fn pairs(&mut self) -> Result<Vec<(String, String)>> {
+    /// An object of strings; unless that is strict, other values count as the text they are written as.
+    fn pairs(&mut self, strict: bool) -> Result<Vec<(String, String)>> {
         let mut pairs = Vec::new();
         if self.null()? {
             return Ok(pairs);
@@ -228,7 +228,13 @@ impl Cursor<'_> {
             String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
         };
         self.object(|cursor, key| {
-            let value = cursor.string()?;
+            let value = if strict || cursor.peek() == Some(b'"') {
+                cursor.string()?
+            } else {
+                let start = cursor.at;
+                cursor.skip(MAX_DEPTH)?;
+                cursor.body[start..cursor.at].to_vec()
+            };
             pairs.push((text(key.to_vec()), text(value)));
             Ok(())
         })?;

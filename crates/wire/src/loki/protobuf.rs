@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{PushEntry, PushError, PushLabels, PushRequest, PushStream};
-use crate::protobuf::{Problem, ProtobufError, Reader, Schema};
+use crate::protobuf::{Problem, ProtobufError, Reader, Schema, varint};
 
 static REQUEST: Schema = Schema { message: "PushRequest", fields: &[(1, "streams")] };
 static STREAM: Schema = Schema { message: "StreamAdapter", fields: &[(1, "labels"), (2, "entries"), (3, "hash")] };
@@ -18,6 +18,11 @@ pub fn decode(body: &Bytes) -> Result<PushRequest, PushError> {
         PushError::Protobuf(match error.problem {
             Problem::IllegalWireType(wire_type) => format!("illegal wireType {wire_type}"),
             Problem::Truncated => "unexpected EOF".to_owned(),
+            Problem::IllegalField(_) => match varint(body, error.offset) {
+                // Senders know the wire type to be wrong before they look at the number.
+                Ok((key, _)) if key & 7 > 5 => format!("illegal wireType {}", key & 7),
+                _ => error.to_string(),
+            },
             _ => error.to_string(),
         })
     })

@@ -101,7 +101,11 @@ pub(super) async fn fields(
             encode::list(&mut out, &found, |out, field| {
                 out.push_str("{\"label\":");
                 encode::string(out, &field.label);
-                let _ = write!(out, ",\"type\":\"{}\",\"cardinality\":{},\"parsers\":", field.kind, field.cardinality);
+                let _ = write!(
+                    out,
+                    ",\"type\":\"{}\",\"cardinality\":{},\"parsers\":",
+                    field.kind, field.cardinality
+                );
                 if field.parsers.is_empty() {
                     out.push_str("null");
                 } else {

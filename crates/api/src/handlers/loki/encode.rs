@@ -36,7 +36,11 @@ pub(super) fn string(out: &mut String, text: &str) {
 }
 
 /// Appends items with commas between.
-pub(super) fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
+pub(super) fn list<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut each: impl FnMut(&mut String, T),
+) {
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
             out.push(',');
@@ -97,7 +101,7 @@ pub(super) fn stream_object(out: &mut String, stream: &LabelSet, entries: &[Entr
     out.push_str(",\"values\":[");
     list(out, entries, |out, entry| {
         let _ = write!(out, "[\"{}\",", entry.timestamp_ns);
-        string(out, &String::from_utf8_lossy(&entry.line));
+        string(out, &logql::text::lossy(&entry.line));
         if let Some((metadata, parsed)) = &entry.extra {
             out.push_str(",{");
             let named = [("structuredMetadata", metadata), ("parsed", parsed)];

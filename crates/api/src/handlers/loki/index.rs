@@ -148,7 +148,9 @@ pub(super) async fn volume_range(
         bounds.check_length(state)?;
         let count = (bounds.end_ns - bounds.start_ns).div_euclid(steps.step_ns) + 1;
         if count > state.options.max_points {
-            return Err(Failure::bad("exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter"));
+            return Err(Failure::bad(
+                "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
+            ));
         }
         if count <= 1 {
             return Ok(vector(&volumes(state, ctx, bounds.range(), &matchers, &grouping)?, bounds.end_ns));
@@ -161,7 +163,8 @@ pub(super) async fn volume_range(
                 series.entry(group).or_default().push((range.end_ns, bytes));
             }
         }
-        let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
+        let mut out =
+            String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
         encode::list(&mut out, &series, |out, (group, samples)| {
             metric(out, group);
             out.push_str(",\"values\":[");

@@ -29,7 +29,9 @@ impl Bounds {
             "" => default_ns,
             text => match model::duration::parse_duration_ms(text) {
                 Ok(ms) => ms.saturating_mul(1_000_000),
-                Err(problem) => return Err(Failure::bad(format!("could not parse 'since' parameter: {problem}"))),
+                Err(problem) => {
+                    return Err(Failure::bad(format!("could not parse 'since' parameter: {problem}")));
+                }
             },
         };
         let end_ns = time(params, "end", now_ns)?;
@@ -38,9 +40,15 @@ impl Bounds {
     }
 
     /// As [`Bounds::read`] with an hour before the end; what ends before it begins is refused.
-    pub fn ordered(params: &Params, now_ns: i64) -> Result<Self, Failure> {
+    pub fn read_hour(params: &Params, now_ns: i64) -> Result<Self, Failure> {
         let bounds = Self::read(params, now_ns, HOUR_NS)?;
-        if bounds.end_ns <= bounds.start_ns { Err(Failure::bad(BAD_ORDER)) } else { Ok(bounds) }
+        if bounds.end_ns < bounds.start_ns { Err(Failure::bad(BAD_ORDER)) } else { Ok(bounds) }
+    }
+
+    /// As [`Bounds::read_hour`]; what ends when it begins is refused, too.
+    pub fn ordered(params: &Params, now_ns: i64) -> Result<Self, Failure> {
+        let bounds = Self::read_hour(params, now_ns)?;
+        if bounds.end_ns == bounds.start_ns { Err(Failure::bad(BAD_ORDER)) } else { Ok(bounds) }
     }
 
     /// The bounds of requests for labels and series.
@@ -122,9 +130,9 @@ pub(super) fn duration(text: &str) -> Result<i64, Failure> {
 pub(super) fn integer(params: &Params, name: &str, default: i64) -> Result<i64, Failure> {
     match params.get(name) {
         "" => Ok(default),
-        text => text
-            .parse()
-            .map_err(|_| Failure::bad(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))),
+        text => {
+            text.parse().map_err(|_| Failure::bad(format!("strconv.Atoi: parsing {text:?}: invalid syntax")))
+        }
     }
 }
 
@@ -152,7 +160,8 @@ mod tests {
 
     #[test]
     fn times_are_seconds_nanoseconds_or_rfc_3339() {
-        let read = |text: &str| time(&Params::parse(format!("t={text}")), "t", 0).map_err(|failure| failure.text);
+        let read =
+            |text: &str| time(&Params::parse(format!("t={text}")), "t", 0).map_err(|failure| failure.text);
         assert_eq!(read("1768478400"), Ok(1_768_478_400_000_000_000));
         assert_eq!(read("1768478400000000001"), Ok(1_768_478_400_000_000_001));
         assert_eq!(read("1768478400.5"), Ok(1_768_478_400_500_000_000));

@@ -33,7 +33,8 @@ fn media_type(headers: &HeaderMap) -> Result<&str, &'static str> {
     if media_type.is_empty() {
         return Err("mime: no media type");
     }
-    let is_parameter = |part: &str| part.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
+    let is_parameter =
+        |part: &str| part.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
     if parts.any(|part| !part.is_empty() && !is_parameter(part)) {
         return Err("mime: invalid media parameter");
     }

@@ -11,14 +11,15 @@ use logql::{Engine, Limits};
 use model::QueryContext;
 use model::logs::LogRange;
 
-use super::params::{BAD_STEP, Bounds, direction, duration, integer, limit, time};
+use super::params::{BAD_ORDER, BAD_STEP, Bounds, direction, duration, integer, limit, time};
 use super::respond::Failure;
 use super::stats::{Spent, write};
 use super::{LogState, Logs, encode, json, run};
 use crate::params::Params;
 
 const DEFAULT_LIMIT: i64 = 100;
-const NO_LOGS_AT_INSTANTS: &str = "log queries are not supported as an instant query type, please change your query to a range query type";
+const NO_LOGS_AT_INSTANTS: &str =
+    "log queries are not supported as an instant query type, please change your query to a range query type";
 
 impl LogState {
     pub(super) fn engine<'a>(&'a self, ctx: &'a QueryContext) -> Engine<'a> {
@@ -78,10 +79,15 @@ pub(super) async fn range(
     Ok(json(body.await?))
 }
 
-fn range_body(state: &LogState, ctx: &QueryContext, params: &Params, categorize: bool) -> Result<String, Failure> {
+fn range_body(
+    state: &LogState,
+    ctx: &QueryContext,
+    params: &Params,
+    categorize: bool,
+) -> Result<String, Failure> {
     let limit = limit(params, DEFAULT_LIMIT)?;
     let direction = direction(params)?;
-    let bounds = Bounds::ordered(params, state.now_ns())?;
+    let bounds = Bounds::read_hour(params, state.now_ns())?;
     let step_ns = bounds.step_ns(params)?;
     if (bounds.end_ns - bounds.start_ns) / step_ns > state.options.max_points {
         return Err(Failure::bad(
@@ -101,6 +107,9 @@ fn range_body(state: &LogState, ctx: &QueryContext, params: &Params, categorize:
     let mut data = String::new();
     let (cost, entries) = match &query {
         Expr::Log(log) => {
+            if bounds.end_ns == bounds.start_ns {
+                return Err(Failure::bad(BAD_ORDER));
+            }
             let most = state.options.max_entries;
             if most > 0 && limit > most {
                 return Err(Failure::bad(format!(
@@ -131,7 +140,8 @@ fn range_body(state: &LogState, ctx: &QueryContext, params: &Params, categorize:
 /// The steps of a range: multiples of the step, so that the same question asked a little later has the same points.
 fn aligned(bounds: Bounds, step_ns: i64) -> Steps {
     let down = |ns: i64| ns.div_euclid(step_ns) * step_ns;
-    Steps { start_ns: down(bounds.start_ns), end_ns: down(bounds.end_ns), step_ns }
+    let end_ns = down(bounds.end_ns.saturating_add(step_ns - 1));
+    Steps { start_ns: down(bounds.start_ns), end_ns, step_ns }
 }
 
 fn constant(value: f64, steps: Steps) -> Series {

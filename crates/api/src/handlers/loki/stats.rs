@@ -63,6 +63,11 @@ fn write_store(out: &mut String, cost: &CostSummary) {
     let _ = write!(
         out,
         r#"{{"totalChunksRef":{},"totalChunksDownloaded":{},"chunksDownloadTime":0,"queryReferencedStructuredMetadata":false,"queryUsedV2Engine":false,"congestionControlLatency":0,"pipelineWrapperFilteredLines":0,"chunkRefsFetchTime":0,"chunk":{{"headChunkBytes":0,"headChunkLines":0,"headChunkStructuredMetadataBytes":0,"decompressedBytes":{},"decompressedLines":{},"decompressedStructuredMetadataBytes":{},"compressedBytes":0,"totalDuplicates":0,"postFilterLines":{}}},"dataobj":{DATAOBJ}}}"#,
-        cost.groups_found, cost.groups_read, cost.bytes_processed, cost.lines_processed, cost.metadata_bytes, cost.lines_passed
+        cost.groups_found,
+        cost.groups_read,
+        cost.bytes_processed,
+        cost.lines_processed,
+        cost.metadata_bytes,
+        cost.lines_passed
     );
 }

@@ -16,7 +16,10 @@ use crate::params::Params;
 /// The matcher sets of a text; none where it is empty or selects everything.
 pub(super) fn matchers_of(text: &str) -> Result<Vec<Matcher>, Failure> {
     let inner = text.trim();
-    let selects_all = inner.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|rest| rest.trim().is_empty());
+    let selects_all = inner
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|rest| rest.trim().is_empty());
     if inner.is_empty() || selects_all {
         return Ok(Vec::new());
     }
@@ -43,7 +46,8 @@ async fn collected(
     let body = run(&state, &headers, move |state, ctx| {
         let bounds = Bounds::of_labels(&params, state.now_ns())?;
         let query = params.get("query");
-        let sets = if query.is_empty() { Vec::new() } else { vec![stream_matchers(&logql::parse_matchers(query)?)] };
+        let sets =
+            if query.is_empty() { Vec::new() } else { vec![stream_matchers(&logql::parse_matchers(query)?)] };
         bounds.check_length(state)?;
         let mut found = BTreeSet::new();
         for stream in state.source.streams(bounds.range(), &sets, ctx)? {

@@ -48,7 +48,8 @@ pub(super) async fn build_info(State(state): State<Logs>) -> Response {
 
 /// `POST /flush`
 pub(super) async fn flush(State(state): State<Logs>, headers: HeaderMap) -> Result<Response, Failure> {
-    run(&state, &headers, |state, _| state.receiver.flush().map_err(|problem| Failure::new(500, problem))).await?;
+    run(&state, &headers, |state, _| state.receiver.flush().map_err(|problem| Failure::new(500, problem)))
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

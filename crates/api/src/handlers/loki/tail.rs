@@ -124,7 +124,8 @@ async fn look(state: &Logs, follow: &mut Follow) -> Result<LogResult, Failure> {
     let (query, ctx, state) = (follow.query.clone(), state.context(follow.tenant.clone()), Arc::clone(state));
     let done = tokio::task::spawn_blocking(move || state.engine(&ctx).lines(&query, &lines));
     let result = done.await.map_err(|error| Failure::new(500, error.to_string()))??;
-    let newest = result.streams.iter().flat_map(|(_, entries)| entries.iter().map(|entry| entry.timestamp_ns)).max();
+    let newest =
+        result.streams.iter().flat_map(|(_, entries)| entries.iter().map(|entry| entry.timestamp_ns)).max();
     if let Some(newest) = newest {
         follow.next_ns = newest.saturating_add(1);
     }
@@ -133,7 +134,9 @@ async fn look(state: &Logs, follow: &mut Follow) -> Result<LogResult, Failure> {
 
 fn message(result: &LogResult, categorize: bool) -> String {
     let mut out = String::from("{\"streams\":[");
-    encode::list(&mut out, &result.streams, |out, (labels, entries)| encode::stream_object(out, labels, entries));
+    encode::list(&mut out, &result.streams, |out, (labels, entries)| {
+        encode::stream_object(out, labels, entries)
+    });
     out.push(']');
     if categorize {
         out.push_str(",\"encodingFlags\":[\"categorize-labels\"]");

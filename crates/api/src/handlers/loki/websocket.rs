@@ -30,7 +30,8 @@ pub(super) fn accept(mut request: Request) -> Result<(Response, OnUpgrade), Fail
         values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(wanted))
     };
     let is_websocket = names(header::UPGRADE, "websocket") && names(header::CONNECTION, "upgrade");
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).filter(|_| is_websocket);
+    let key =
+        headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).filter(|_| is_websocket);
     let Some(accepted) = key.map(answer_to) else {
         return Err(Failure::bad("websocket: the client is not using the websocket protocol"));
     };

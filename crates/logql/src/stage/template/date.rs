@@ -5,15 +5,25 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// Parts of layouts, the longest first where one begins another.
 const PARTS: [&str; 27] = [
-    "January", "Jan", "Monday", "Mon", "MST", "2006", "-07:00", "Z07:00", "-0700", "Z0700", "-07", "01", "02", "03", "04",
-    "05", "06", "15", "PM", "pm", "_2", "1", "2", "3", "4", "5", ".000",
+    "January", "Jan", "Monday", "Mon", "MST", "2006", "-07:00", "Z07:00", "-0700", "Z0700", "-07", "01",
+    "02", "03", "04", "05", "06", "15", "PM", "pm", "_2", "1", "2", "3", "4", "5", ".000",
 ];
 
 #[derive(Default)]
@@ -162,11 +172,15 @@ mod tests {
 
     #[test]
     fn times_are_read_as_the_layout_says() {
-        let read = |layout: &str, text: &str| parse_date(layout, "", text).map(|time| time.timestamp().to_string());
+        let read =
+            |layout: &str, text: &str| parse_date(layout, "", text).map(|time| time.timestamp().to_string());
         assert_eq!(read("2006-01-02", "2026-03-01").as_deref(), Some("2026-03-01T00:00:00Z"));
         let layout = "2006-01-02T15:04:05.000Z07:00";
         assert_eq!(read(layout, "2026-03-01T10:11:12.5+02:00").as_deref(), Some("2026-03-01T08:11:12.5Z"));
-        assert_eq!(read("02/Jan/2006:15:04:05 -0700", "01/Mar/2026:10:11:12 +0000").as_deref(), Some("2026-03-01T10:11:12Z"));
+        assert_eq!(
+            read("02/Jan/2006:15:04:05 -0700", "01/Mar/2026:10:11:12 +0000").as_deref(),
+            Some("2026-03-01T10:11:12Z")
+        );
         assert_eq!(read("x", "y"), None);
         let zoned = parse_date("2006-01-02 15:04", "Europe/Zurich", "2026-03-01 12:00").unwrap();
         assert_eq!(zoned.timestamp().to_string(), "2026-03-01T11:00:00Z");

@@ -56,10 +56,10 @@ fn trimmed<'a>(text: &'a str, set: &str) -> &'a str {
 
 fn texts() -> Named {
     vec![
-        ("ToLower", text_1(str::to_lowercase)),
-        ("ToUpper", text_1(str::to_uppercase)),
-        ("lower", text_1(str::to_lowercase)),
-        ("upper", text_1(str::to_uppercase)),
+        ("ToLower", text_1(lower)),
+        ("ToUpper", text_1(upper)),
+        ("lower", text_1(lower)),
+        ("upper", text_1(upper)),
         ("title", text_1(title)),
         ("trim", text_1(|text| text.trim().to_owned())),
         ("TrimSpace", text_1(|text| text.trim().to_owned())),
@@ -72,10 +72,13 @@ fn texts() -> Named {
         ("trimPrefix", text_2(|prefix, text| text.strip_prefix(prefix).unwrap_or(text).to_owned())),
         ("trimSuffix", text_2(|suffix, text| text.strip_suffix(suffix).unwrap_or(text).to_owned())),
         ("Replace", Function::of(4, replace_some)),
-        ("replace", Function::of(3, |arguments| {
-            let (old, new, text) = (arguments.text(0)?, arguments.text(1)?, arguments.text(2)?);
-            Ok(replace(&text, &old, &new, -1)?.into())
-        })),
+        (
+            "replace",
+            Function::of(3, |arguments| {
+                let (old, new, text) = (arguments.text(0)?, arguments.text(1)?, arguments.text(2)?);
+                Ok(replace(&text, &old, &new, -1)?.into())
+            }),
+        ),
         ("contains", test(|part, text| text.contains(part))),
         ("hasPrefix", test(|part, text| text.starts_with(part))),
         ("hasSuffix", test(|part, text| text.ends_with(part))),
@@ -86,27 +89,39 @@ fn texts() -> Named {
         ("nindent", Function::of(2, |arguments| Ok(format!("\n{}", indent(arguments)?).into()))),
         ("alignLeft", Function::of(2, |arguments| align(arguments, false))),
         ("alignRight", Function::of(2, |arguments| align(arguments, true))),
-        ("regexReplaceAll", Function::of(3, |arguments| {
-            let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
-            Ok(regex.replace_all(&arguments.text(1)?, &arguments.text(2)?).into())
-        })),
-        ("regexReplaceAllLiteral", Function::of(3, |arguments| {
-            let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
-            let template = arguments.text(2)?.replace('$', "$$");
-            Ok(regex.replace_all(&arguments.text(1)?, &template).into())
-        })),
-        ("count", Function::of(2, |arguments| {
-            let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
-            Ok(Value::from(regex.find_all(&arguments.text(1)?).count()))
-        })),
+        (
+            "regexReplaceAll",
+            Function::of(3, |arguments| {
+                let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
+                Ok(regex.replace_all(&arguments.text(1)?, &arguments.text(2)?).into())
+            }),
+        ),
+        (
+            "regexReplaceAllLiteral",
+            Function::of(3, |arguments| {
+                let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
+                let template = arguments.text(2)?.replace('$', "$$");
+                Ok(regex.replace_all(&arguments.text(1)?, &template).into())
+            }),
+        ),
+        (
+            "count",
+            Function::of(2, |arguments| {
+                let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
+                Ok(Value::from(regex.find_all(&arguments.text(1)?).count()))
+            }),
+        ),
         ("urlencode", text_1(url_encode)),
         ("urldecode", Function::of(1, |arguments| Ok(url_decode(&arguments.text(0)?)?.into()))),
         ("b64enc", Function::of(1, |arguments| Ok(STANDARD.encode(arguments.bytes(0)?).into()))),
-        ("b64dec", Function::of(1, |arguments| {
-            let decoded = STANDARD.decode(arguments.bytes(0)?);
-            // The text of the error stands where the text would.
-            Ok(decoded.map_or_else(|error| bad_base64(&error).into(), Value::from))
-        })),
+        (
+            "b64dec",
+            Function::of(1, |arguments| {
+                let decoded = STANDARD.decode(arguments.bytes(0)?);
+                // The text of the error stands where the text would.
+                Ok(decoded.map_or_else(|error| bad_base64(&error).into(), Value::from))
+            }),
+        ),
     ]
 }
 
@@ -123,11 +138,40 @@ fn test(call: fn(&str, &str) -> bool) -> Function {
     Function::of(2, move |arguments| Ok(call(&arguments.text(0)?, &arguments.text(1)?).into()))
 }
 
+/// Small letters, one for one: what would become several letters stays as it is.
+fn lower(text: &str) -> String {
+    let small = |c: char| {
+        let mut letters = c.to_lowercase();
+        match (c, letters.next(), letters.next()) {
+            ('\u{130}', ..) => 'i',
+            (_, Some(letter), None) => letter,
+            _ => c,
+        }
+    };
+    text.chars().map(small).collect()
+}
+
+/// Capital letters, one for one.
+fn upper(text: &str) -> String {
+    let capital = |c: char| {
+        let mut letters = c.to_uppercase();
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) => letter,
+            _ => c,
+        }
+    };
+    text.chars().map(capital).collect()
+}
+
 fn title(text: &str) -> String {
     let mut at_start = true;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if at_start { out.extend(c.to_uppercase()) } else { out.push(c) }
+        if at_start {
+            out.extend(c.to_uppercase())
+        } else {
+            out.push(c)
+        }
         at_start = !(c.is_alphanumeric() || matches!(c, '_' | '\''));
     }
     out
@@ -221,7 +265,8 @@ fn url_decode(text: &str) -> Result<Vec<u8>, String> {
     while at < bytes.len() {
         match bytes[at] {
             b'%' => {
-                let digits = text.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+                let digits =
+                    text.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
                 let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 let shown = || String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 3)]).into_owned();
                 out.push(value.ok_or_else(|| format!("invalid URL escape {:?}", shown()))?);
@@ -309,9 +354,12 @@ fn numbers() -> Named {
         ("ceil", Function::of(1, |arguments| Ok(Value::Float(float(arguments.get(0)).ceil())))),
         ("floor", Function::of(1, |arguments| Ok(Value::Float(float(arguments.get(0)).floor())))),
         ("round", Function::variadic(2, round)),
-        ("bytes", Function::of(1, |arguments| {
-            crate::units::parse_bytes_text(&arguments.text(0)?).map(|bytes| Value::Float(bytes as f64))
-        })),
+        (
+            "bytes",
+            Function::of(1, |arguments| {
+                crate::units::parse_bytes_text(&arguments.text(0)?).map(|bytes| Value::Float(bytes as f64))
+            }),
+        ),
         ("duration", Function::of(1, seconds)),
         ("duration_seconds", Function::of(1, seconds)),
     ]
@@ -341,7 +389,9 @@ fn time(ns: i128) -> Outcome {
 }
 
 fn times() -> Named {
-    let epoch = |divisor: i128| Function::of(1, move |a| Ok((ns_of(a.get(0))?.div_euclid(divisor)).to_string().into()));
+    let epoch = |divisor: i128| {
+        Function::of(1, move |a| Ok((ns_of(a.get(0))?.div_euclid(divisor)).to_string().into()))
+    };
     vec![
         ("__timestamp__", Function::of(0, |_| time(i128::from(ROW.with_borrow(|row| row.1))))),
         // The moment of the line: queries are to give the same answer whenever they are asked.
@@ -349,20 +399,26 @@ fn times() -> Named {
         ("unixEpoch", epoch(1_000_000_000)),
         ("unixEpochMillis", epoch(1_000_000)),
         ("unixEpochNanos", epoch(1)),
-        ("date", Function::of(2, |arguments| {
-            let layout = arguments.text(0)?;
-            let at = match arguments.get(1) {
-                Value::Int(seconds, _) => {
-                    Time::utc(Timestamp::from_second(*seconds).map_err(|problem| problem.to_string())?)
-                }
-                other => time_of(other)?,
-            };
-            Ok(at.format(&layout).into())
-        })),
+        (
+            "date",
+            Function::of(2, |arguments| {
+                let layout = arguments.text(0)?;
+                let at = match arguments.get(1) {
+                    Value::Int(seconds, _) => {
+                        Time::utc(Timestamp::from_second(*seconds).map_err(|problem| problem.to_string())?)
+                    }
+                    other => time_of(other)?,
+                };
+                Ok(at.format(&layout).into())
+            }),
+        ),
         ("toDate", Function::of(2, |arguments| Ok(to_date(&arguments.text(0)?, "", &arguments.text(1)?)))),
-        ("toDateInZone", Function::of(3, |arguments| {
-            Ok(to_date(&arguments.text(0)?, &arguments.text(1)?, &arguments.text(2)?))
-        })),
+        (
+            "toDateInZone",
+            Function::of(3, |arguments| {
+                Ok(to_date(&arguments.text(0)?, &arguments.text(1)?, &arguments.text(2)?))
+            }),
+        ),
         ("unixToTime", Function::of(1, unix_to_time)),
     ]
 }
@@ -391,14 +447,20 @@ fn unix_to_time(arguments: &Arguments) -> Outcome {
 fn others() -> Named {
     vec![
         ("__line__", Function::of(0, |_| Ok(ROW.with_borrow(|row| Value::from(row.0.as_str()))))),
-        ("default", Function::variadic(1, |arguments| {
-            let given = arguments.all().get(1).filter(|value| value.is_true());
-            Ok(given.unwrap_or(arguments.get(0)).clone())
-        })),
-        ("fromJson", Function::of(1, |arguments| {
-            let text = arguments.text(0)?;
-            Ok(from_json(&text, 0).unwrap_or(Value::Nil))
-        })),
+        (
+            "default",
+            Function::variadic(1, |arguments| {
+                let given = arguments.all().get(1).filter(|value| value.is_true());
+                Ok(given.unwrap_or(arguments.get(0)).clone())
+            }),
+        ),
+        (
+            "fromJson",
+            Function::of(1, |arguments| {
+                let text = arguments.text(0)?;
+                Ok(from_json(&text, 0).unwrap_or(Value::Nil))
+            }),
+        ),
     ]
 }
 

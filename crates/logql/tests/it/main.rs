@@ -1,0 +1,6 @@
+//! Queries over a store in memory, and texts that mean harm.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
+
+mod hostile;
+mod pages;

@@ -1,0 +1,133 @@
+//! What is read of pages, and what is told without reading.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use logql::ast::Expr;
+use logql::engine::series::{Series, Values};
+use logql::engine::{LineParams, Steps};
+use logql::{Direction, Engine, Limits, QueryError};
+use model::logs::{LogAppender, LogBatch, LogEntry, LogRange};
+use model::{Labels, QueryContext, QueryStop, SourceError, TenantId};
+use testkit::logs::MemoryLogs;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A line a second in two streams.
+fn store(lines: i64) -> MemoryLogs {
+    let logs = MemoryLogs::default();
+    for app in ["a", "b"] {
+        let entry = |n: i64| LogEntry {
+            timestamp_ns: n * SECOND,
+            line: Bytes::from(format!("n={n} app={app} took={}ms", n % 100)),
+            metadata: vec![(Arc::from("trace"), Arc::from(format!("t{}", n % 3)))],
+        };
+        let batch =
+            LogBatch { stream: Labels::from_pairs([("app", app)]), entries: (0..lines).map(entry).collect() };
+        logs.append(&TenantId::default(), vec![batch]).unwrap();
+    }
+    logs
+}
+
+fn metric(text: &str) -> logql::ast::MetricExpr {
+    match logql::parse(text).unwrap() {
+        Expr::Metric(metric) => metric,
+        Expr::Log(_) => panic!("{text} selects lines"),
+    }
+}
+
+fn series(engine: &Engine<'_>, text: &str, steps: Steps) -> Vec<Series> {
+    match engine.series(&metric(text), steps).unwrap().values {
+        Values::Series(series) => series,
+        Values::Scalar(value) => panic!("{text} is {value}"),
+    }
+}
+
+#[test]
+fn what_lies_in_one_window_is_counted_without_reading() {
+    let (logs, ctx) = (store(2000), QueryContext::unbounded());
+    let engine = Engine::new(&logs, Limits::default(), &ctx);
+    let steps = Steps::instant(1999 * SECOND);
+    let counted = series(&engine, "sum by (app) (count_over_time({app=~\".+\"}[1h]))", steps);
+    assert_eq!(counted.iter().map(|series| series.samples[0].value).collect::<Vec<_>>(), [2000.0, 2000.0]);
+    assert_eq!((engine.cost.summary().groups_found, engine.cost.summary().groups_read), (8, 0));
+    // Metadata may be asked for by name, so that must be read.
+    let by_trace = series(&engine, "sum by (trace) (count_over_time({app=\"a\"}[1h]))", steps);
+    assert_eq!(by_trace.iter().map(|series| series.samples[0].value).sum::<f64>(), 2000.0);
+    assert_eq!(engine.cost.summary().groups_read, 4);
+}
+
+#[test]
+fn windows_that_overlap_count_each_line_in_each() {
+    let (logs, ctx) = (store(300), QueryContext::unbounded());
+    let engine = Engine::new(&logs, Limits::default(), &ctx);
+    let steps = Steps { start_ns: 0, end_ns: 400 * SECOND, step_ns: 7 * SECOND };
+    for text in [
+        "sum by (app) (count_over_time({app=\"a\"}[60s]))",
+        "sum by (app) (count_over_time({app=\"a\"} |= \"n=\" [60s]))",
+        "sum by (app) (sum_over_time({app=\"a\"} | label_format one=\"1\" | unwrap one [60s]))",
+    ] {
+        let found = series(&engine, text, steps);
+        for sample in &found[0].samples {
+            let t = sample.timestamp_ns / SECOND;
+            let expected = (0..300).filter(|n| t - 60 < *n && *n <= t).count() as f64;
+            assert_eq!(sample.value, expected, "{text} at {t}");
+        }
+        assert_eq!(found[0].samples.len(), 52, "{text}");
+    }
+}
+
+#[test]
+fn the_newest_lines_are_found_without_reading_the_oldest() {
+    let (logs, ctx) = (store(20_000), QueryContext::unbounded());
+    let engine = Engine::new(&logs, Limits::default(), &ctx);
+    let Expr::Log(query) = logql::parse("{app=\"a\"} | logfmt | took > 90ms").unwrap() else { panic!() };
+    let params = LineParams {
+        range: LogRange { start_ns: 0, end_ns: i64::MAX },
+        limit: 3,
+        direction: Direction::Backward,
+        interval_ns: 0,
+        categorize: false,
+    };
+    let found = engine.lines(&query, &params).unwrap();
+    let mut lines: Vec<String> = found
+        .streams
+        .iter()
+        .flat_map(|(_, entries)| {
+            entries.iter().map(|entry| String::from_utf8_lossy(&entry.line).into_owned())
+        })
+        .collect();
+    lines.sort();
+    assert_eq!(lines, ["n=19997 app=a took=97ms", "n=19998 app=a took=98ms", "n=19999 app=a took=99ms"]);
+    assert!(engine.cost.summary().groups_read < engine.cost.summary().groups_found);
+}
+
+#[test]
+fn queries_stop_when_they_are_told_to_and_when_memory_is_short() {
+    let logs = store(2000);
+    let ctx = QueryContext::unbounded();
+    ctx.cancel.cancel();
+    let engine = Engine::new(&logs, Limits::default(), &ctx);
+    let error =
+        engine.series(&metric("sum(rate({app=\"a\"} |= \"x\" [5m]))"), Steps::instant(0)).unwrap_err();
+    assert!(matches!(error, QueryError::Source(SourceError::Stopped(QueryStop::Canceled(_)))), "{error}");
+
+    let budget = base::ByteBudget::new("query.max-memory", 10_000);
+    let ctx = QueryContext { budget, ..QueryContext::unbounded() };
+    let engine = Engine::new(&logs, Limits::default(), &ctx);
+    let query = metric("sum_over_time({app=\"a\"} | logfmt | unwrap n [1h])");
+    let error = engine.series(&query, Steps::instant(1999 * SECOND)).unwrap_err();
+    assert!(error.to_string().contains("query.max-memory"), "{error}");
+}
+
+#[test]
+fn too_many_series_are_refused() {
+    let (logs, ctx) = (store(600), QueryContext::unbounded());
+    let engine = Engine::new(&logs, Limits { max_series: 100 }, &ctx);
+    let query = metric("count_over_time({app=\"a\"} | logfmt [1h])");
+    let error = engine.series(&query, Steps::instant(599 * SECOND)).unwrap_err();
+    assert!(error.to_string().starts_with("maximum number of series (100) reached"), "{error}");
+    let total =
+        series(&engine, "sum(count_over_time({app=\"a\"} | logfmt [1h]))", Steps::instant(599 * SECOND));
+    assert_eq!(total[0].samples[0].value, 600.0);
+}
