@@ -307,6 +307,10 @@ impl Alertmanager {
 
     /// Loads the configuration file anew. When it cannot be used, the old one stays in force.
     pub fn reload(&self) -> Result<(), EngineError> {
+        if self.options.config_file.as_os_str().is_empty() {
+            // An embedded configuration cannot have changed.
+            return Ok(());
+        }
         let outcome = AlertmanagerSettings::load(&self.options.config_file, self.options.mode)
             .map_err(EngineError::from)
             .and_then(|settings| setup(settings, &self.options, &self.clock));

@@ -10,6 +10,7 @@ mod email;
 mod jira;
 mod slack;
 mod smtp;
+mod sns;
 mod webhook;
 
 use std::sync::Arc;
@@ -276,6 +277,7 @@ enum Settings {
     Chat(chat::Settings),
     Duty(duty::Settings),
     Jira(config::alertmanager::receivers::duty::JiraConfig),
+    Sns(config::alertmanager::receivers::duty::SnsConfig),
 }
 
 /// One way in which one receiver is told.
@@ -341,6 +343,10 @@ pub fn channels(receiver: &Receiver, options: &ChannelOptions) -> Result<Vec<Cha
     each!(slack_configs, "slack", Settings::Slack);
     each!(victorops_configs, "victorops", |c| Settings::Duty(duty::Settings::Victorops(c)));
     each!(pushover_configs, "pushover", |c| Settings::Duty(duty::Settings::Pushover(c)));
+    for config in &receiver.sns_configs {
+        sns::check(&config.sigv4).map_err(|error| format!("receiver {:?}, sns: {error}", receiver.name))?;
+    }
+    each!(sns_configs, "sns", Settings::Sns);
     each!(telegram_configs, "telegram", |c| Settings::Chat(chat::Settings::Telegram(c)));
     each!(discord_configs, "discord", |c| Settings::Chat(chat::Settings::Discord(c)));
     each!(webex_configs, "webex", |c| Settings::Chat(chat::Settings::Webex(c)));
@@ -359,9 +365,6 @@ pub fn channels(receiver: &Receiver, options: &ChannelOptions) -> Result<Vec<Cha
         let ChannelOptions { templates, external_url, clock } = options.clone();
         let clock = SharedClockDebug(clock);
         channels.push(Channel { key, sends_resolved, settings, client, templates, external_url, clock });
-    }
-    if !receiver.sns_configs.is_empty() {
-        return Err(format!("receiver {:?}: notifications by SNS are not supported yet", receiver.name));
     }
     Ok(channels)
 }
@@ -395,6 +398,7 @@ impl Channel {
             Settings::Chat(chat::Settings::Wechat(config)) => {
                 return chat::send_wechat(config, &render, &self.client, limit).await.map(|()| notes);
             }
+            Settings::Sns(config) => vec![sns::call(config, &render, &self.clock.0)?],
             Settings::Webhook(config) => webhook::calls(config, render)?,
             Settings::Chat(settings) => settings.calls(&render)?,
             Settings::Duty(settings) => settings.calls(&render)?,

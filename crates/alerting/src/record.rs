@@ -13,7 +13,8 @@ static TIMESTAMP: Schema =
 /// When a version counts as written that comes after one of `previous`: now, but later than that in any case. Two
 /// changes in one tick of the clock are two, and so they are after its correction.
 pub(crate) fn next_version(now: Timestamp, previous: Option<Timestamp>) -> Timestamp {
-    previous.map_or(now, |previous| now.max(crate::alert::after(previous, std::time::Duration::from_nanos(1))))
+    previous
+        .map_or(now, |previous| now.max(crate::alert::after(previous, std::time::Duration::from_nanos(1))))
 }
 
 /// Appends a moment as field `field`.

@@ -22,6 +22,9 @@ pub(super) struct Mail {
 /// Takes the addresses out of a list such as `Team <team@example.org>, other@example.org`.
 fn addresses(list: &str, what: &str) -> Result<Vec<String>, SendError> {
     let wrong = |reason: &str| SendError::fatal(format!("parse '{what}' addresses: {reason}"));
+    if list.contains(char::is_control) {
+        return Err(wrong("a control character"));
+    }
     let (mut found, mut item, mut quoted) = (Vec::new(), String::new(), false);
     for c in list.chars().chain([',']) {
         match c {
