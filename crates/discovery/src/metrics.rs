@@ -289,4 +289,23 @@ mod tests {
         );
         assert_eq!(points("prometheus_sd_file_mtime_seconds").len(), 1);
     }
+
+    #[test]
+    fn consumers_are_counted_apart() {
+        let registry = Registry::new();
+        let scrape = Metrics::new(&registry);
+        let notify = scrape.of_consumer("notify", &registry);
+        let group = TargetGroup::of_addresses(String::new(), model::Labels::empty(), &["a:1"]);
+        let groups = |config: &str| BTreeMap::from([(config.to_owned(), vec![group.clone()])]);
+        scrape.set_discovered(&groups("job"), 1000);
+        notify.set_discovered(&groups("config-0"), 1000);
+        notify.sent_updates.inc();
+        notify.file_read_errors.inc();
+        let families = registry.gather();
+        let points = |name: &str| &families.iter().find(|family| family.name == name).unwrap().points;
+        assert_eq!(points("prometheus_sd_discovered_targets").len(), 2);
+        assert_eq!(points("prometheus_sd_updates_total").len(), 2);
+        // What is not told apart by consumer is counted once.
+        assert_eq!(points("prometheus_sd_file_read_errors_total")[0].value, Value::Number(1.0));
+    }
 }

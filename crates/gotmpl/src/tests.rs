@@ -208,3 +208,35 @@ fn values_are_escaped_for_the_place_they_are_written_to() {
         assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
     }
 }
+
+#[test]
+fn times_and_durations_are_written_as_recorded() {
+    let Some(file) = cases("format.json") else { return };
+    let (mut failures, mut ran) = (Vec::new(), 0);
+    for case in file["cases"].as_array().unwrap() {
+        let text = |key: &str| case[key].as_str().unwrap_or_default();
+        let (got, want) = match text("kind") {
+            "time" => {
+                let pieces = jiff::fmt::temporal::Pieces::parse(text("time")).unwrap();
+                let offset = pieces.to_numeric_offset().unwrap();
+                let moment: jiff::Timestamp = text("time").parse().unwrap();
+                let at = match offset.seconds() {
+                    0 => crate::time::Time::utc(moment),
+                    _ => crate::time::Time::zoned(moment.to_zoned(offset.to_time_zone())),
+                };
+                let at = if text("zone").is_empty() { at } else { at.in_zone(text("zone")).unwrap() };
+                (at.format(text("layout")), text("output"))
+            }
+            "duration" => {
+                let nanoseconds: i64 = text("ns").parse().unwrap();
+                (crate::humanize::humanize_duration(nanoseconds as f64 / 1e9), text("humanize"))
+            }
+            _ => continue,
+        };
+        ran += 1;
+        if got != want {
+            failures.push(format!("{}: got {got:?}, want {want:?}", text("id")));
+        }
+    }
+    assert!(ran > 80 && failures.is_empty(), "{} of {ran} failed:\n{}", failures.len(), failures.join("\n"));
+}

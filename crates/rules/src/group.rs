@@ -205,6 +205,12 @@ impl Group {
         group_key(&self.file, &self.name)
     }
 
+    /// Whether alerts of the group are still to be taken up from before a restart.
+    pub(crate) fn awaits_restore(&self) -> bool {
+        let mut alerting = self.rules.iter().filter_map(|rule| rule.alerting());
+        alerting.any(|alerting| !alerting.is_restored())
+    }
+
     /// When the group was evaluated last.
     pub fn last_evaluation(&self) -> LastEvaluation {
         *self.last.lock()

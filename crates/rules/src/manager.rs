@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::NameValidation;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -35,6 +35,8 @@ pub struct Manager {
     /// Groups evaluated at once; more wait.
     slots: Arc<Semaphore>,
     running: Mutex<BTreeMap<(String, String), Running>>,
+    /// The groups as they are seen from outside: nobody who looks waits for a reload.
+    shown: RwLock<Vec<Arc<Group>>>,
     /// Whether rules were loaded before: only the first ones take up what was before a restart.
     was_loaded: AtomicBool,
     stopped: watch::Sender<bool>,
@@ -54,8 +56,6 @@ impl Running {
     }
 }
 
-type Groups = BTreeMap<(String, String), Arc<Group>>;
-
 impl Manager {
     /// A manager without groups, which lets `slots` groups be evaluated at once. Must be called within a tokio
     /// runtime.
@@ -64,6 +64,7 @@ impl Manager {
             evaluator: Arc::new(evaluator),
             slots: Arc::new(Semaphore::new(slots.max(1))),
             running: Mutex::default(),
+            shown: RwLock::default(),
             was_loaded: AtomicBool::new(false),
             stopped: watch::channel(false).0,
             runtime: Handle::current(),
@@ -72,7 +73,7 @@ impl Manager {
 
     /// The groups, by file and name.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        self.running.lock().values().map(|running| running.group.clone()).collect()
+        self.shown.read().clone()
     }
 
     /// Makes the rules those of `settings`: groups that did not change go on, changed ones take over what the
@@ -86,7 +87,7 @@ impl Manager {
         let was_loaded = self.was_loaded.load(Ordering::Acquire);
         let mut running = self.running.lock();
         let mut old = std::mem::take(&mut *running);
-        let mut changed: Vec<(Arc<Group>, Option<Running>)> = Vec::new();
+        let mut changed: Vec<(Arc<Group>, Option<Running>, bool)> = Vec::new();
         for (file, content) in &files {
             for spec in &content.groups {
                 let key = (file.clone(), spec.name.clone());
@@ -98,22 +99,25 @@ impl Manager {
                     }
                     _ => {}
                 }
+                // A group that changes before its alerts are as they were before a restart still waits for that.
+                let restored =
+                    was_loaded && !before.as_ref().is_some_and(|before| before.group.awaits_restore());
                 // The expressions were checked when the file was loaded.
-                match Group::new(file, spec, &settings.defaults, &self.evaluator, was_loaded) {
-                    Ok(group) => changed.push((Arc::new(group), before)),
+                match Group::new(file, spec, &settings.defaults, &self.evaluator, restored) {
+                    Ok(group) => changed.push((Arc::new(group), before, !restored)),
                     Err(fault) => tracing::error!(file, group = spec.name, %fault, "group left out"),
                 }
             }
         }
-        let replaced = changed.iter().filter_map(|(_, before)| before.as_ref());
+        let replaced = changed.iter().filter_map(|(_, before, _)| before.as_ref());
         replaced.chain(old.values()).for_each(Running::ask_to_stop);
-        for (group, before) in changed {
+        for (group, before, restores) in changed {
             if let Some(before) = before {
                 let from = before.group.clone();
                 self.wait(before);
                 group.take_over(&from);
             }
-            running.insert((group.file.clone(), group.name.clone()), self.start(group, !was_loaded));
+            running.insert((group.file.clone(), group.name.clone()), self.start(group, restores));
         }
         for (_, gone) in old {
             let group = gone.group.clone();
@@ -121,6 +125,7 @@ impl Manager {
             self.evaluator.metrics.forget(&group.key());
             self.end(group);
         }
+        *self.shown.write() = running.values().map(|running| running.group.clone()).collect();
         self.was_loaded.store(true, Ordering::Release);
         Ok(())
     }
@@ -197,12 +202,6 @@ impl Manager {
             let _ = group.task.await;
         }
     }
-
-    /// Whether all groups have been evaluated at least once.
-    pub fn all_evaluated(&self) -> bool {
-        let running = self.running.lock();
-        running.values().all(|running| running.group.last_evaluation().began_ms.is_some())
-    }
 }
 
 /// The groups of files in the order they are written, without anything that runs: for tests of rules.
@@ -211,15 +210,17 @@ pub fn load_groups(
     defaults: &GroupDefaults,
     evaluator: &Evaluator,
 ) -> Result<Vec<Arc<Group>>, String> {
-    let mut groups = Groups::new();
+    let mut groups: Vec<Arc<Group>> = Vec::new();
     for (file, content) in files {
         for spec in &content.groups {
             let group = Group::new(file, spec, defaults, evaluator, true);
             let group = group.map_err(|fault| format!("{file}: {fault}"))?;
-            groups.insert((file.clone(), spec.name.clone()), Arc::new(group));
+            // A file that is named twice counts once.
+            groups.retain(|other| (&other.file, &other.name) != (&group.file, &group.name));
+            groups.push(Arc::new(group));
         }
     }
-    Ok(groups.into_values().collect())
+    Ok(groups)
 }
 
 /// When a group is due.

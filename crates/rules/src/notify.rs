@@ -13,10 +13,11 @@ mod tests;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::clock::SharedClock;
 use base::metrics::Registry;
-use config::{AlertmanagerConfig, Config, RelabelConfig, ScrapeConfig};
+use config::{AlertmanagerConfig, Config, RelabelConfig};
 use discovery::metrics::Metrics as DiscoveryMetrics;
 use discovery::relabel::process;
 use model::{Labels, LabelsBuilder};
@@ -28,6 +29,7 @@ use crate::alert::{Alert, Annotations};
 use crate::group::AlertSink;
 use crate::template::table_link;
 use metrics::NotifyMetrics;
+use queue::Sending;
 use set::Set;
 
 /// Settings of delivery; names are those of the flags.
@@ -69,6 +71,8 @@ struct Inner {
     following: JoinHandle<()>,
     runtime: Handle,
     clock: SharedClock,
+    /// The number of the next set: what one found must never be taken for another's.
+    next_set: AtomicUsize,
 }
 
 /// What the task that follows discovery shares.
@@ -116,7 +120,8 @@ impl Notifier {
             }
         });
         let runtime = Handle::current();
-        Self(Arc::new(Inner { options, shared, discovery, following, runtime, clock }))
+        let next_set = AtomicUsize::new(0);
+        Self(Arc::new(Inner { options, shared, discovery, following, runtime, clock, next_set }))
     }
 
     /// Makes the Alertmanagers those of `config`. Sets whose section did not change keep their queues.
@@ -133,7 +138,7 @@ impl Notifier {
                 None => Arc::new(self.set(section)?),
             });
         }
-        let jobs: Vec<_> = alerting.alertmanagers.iter().enumerate().map(|(i, s)| job(i, s)).collect();
+        let jobs: Vec<_> = sets.iter().map(|set| set.job()).collect();
         {
             let mut state = inner.shared.state.write();
             state.sets = sets;
@@ -142,7 +147,7 @@ impl Notifier {
         }
         old.iter().for_each(|gone| gone.end());
         inner.discovery.apply(&jobs);
-        inner.shared.follow(&inner.discovery.groups().borrow().clone());
+        inner.shared.count();
         Ok(())
     }
 
@@ -151,7 +156,10 @@ impl Notifier {
         let client = httpclient::Client::new(&section.http, inner.clock.clone());
         let client = client.map_err(|error| error.to_string())?;
         let (options, metrics) = (inner.options.clone(), inner.shared.metrics.clone());
-        Ok(Set::new(section.clone(), client, options, metrics, inner.clock.clone()))
+        let name = format!("config-{}", inner.next_set.fetch_add(1, Ordering::Relaxed));
+        let sending =
+            Sending { client, timeout: section.timeout.get(), options, metrics, clock: inner.clock.clone() };
+        Ok(Set::new(name, section.clone(), sending))
     }
 
     /// Queues alerts for all Alertmanagers.
@@ -183,6 +191,7 @@ impl Notifier {
             std::mem::take(&mut state.sets)
         };
         self.0.following.abort();
+        sets.iter().for_each(|set| set.end());
         for set in sets {
             set.stop().await;
         }
@@ -208,27 +217,18 @@ impl Shared {
     /// Brings all sets up to date with what discovery found.
     fn follow(&self, found: &discovery::Groups) {
         let state = self.state.read();
-        for (i, set) in state.sets.iter().enumerate() {
-            if let Some(groups) = found.get(&job_name(i)) {
+        for set in &state.sets {
+            if let Some(groups) = found.get(set.name()) {
                 set.follow(groups);
             }
         }
-        self.metrics.set_discovered(state.sets.iter().map(|set| set.len()).sum());
+        drop(state);
+        self.count();
     }
-}
 
-/// What discovery calls the section `i`.
-fn job_name(i: usize) -> String {
-    format!("config-{i}")
-}
-
-/// Discovery runs jobs: only its part of one counts.
-fn job(i: usize, section: &AlertmanagerConfig) -> Arc<ScrapeConfig> {
-    Arc::new(ScrapeConfig {
-        job_name: job_name(i),
-        discovery: section.discovery.clone(),
-        ..ScrapeConfig::default()
-    })
+    fn count(&self) {
+        self.metrics.set_discovered(self.state.read().sets.iter().map(|set| set.len()).sum());
+    }
 }
 
 /// Alerts with `external` labels where they have none of the name, after relabelling.

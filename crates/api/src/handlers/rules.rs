@@ -18,9 +18,15 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// `GET /rules`
 pub async fn rules(State(state): State<Shared>, params: Params) -> Result<Response, ApiError> {
+    // There may be very many alerts.
+    let answer = tokio::task::spawn_blocking(move || answer(&state, &params)).await;
+    answer.map_err(|error| ApiError::internal(error.to_string()))?
+}
+
+fn answer(state: &Shared, params: &Params) -> Result<Response, ApiError> {
     params.well_formed()?;
-    let wanted = Wanted::of(&params)?;
-    let page = Page::of(&params)?;
+    let wanted = Wanted::of(params)?;
+    let page = Page::of(params)?;
     let groups = state.rules.groups(wanted.alerts_shown);
     let start = match &page.token {
         Some(wanted) => groups.iter().position(|group| token(group) == *wanted).ok_or_else(|| {
@@ -217,11 +223,14 @@ fn time(ms: Option<i64>) -> String {
 }
 
 /// `GET /alerts`
-pub async fn alerts(State(state): State<Shared>) -> Response {
-    let groups = state.rules.groups(true);
-    let of_rules = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
-    let alerts: Vec<Value> = of_rules.flat_map(|alerting| alerting.alerts.iter().map(alert_json)).collect();
-    success(&json!({ "alerts": alerts }))
+pub async fn alerts(State(state): State<Shared>) -> Result<Response, ApiError> {
+    let answer = tokio::task::spawn_blocking(move || {
+        let groups = state.rules.groups(true);
+        let of_rules = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
+        let alerts = of_rules.flat_map(|alerting| alerting.alerts.iter().map(alert_json));
+        success(&json!({ "alerts": alerts.collect::<Vec<_>>() }))
+    });
+    answer.await.map_err(|error| ApiError::internal(error.to_string()))
 }
 
 /// `GET /alertmanagers`

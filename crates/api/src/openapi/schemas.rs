@@ -269,12 +269,16 @@ fn rules() -> Named {
             ("type", choice(&["alerting", "recording"])),
             ("name", text()),
             ("query", text()),
-            ("labels", labels),
+            ("labels", labels.clone()),
+            ("annotations", labels),
+            ("state", text()),
+            ("duration", number()),
+            ("keepFiringFor", number()),
             ("health", text()),
             ("lastError", text()),
             ("evaluationTime", number()),
             ("lastEvaluation", time()),
-            ("alerts", list(reference("Alert"))),
+            ("alerts", json!({ "type": ["array", "null"], "items": reference("Alert") })),
         ],
     );
     let group = object(

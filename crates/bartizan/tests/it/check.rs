@@ -63,7 +63,11 @@ fn files_that_a_configuration_names_are_checked() {
         "{good:?}"
     );
     assert!(good.out.contains("WARNING: file ") && good.out.contains("absent.yml"), "{good:?}");
-    assert!(good.out.contains("rule_files is not supported yet"), "{good:?}");
+    assert!(good.out.contains("a.rules\n  SUCCESS: 0 rules found\n"), "{good:?}");
+    std::fs::write(dir.path().join("a.rules"), "groups:\n- nme: g\n").unwrap();
+    let bad = check_config(dir.path(), &config("'good*.yml'", ""), &[]);
+    assert!(bad.code == 1 && bad.err.contains("field nme not found"), "{bad:?}");
+    std::fs::write(dir.path().join("a.rules"), "groups: []\n").unwrap();
 
     std::fs::write(dir.path().join("bad.yml"), "- targets: ['a:1']\n  lables: {}\n").unwrap();
     let bad = check_config(dir.path(), &config("bad.yml", ""), &[]);

@@ -188,12 +188,12 @@ fn write_fraction(out: &mut String, at: &Zoned, text: &str) -> std::fmt::Result 
     write!(out, "{}{digits}", &text[..1])
 }
 
-/// The abbreviation of the zone, or its offset where it has none.
+/// The abbreviation of the zone, or its offset where it has none because it is nothing but an offset.
 fn write_zone(out: &mut String, at: &Zoned) -> std::fmt::Result {
     let zone = at.time_zone();
     let info = zone.to_offset_info(at.timestamp());
     let name = info.abbreviation();
-    if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    if zone.iana_name().is_some() || name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         out.write_str(name)
     } else {
         write_offset(out, at.offset().seconds(), false, false, 2)

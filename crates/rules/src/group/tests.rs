@@ -296,3 +296,33 @@ fn groups_are_due_at_the_same_times_after_a_restart() {
     assert_eq!(group.slot_before(slot), slot);
     assert_eq!(group.slot_before(slot - 1), slot - MINUTE);
 }
+
+/// Whatever rules of a group read of each other, batches give what single steps give.
+#[test]
+fn random_groups_are_evaluated_as_if_in_order() {
+    let mut state = 7_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for round in 0..40 {
+        let rules: String = (0..8)
+            .map(|i| {
+                let (a, b) = (random(12), random(12));
+                format!("  - {{record: r{i}, expr: '(r{a} or vector({i})) * 2 + (r{b} or vector(1))'}}\n")
+            })
+            .collect();
+        let text = format!("  rules:\n{rules}");
+        let (at_once, in_order) = (Bench::new(), Bench::new());
+        let (group, mut single) = (at_once.group(&text), in_order.group(&text));
+        single.batches = (0..8).map(|i| vec![i]).collect();
+        for minute in 0..4 {
+            at_once.run(&group, minute);
+            in_order.run(&single, minute);
+        }
+        for i in 0..8 {
+            let metric = format!("r{i}");
+            assert_eq!(at_once.stored(&metric), in_order.stored(&metric), "round {round}: {text}");
+        }
+    }
+}

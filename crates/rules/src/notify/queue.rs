@@ -40,6 +40,15 @@ struct Shared {
     metrics: Arc<PeerMetrics>,
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    /// Nothing waited.
+    Empty,
+    Sent,
+    Failed,
+}
+
 impl Queue {
     /// The queue of the Alertmanager at `url`. Must be called within a tokio runtime.
     pub fn start(url: &str, sending: &Arc<Sending>) -> Self {
@@ -90,7 +99,7 @@ impl Queue {
 impl Shared {
     async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         loop {
-            // A stop goes first, and ends a request under way.
+            // A stop goes first; a request under way has its timeout.
             let stop = tokio::select! {
                 biased;
                 stopped = stopping.wait_for(|&stop| stop) => { drop(stopped); true }
@@ -99,22 +108,22 @@ impl Shared {
             if stop {
                 break;
             }
-            while !*stopping.borrow() && self.send_batch().await {}
+            while !*stopping.borrow() && self.send_batch().await != Batch::Empty {}
         }
         if self.sending.options.drain_on_shutdown {
-            while self.send_batch().await {}
-        } else {
-            let lost = self.waiting.lock().len();
-            if lost > 0 {
-                let alertmanager = &self.url;
-                tracing::warn!(alertmanager, lost, "alerts were waiting at the end and are dropped");
-            }
+            // One that does not answer would hold up the end by a timeout for each batch.
+            while self.send_batch().await == Batch::Sent {}
+        }
+        let lost = std::mem::take(&mut *self.waiting.lock()).len();
+        if lost > 0 {
+            let alertmanager = &self.url;
+            tracing::warn!(alertmanager, lost, "alerts were waiting at the end and are dropped");
         }
         self.sending.metrics.forget(&self.url);
     }
 
-    /// Sends what waits, at most a batch; false when nothing does.
-    async fn send_batch(&self) -> bool {
+    /// Sends what waits, at most a batch.
+    async fn send_batch(&self) -> Batch {
         let batch: Vec<Arc<Notification>> = {
             let mut waiting = self.waiting.lock();
             let count = waiting.len().min(self.sending.options.max_batch_size.max(1));
@@ -123,7 +132,7 @@ impl Shared {
             batch
         };
         if batch.is_empty() {
-            return false;
+            return Batch::Empty;
         }
         let (count, began) = (batch.len() as u64, self.sending.clock.monotonic());
         match self.post(&batch).await {
@@ -132,15 +141,16 @@ impl Shared {
                 self.metrics.latency.observe(took);
                 self.metrics.latency_histogram.observe(took);
                 self.metrics.sent.add(count);
+                Batch::Sent
             }
             Err(problem) => {
                 // They are told again when their rule is evaluated, as long as that is of use.
                 tracing::error!(alertmanager = self.url, count, problem, "error sending alerts");
                 self.metrics.errors.add(count);
                 self.metrics.dropped.add(count);
+                Batch::Failed
             }
         }
-        true
     }
 
     async fn post(&self, batch: &[Arc<Notification>]) -> Result<(), String> {

@@ -3,24 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::clock::SharedClock;
-use config::AlertmanagerConfig;
+use config::{AlertmanagerConfig, ScrapeConfig};
 use discovery::TargetGroup;
 use discovery::group::ADDRESS;
 use discovery::relabel::process;
-use httpclient::Client;
 use model::{Labels, LabelsBuilder};
 use parking_lot::Mutex;
 
-use super::metrics::NotifyMetrics;
 use super::queue::{Queue, Sending};
-use super::{KnownAlertmanagers, Notification, NotifyOptions, relabelled};
+use super::{KnownAlertmanagers, Notification, relabelled};
 
 const SCHEME: &str = "__scheme__";
 const PATH: &str = "__alerts_path__";
 
 /// Alertmanagers that are reached in the same way.
 pub(super) struct Set {
+    name: String,
     section: AlertmanagerConfig,
     sending: Arc<Sending>,
     members: Mutex<Members>,
@@ -35,16 +33,23 @@ struct Members {
 }
 
 impl Set {
-    pub fn new(
-        section: AlertmanagerConfig,
-        client: Client,
-        options: NotifyOptions,
-        metrics: NotifyMetrics,
-        clock: SharedClock,
-    ) -> Self {
-        let timeout = section.timeout.get();
-        let sending = Arc::new(Sending { client, timeout, options, metrics, clock });
-        Self { section, sending, members: Mutex::default() }
+    /// The Alertmanagers of `section`, which discovery knows as `name`.
+    pub fn new(name: String, section: AlertmanagerConfig, sending: Sending) -> Self {
+        Self { name, section, sending: Arc::new(sending), members: Mutex::default() }
+    }
+
+    /// What discovery calls the set.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What discovery is to find. It runs jobs, of which only this part counts.
+    pub fn job(&self) -> Arc<ScrapeConfig> {
+        Arc::new(ScrapeConfig {
+            job_name: self.name.clone(),
+            discovery: self.section.discovery.clone(),
+            ..ScrapeConfig::default()
+        })
     }
 
     /// Whether the set is that of `section`.

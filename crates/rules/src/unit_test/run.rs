@@ -264,9 +264,8 @@ impl<'t> Session<'t> {
         let mut got: Vec<_> = got.collect();
         let mut expected = Vec::with_capacity(test.exp_samples.len());
         for sample in &test.exp_samples {
-            let read = parse_metric(&sample.labels)
-                .map_err(|error| error.to_string())
-                .and_then(|labels| Ok((labels, histogram_of(&sample.histogram)?)));
+            let read =
+                labels_of(&sample.labels).and_then(|labels| Ok((labels, histogram_of(&sample.histogram)?)));
             match read {
                 Ok((labels, histogram)) => {
                     let (value, histogram) = match histogram {
@@ -338,6 +337,14 @@ fn input(test: &TestGroup, start_ms: i64) -> Result<Vec<Waiting>, String> {
         all.push(Waiting { labels: described.labels, samples });
     }
     Ok(all)
+}
+
+/// The labels of a text; an empty one has none.
+fn labels_of(text: &str) -> Result<Labels, String> {
+    if text.trim().is_empty() {
+        return Ok(Labels::empty());
+    }
+    parse_metric(text).map_err(|error| error.to_string())
 }
 
 /// The histogram of a text; `None` for an empty one.

@@ -108,3 +108,59 @@ fn rules_that_do_not_load_keep_the_server_from_starting() {
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("could not parse expression"), "{log}");
 }
+
+#[test]
+fn alerts_go_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("r.yml");
+    // What an alert would have written that has been active for half an hour.
+    let recorded = "groups:\n- name: g\n  interval: 1s\n  rules:\n  - {record: ALERTS_FOR_STATE, expr: 'vector(time() - 1800)', labels: {alertname: A}}\n";
+    std::fs::write(&file, recorded).unwrap();
+    let home = Home::new(dir.path(), "rule_files: [r.yml]\n").flag("--rules.alert.for-grace-period=1m");
+    let server = home.start();
+    wait_for("the state", || server.number("ALERTS_FOR_STATE"));
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log}");
+
+    let rules = "groups:\n- name: g\n  interval: 1s\n  rules: [{alert: A, expr: 'vector(1)', for: 1h}]\n";
+    std::fs::write(&file, rules).unwrap();
+    let server = home.start();
+    // Nothing is written about alerts before their state is taken up.
+    wait_for("the alert to go on", || server.number("ALERTS{alertstate=\"pending\"}"));
+    let active_s = server.number("time() - ALERTS_FOR_STATE").unwrap();
+    // The outage counts for nothing.
+    assert!((1790.0..1900.0).contains(&active_s), "{active_s}");
+}
+
+#[test]
+fn the_embedded_default_watches_itself_and_its_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = crate::peer::free_address();
+    let child = crate::support::command()
+        .args(["up", "--scrape-interval-s", "1", "--listen-address", &address.to_string()])
+        .arg("--data-dir")
+        .arg(dir.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let guard = Killed(child);
+    let rules = wait_for("the rules", || {
+        let (status, body) = crate::peer::exchange(address, "GET", "/api/v1/rules", "", b"")?;
+        (status == 200).then(|| serde_json::from_slice::<Value>(&body).unwrap())
+    });
+    let groups = rules["data"]["groups"].as_array().unwrap();
+    let files: Vec<_> = groups.iter().map(|group| group["file"].as_str().unwrap()).collect();
+    assert!(files.contains(&"embedded/self.yml") && files.contains(&"embedded/host.yml"), "{files:?}");
+    drop(guard);
+}
+
+/// Kills the process when dropped.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
