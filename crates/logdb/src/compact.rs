@@ -36,6 +36,20 @@ impl LogDb {
     }
 
     fn plan(&self) -> Option<Plan> {
+        self.rewrite_plan().or_else(|| self.merge_plan())
+    }
+
+    /// An object with entries that are to be gone.
+    fn rewrite_plan(&self) -> Option<Plan> {
+        let tombstones = self.state.read().tombstones.clone();
+        tombstones.into_iter().find_map(|(tenant, known)| {
+            let (day, object) = self.rewrite_for(&tenant, &known)?;
+            let is_final = object.level == FINAL_LEVEL;
+            Some(Plan { tenant, day, inputs: vec![object], is_final })
+        })
+    }
+
+    fn merge_plan(&self) -> Option<Plan> {
         let state = self.state.read();
         let closed_ns = self.instant_before(self.options.day_closes_after);
         let mut days: Vec<_> = state.catalog.all().collect();
@@ -109,8 +123,12 @@ impl LogDb {
         let upload = self.bucket.upload(&key)?;
         let mut writer = SegmentWriter::new(options, upload)?;
         let started = self.clock.monotonic();
-        let keep = |labels: &model::Labels| self.cutoff_ns(tenant, labels);
-        let dropped = match merge::merge(&segments, &mut writer, &keep) {
+        let tombstones = self.tombstones(tenant);
+        let rules = |labels: &model::Labels| merge::Rules {
+            oldest_ns: self.cutoff_ns(tenant, labels),
+            gone: tombstones.of_stream(labels),
+        };
+        let dropped = match merge::merge(&segments, &mut writer, &rules) {
             Ok(dropped) => dropped,
             Err(merge::MergeError::Sink(error)) => return Err(error.into()),
             Err(merge::MergeError::Input(at, error)) => return self.input_failed(plan, inputs[at].id, error),
@@ -124,6 +142,7 @@ impl LogDb {
         let meta = meta_of(id, &made).map(|meta| ObjectMeta {
             size_bytes: written.size_bytes,
             level: if *is_final { FINAL_LEVEL } else { 1 },
+            deletes: tombstones.revision,
             ..meta
         });
         if rows > 0 {

@@ -26,6 +26,7 @@ use ulid::Ulid;
 
 use crate::cache::SegmentCache;
 use crate::day::Day;
+use crate::deletes::Tombstones;
 use crate::manifest::{CommitError, ManifestError, ObjectMeta};
 use crate::memtable::MemTable;
 use crate::metrics::Metrics;
@@ -51,6 +52,9 @@ pub enum LogDbError {
     /// A manifest could not be changed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Request(&'static str),
     /// An object could not be read.
     #[error("object {0}: {1}")]
     Segment(String, crate::segment::reader::SegmentError),
@@ -92,6 +96,8 @@ pub(crate) struct State {
     pub sealed: Vec<Arc<Sealed>>,
     pub pending: Vec<Arc<Pending>>,
     pub catalog: Catalog,
+    /// Requests to delete entries.
+    pub tombstones: HashMap<TenantId, Arc<Tombstones>>,
     /// Segments of the log that are still needed, and their lengths.
     pub logs: HashMap<u64, u64>,
 }

@@ -2,13 +2,14 @@
 //!
 //! It must not know HTTP, LogQL or configuration files. In reading order: [`options`], [`db`] (the whole, and what moves
 //! entries from memory to the bucket), `select` (what a query reads), [`memtable`], [`wal`], [`manifest`] (which objects
-//! there are), [`segment`] (one object) on [`parquet`] and [`codec`], `compact`, [`day`], `metrics` and [`inspect`].
+//! there are), [`segment`] (one object) on [`parquet`] and [`codec`], `compact`, [`deletes`], [`day`], `metrics` and [`inspect`].
 
 mod cache;
 pub mod codec;
 mod compact;
 pub mod day;
 pub mod db;
+pub mod deletes;
 pub mod inspect;
 pub mod manifest;
 pub mod memtable;
@@ -23,4 +24,5 @@ pub mod wal;
 
 pub use day::Day;
 pub use db::{Background, LogDb, LogDbError};
+pub use deletes::{DeleteRequest, LineCondition, StoredDelete};
 pub use options::{Options, Retention, RetentionRule};

@@ -12,10 +12,10 @@ use ulid::Ulid;
 use crate::codec::Damaged;
 use crate::day::Day;
 
-pub use commit::{CommitError, Edit, commit};
+pub use commit::{CommitError, Document, Edit, commit};
+pub(crate) use commit::{decode_json, encode_json, load as load_document};
 
 const HEADER: &str = "bartizan-logs-manifest 1 crc32c=";
-const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
 /// The objects of one day of one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct ObjectMeta {
     pub last_ns: i64,
     /// How often its entries were compacted.
     pub level: u8,
+    /// The last revision of the tenant's delete requests its writer knew and followed.
+    #[serde(default)]
+    pub deletes: u64,
 }
 
 /// An object that is read no more.
@@ -122,34 +125,28 @@ impl Manifest {
     pub fn has_generation(&self, writer: &str, generation: u64) -> bool {
         self.writers.get(writer).is_some_and(|&last| last >= generation)
     }
+}
 
-    /// The manifest as it is stored.
-    pub fn encode(&self) -> Vec<u8> {
-        // A map with text keys and plain numbers: there is nothing JSON could not hold.
-        let json = serde_json::to_vec(self).expect("a manifest is plain data");
-        let mut out = format!("{HEADER}{:08x}\n", crc32c::crc32c(&json)).into_bytes();
-        out.extend_from_slice(&json);
-        out.push(b'\n');
-        out
+impl Document for Manifest {
+    fn encode(&self) -> Vec<u8> {
+        encode_json(HEADER, self)
     }
 
-    /// Reads what [`Self::encode`] wrote.
-    pub fn decode(data: &[u8]) -> Result<Self, Damaged> {
-        let newline = memchr::memchr(b'\n', data).ok_or(Damaged("no manifest"))?;
-        let (header, json) = (&data[..newline], &data[newline + 1..]);
-        let header = std::str::from_utf8(header).map_err(|_| Damaged("no manifest"))?;
-        let crc = header.strip_prefix(HEADER).ok_or(Damaged("no manifest, or one of an unknown version"))?;
-        let json = json.strip_suffix(b"\n").ok_or(Damaged("a manifest cut short"))?;
-        if u32::from_str_radix(crc, 16) != Ok(crc32c::crc32c(json)) {
-            return Err(Damaged("the checksum of a manifest is wrong"));
-        }
-        let manifest: Self =
-            serde_json::from_slice(json).map_err(|_| Damaged("a manifest that is no JSON"))?;
+    fn decode(data: &[u8]) -> Result<Self, Damaged> {
+        let manifest: Self = decode_json(HEADER, data)?;
         if manifest.objects.windows(2).all(|pair| pair[0].id < pair[1].id) {
             Ok(manifest)
         } else {
             Err(Damaged("the objects of a manifest are not in order"))
         }
+    }
+
+    fn begin(first_revision: u64) -> Self {
+        Self { revision: first_revision, ..Self::default() }
+    }
+
+    fn count_change(&mut self) {
+        self.revision += 1;
     }
 }
 
@@ -170,15 +167,7 @@ pub fn load(
     tenant: &TenantId,
     day: Day,
 ) -> Result<Option<(Manifest, Version)>, ManifestError> {
-    let key = manifest_key(tenant, day);
-    match bucket.get(&key, MAX_MANIFEST_BYTES) {
-        Ok((data, version)) => match Manifest::decode(&data) {
-            Ok(manifest) => Ok(Some((manifest, version))),
-            Err(damaged) => Err(ManifestError::Damaged(key, damaged)),
-        },
-        Err(BlobError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    commit::load(bucket, &manifest_key(tenant, day))
 }
 
 #[cfg(test)]
@@ -196,6 +185,7 @@ mod tests {
             first_ns: i64::MIN,
             last_ns: i64::MAX,
             level: 0,
+            deletes: 0,
         };
         [5, 1, 9].map(object).into_iter().for_each(|object| manifest.add(object));
         manifest.remove(Ulid::from_parts(5, 7), 42);

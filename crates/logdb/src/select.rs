@@ -24,6 +24,7 @@ use ulid::Ulid;
 
 use crate::day::Day;
 use crate::db::LogDb;
+use crate::deletes::Tombstones;
 use crate::manifest::object_key;
 use crate::memtable::{MemTable, Rows};
 use crate::segment::grams::{Needle, value_hash, value_may_be_in};
@@ -43,6 +44,8 @@ pub(crate) struct Unit {
     source: u32,
     data: UnitData,
     runs: Vec<UnitRun>,
+    /// The last revision of delete requests that its writer followed.
+    deletes: u64,
 }
 
 pub(crate) enum UnitData {
@@ -99,7 +102,8 @@ pub(crate) fn matches_all(matchers: &[Matcher], labels: &Labels) -> bool {
 /// What a selection reads, as it was at one moment.
 pub(crate) struct Pinned {
     units: Vec<Unit>,
-    objects: Vec<(u32, ObjectName)>,
+    objects: Vec<(u32, ObjectName, u64)>,
+    tombstones: Arc<Tombstones>,
 }
 
 /// Why a selection failed.
@@ -118,7 +122,6 @@ impl<E: Into<SourceError>> From<E> for SelectError {
 impl LogDb {
     /// Pins everything of a tenant that overlaps a range: memory as units, objects by name.
     fn pin(&self, tenant: &TenantId, range: LogRange, streams: &mut Streams<'_>) -> Pinned {
-        let mut pinned = Pinned { units: Vec::new(), objects: Vec::new() };
         let mut source = 0;
         let mut next_source = || {
             source += 1;
@@ -126,15 +129,18 @@ impl LogDb {
         };
         let last_ns = range.end_ns.saturating_sub(1);
         let state = self.state.read();
+        let tombstones = state.tombstones.get(tenant).cloned().unwrap_or_default();
+        let mut pinned = Pinned { units: Vec::new(), objects: Vec::new(), tombstones };
         for (day, manifest) in state.catalog.days(tenant, Day::of_ns(range.start_ns), Day::of_ns(last_ns)) {
             for object in manifest.objects.iter().filter(|o| range.overlaps(o.first_ns, o.last_ns)) {
                 let name = ObjectName { tenant: tenant.clone(), day, id: object.id };
-                pinned.objects.push((next_source(), name));
+                pinned.objects.push((next_source(), name, object.deletes));
             }
         }
         for pending in state.pending.iter().filter(|pending| pending.tenant == *tenant) {
             let source = next_source();
-            pinned.units.extend(units_of(&pending.segment, source, None, range, streams));
+            let units = units_of(&pending.segment, source, None, range, streams);
+            pinned.units.extend(units.map(|unit| Unit { deletes: pending.meta.deletes, ..unit }));
         }
         let tables = state.sealed.iter().map(|sealed| &sealed.table).chain([&state.active]);
         for table in tables {
@@ -152,12 +158,13 @@ impl LogDb {
         streams: &mut Streams<'_>,
         ctx: &QueryContext,
     ) -> Result<Vec<Unit>, SelectError> {
-        let Pinned { units: memory, objects } = self.pin(tenant, range, streams);
+        let Pinned { units: memory, objects, tombstones } = self.pin(tenant, range, streams);
         let mut units = Vec::new();
-        for (source, object) in objects {
+        for (source, object, deletes) in objects {
             ctx.check(STAGE).map_err(SourceError::from)?;
             if let Some(segment) = self.open_object(&object, ctx)? {
-                units.extend(units_of(&segment, source, Some(&object), range, streams));
+                let of_object = units_of(&segment, source, Some(&object), range, streams);
+                units.extend(of_object.map(|unit| Unit { deletes, ..unit }));
             }
         }
         units.extend(memory);
@@ -165,6 +172,7 @@ impl LogDb {
         for unit in &mut units {
             unit.runs.retain(|run| run.last_ns >= self.cutoff_ns(tenant, &run.stream));
         }
+        self.drop_deleted(&mut units, &tombstones, ctx)?;
         units.retain(|unit| !unit.runs.is_empty());
         Ok(units)
     }
@@ -355,7 +363,7 @@ fn units_of(
     object: Option<&ObjectName>,
     range: LogRange,
     streams: &mut Streams<'_>,
-) -> Vec<Unit> {
+) -> impl Iterator<Item = Unit> {
     let index = segment.index();
     let matching: Vec<Option<Arc<Labels>>> = index.streams.iter().map(|labels| streams.get(labels)).collect();
     let mut units = Vec::new();
@@ -376,10 +384,10 @@ fn units_of(
             .collect();
         if !runs.is_empty() {
             let data = UnitData::Group { segment: segment.clone(), group, object: object.cloned() };
-            units.push(Unit { source, data, runs });
+            units.push(Unit { source, data, runs, deletes: 0 });
         }
     }
-    units
+    units.into_iter()
 }
 
 fn pin_table(
@@ -408,7 +416,7 @@ fn pin_table(
                 line_bytes: rows.line_bytes(begin, end),
                 metadata_bytes: rows.metadata_bytes(begin, end),
             };
-            units.push(Unit { source, data: UnitData::Rows(rows.clone()), runs: vec![run] });
+            units.push(Unit { source, data: UnitData::Rows(rows.clone()), runs: vec![run], deletes: 0 });
         }
     }
 }

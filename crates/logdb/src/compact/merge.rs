@@ -8,6 +8,7 @@ use blob::BlobError;
 use model::labels::Labels;
 use model::logs::{LogColumns, Page};
 
+use crate::deletes::Tombstone;
 use crate::segment::reader::SegmentError;
 use crate::segment::writer::Sink;
 use crate::segment::{Segment, SegmentWriter};
@@ -38,6 +39,12 @@ impl Reader {
         Self { number, segment, group: 0, page: None, row: 0, run_end: 0, run: 0 }
     }
 
+    /// Whether the row it is at is to be gone.
+    fn is_gone(&self, time: i64, gone: &[&Tombstone]) -> bool {
+        let covers = |page: &Page| gone.iter().any(|t| t.covers(time, page.lines.get(self.row)));
+        !gone.is_empty() && self.page.as_ref().is_some_and(covers)
+    }
+
     /// The time of the next row, if it is of this stream.
     fn next_of(&mut self, stream: u32) -> Result<Option<i64>, MergeError> {
         loop {
@@ -63,11 +70,19 @@ impl Reader {
     }
 }
 
-/// Writes the rows of all objects. Returns how many were left out because they are older than `cutoff_ns` of their stream.
-pub(super) fn merge<S: Sink>(
+/// Which rows of a stream are left out.
+pub(super) struct Rules<'a> {
+    /// Those that are older are past their time.
+    pub oldest_ns: i64,
+    /// Those these requests want gone.
+    pub gone: Vec<&'a Tombstone>,
+}
+
+/// Writes the rows of all objects. Returns how many were left out because they are past their time.
+pub(super) fn merge<'a, S: Sink>(
     segments: &[Arc<Segment>],
     writer: &mut SegmentWriter<S>,
-    cutoff_ns: &dyn Fn(&Labels) -> i64,
+    rules: &dyn Fn(&Labels) -> Rules<'a>,
 ) -> Result<u64, MergeError> {
     let mut streams: BTreeMap<&Labels, Vec<(usize, u32)>> = BTreeMap::new();
     for (i, segment) in segments.iter().enumerate() {
@@ -80,7 +95,7 @@ pub(super) fn merge<S: Sink>(
     let mut dropped = 0;
     for (labels, places) in streams {
         writer.begin_stream(labels);
-        let oldest_ns = cutoff_ns(labels);
+        let Rules { oldest_ns, gone } = rules(labels);
         let mut heap = BinaryHeap::new();
         for (i, number) in places {
             if let Some(time) = readers[i].next_of(number)? {
@@ -94,7 +109,7 @@ pub(super) fn merge<S: Sink>(
             while let Some(time) = next.filter(|&time| (time, i) <= until) {
                 if time < oldest_ns {
                     dropped += 1;
-                } else {
+                } else if !readers[i].is_gone(time, &gone) {
                     push(&readers[i], time, writer).map_err(MergeError::Sink)?;
                 }
                 readers[i].row += 1;

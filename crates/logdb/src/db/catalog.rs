@@ -8,7 +8,7 @@ use model::source::TenantId;
 
 use super::{LogDb, LogDbError};
 use crate::day::Day;
-use crate::manifest::{self, Edit, Manifest, ManifestError, ObjectMeta};
+use crate::manifest::{self, Document, Edit, Manifest, ManifestError, ObjectMeta};
 use crate::segment::Segment;
 
 /// The manifests of all tenants and days.
@@ -68,6 +68,11 @@ impl LogDb {
         let days = crate::inspect::days(&*self.bucket)?;
         for (tenant, day) in &days {
             self.refresh_day(tenant, *day)?;
+        }
+        let mut tenants: Vec<&TenantId> = days.iter().map(|(tenant, _)| tenant).collect();
+        tenants.dedup();
+        for tenant in tenants {
+            self.refresh_deletes(tenant)?;
         }
         // What someone else's retention took away as a whole.
         let mut state = self.state.write();
@@ -138,7 +143,8 @@ impl LogDb {
         edit: impl FnMut(&mut Manifest) -> Edit,
     ) -> Result<(), LogDbError> {
         let now = self.clock.now_ms().unsigned_abs();
-        let (manifest, _) = manifest::commit(&*self.bucket, tenant, day, now, edit)?;
+        let key = manifest::manifest_key(tenant, day);
+        let manifest = manifest::commit(&*self.bucket, &key, now, edit)?;
         self.install(tenant, day, manifest);
         Ok(())
     }
@@ -157,5 +163,6 @@ pub(crate) fn meta_of(id: ulid::Ulid, segment: &Segment) -> Option<ObjectMeta> {
         first_ns,
         last_ns,
         level: 0,
+        deletes: 0,
     })
 }

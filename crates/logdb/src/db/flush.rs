@@ -11,7 +11,7 @@ use model::source::TenantId;
 use super::catalog::meta_of;
 use super::{LogDb, LogDbError, Pending, Sealed};
 use crate::day::Day;
-use crate::manifest::{Edit, object_key};
+use crate::manifest::{Edit, ObjectMeta, object_key};
 use crate::memtable::Rows;
 use crate::segment::{Segment, SegmentOptions, SegmentWriter};
 
@@ -115,12 +115,17 @@ impl LogDb {
             ..Default::default()
         };
         let mut writer = SegmentWriter::new(options, Vec::new())?;
+        let tombstones = self.tombstones(tenant);
         for (labels, rows) in streams {
             writer.begin_stream(labels);
+            let gone = tombstones.of_stream(labels);
             let times = rows.timestamps();
             let begin = times.partition_point(|&time| time < day.first_ns());
             let end = times.partition_point(|&time| time <= day.last_ns());
             for row in begin..end {
+                if gone.iter().any(|tombstone| tombstone.covers(times[row], rows.line(row))) {
+                    continue;
+                }
                 writer.push(times[row], rows.line(row), rows.metadata_of(row))?;
             }
         }
@@ -130,7 +135,7 @@ impl LogDb {
         let object = Arc::new(MemoryObject::new("an object in memory", data.clone()));
         let segment = Arc::new(Segment::with_index(object, written.index));
         let (generation, since) = (sealed.generation, sealed.since);
-        let meta = meta_of(id, &segment);
+        let meta = meta_of(id, &segment).map(|meta| ObjectMeta { deletes: tombstones.revision, ..meta });
         Ok(meta.map(|meta| Pending { tenant: tenant.clone(), day, generation, meta, segment, data, since }))
     }
 

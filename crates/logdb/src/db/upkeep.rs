@@ -32,6 +32,7 @@ impl LogDb {
                 }
             }
         }
+        tell("noting what was deleted", self.settle_deletes());
         tell("deleting what nobody needs", self.collect_garbage());
         self.publish();
     }

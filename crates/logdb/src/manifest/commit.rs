@@ -1,15 +1,27 @@
-//! Changing a manifest, whoever else does at the same time.
+//! Changing a document of a bucket, whoever else does at the same time.
 
 use blob::{BlobError, Bucket, PutIf, Version};
-use model::source::TenantId;
 
-use super::{Manifest, ManifestError, load, manifest_key};
-use crate::day::Day;
+use super::ManifestError;
+use crate::codec::Damaged;
+
+/// Something that is stored as a whole under one key.
+pub trait Document: Sized {
+    /// As it is stored.
+    fn encode(&self) -> Vec<u8>;
+    /// Reads what [`Self::encode`] wrote.
+    fn decode(data: &[u8]) -> Result<Self, Damaged>;
+    /// One that is not there yet. Its revision is behind `first_revision`, which grows with time, so that one made anew is newer
+    /// than what anyone remembers of the one before.
+    fn begin(first_revision: u64) -> Self;
+    /// Notes that it was changed.
+    fn count_change(&mut self);
+}
 
 /// What an edit found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// The manifest was changed and is to be stored.
+    /// The document was changed and is to be stored.
     Change,
     /// It is as it should be: nothing to do, or an earlier try was stored although it seemed to fail.
     Done,
@@ -17,7 +29,7 @@ pub enum Edit {
     Impossible,
 }
 
-/// Why a manifest was not changed.
+/// Why a document was not changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// It could not be read.
@@ -35,43 +47,74 @@ pub enum CommitError {
 }
 
 const MAX_TRIES: u32 = 50;
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
-/// Applies `edit` to the manifest as it is, again and again until nobody was faster. `edit` must recognise its own
-/// change: what seemed to fail may have happened. A manifest that is not there yet begins behind `first_revision`, which grows
-/// with time, so that one made anew is newer than what anyone remembers of the one before.
-pub fn commit(
+/// A document and its version; `None` when there is none.
+pub fn load<T: Document>(bucket: &dyn Bucket, key: &str) -> Result<Option<(T, Version)>, ManifestError> {
+    match bucket.get(key, MAX_DOCUMENT_BYTES) {
+        Ok((data, version)) => match T::decode(&data) {
+            Ok(document) => Ok(Some((document, version))),
+            Err(damaged) => Err(ManifestError::Damaged(key.to_owned(), damaged)),
+        },
+        Err(BlobError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Applies `edit` to the document as it is, again and again until nobody was faster. `edit` must recognise its own
+/// change: what seemed to fail may have happened.
+pub fn commit<T: Document>(
     bucket: &dyn Bucket,
-    tenant: &TenantId,
-    day: Day,
+    key: &str,
     first_revision: u64,
-    mut edit: impl FnMut(&mut Manifest) -> Edit,
-) -> Result<(Manifest, Version), CommitError> {
-    let key = manifest_key(tenant, day);
+    mut edit: impl FnMut(&mut T) -> Edit,
+) -> Result<T, CommitError> {
     let mut failure = None;
     for _ in 0..MAX_TRIES {
-        let (mut manifest, version) = match load(bucket, tenant, day)? {
-            Some((manifest, version)) => (manifest, Some(version)),
-            None => (Manifest { revision: first_revision, ..Default::default() }, None),
+        let (mut document, version) = match load::<T>(bucket, key)? {
+            Some((document, version)) => (document, Some(version)),
+            None => (T::begin(first_revision), None),
         };
-        match edit(&mut manifest) {
+        match edit(&mut document) {
             Edit::Impossible => return Err(CommitError::Impossible),
-            Edit::Done => match version {
-                Some(version) => return Ok((manifest, version)),
-                None => return Ok((manifest, Version(String::new()))),
-            },
+            Edit::Done => return Ok(document),
             Edit::Change => {}
         }
         // A second failure in a row is told: whoever waits can try again later.
         if let Some(error) = failure {
             return Err(CommitError::Blob(error));
         }
-        manifest.revision += 1;
+        document.count_change();
         let condition = version.map_or(PutIf::Absent, PutIf::Unchanged);
-        match bucket.put(&key, manifest.encode().into(), &condition) {
-            Ok(version) => return Ok((manifest, version)),
+        match bucket.put(key, document.encode().into(), &condition) {
+            Ok(_) => return Ok(document),
             Err(BlobError::Conflict(_)) => {}
             Err(error) => failure = Some(error),
         }
     }
     Err(CommitError::Contended(MAX_TRIES))
+}
+
+/// A line with the name of the format and a checksum, then JSON.
+pub(crate) fn encode_json(header: &str, document: &impl serde::Serialize) -> Vec<u8> {
+    // Maps with text keys, texts and numbers: there is nothing JSON could not hold.
+    let json = serde_json::to_vec(document).expect("a document is plain data");
+    let mut out = format!("{header}{:08x}\n", crc32c::crc32c(&json)).into_bytes();
+    out.extend_from_slice(&json);
+    out.push(b'\n');
+    out
+}
+
+/// Reads what [`encode_json`] wrote.
+pub(crate) fn decode_json<T: serde::de::DeserializeOwned>(header: &str, data: &[u8]) -> Result<T, Damaged> {
+    const NONE: Damaged = Damaged("no document of this kind, or one of an unknown version");
+    let newline = memchr::memchr(b'\n', data).ok_or(NONE)?;
+    let (first, json) = (&data[..newline], &data[newline + 1..]);
+    let first = std::str::from_utf8(first).map_err(|_| NONE)?;
+    let crc = first.strip_prefix(header).ok_or(NONE)?;
+    let json = json.strip_suffix(b"\n").ok_or(Damaged("a document cut short"))?;
+    if u32::from_str_radix(crc, 16) != Ok(crc32c::crc32c(json)) {
+        return Err(Damaged("the checksum of a document is wrong"));
+    }
+    serde_json::from_slice(json).map_err(|_| Damaged("a document that is not the JSON it should be"))
 }

@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{STAGE, Unit, UnitData, UnitRun};
 use crate::db::LogDb;
+use crate::deletes::Tombstones;
 use crate::memtable::Rows;
 
 /// A run, by where it is.
@@ -32,6 +33,44 @@ struct Place {
 }
 
 impl LogDb {
+    /// Cuts rows out of runs that are to be gone.
+    pub(super) fn drop_deleted(
+        &self,
+        units: &mut [Unit],
+        tombstones: &Tombstones,
+        ctx: &QueryContext,
+    ) -> Result<(), SourceError> {
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        for unit in units {
+            let mut left = Vec::with_capacity(unit.runs.len());
+            for run in std::mem::take(&mut unit.runs) {
+                let gone = tombstones.concerning(&run.stream, run.first_ns, run.last_ns, unit.deletes);
+                if gone.is_empty() {
+                    left.push(run);
+                } else if !gone.iter().any(|tombstone| tombstone.covers_all(run.first_ns, run.last_ns)) {
+                    ctx.check(STAGE)?;
+                    let content = match read(&unit.data, true, ctx) {
+                        Ok(content) => content,
+                        Err(ReadError::Source(error)) => return Err(error),
+                        Err(ReadError::Segment(error)) => {
+                            self.unit_failed(&unit.data, error, ctx)?;
+                            continue;
+                        }
+                    };
+                    let is_gone = |&row: &usize| {
+                        gone.iter().any(|tombstone| tombstone.covers(content.time(row), content.line(row)))
+                    };
+                    let rows: Vec<usize> = run.rows.clone().filter(is_gone).collect();
+                    left.extend(cut(&content, &run, &rows));
+                }
+            }
+            unit.runs = left;
+        }
+        Ok(())
+    }
+
     /// Cuts rows out of runs that are in an older source, too.
     pub(super) fn drop_duplicates(
         &self,
@@ -61,8 +100,11 @@ impl LogDb {
         for ((unit, run), mut rows) in cuts {
             rows.sort_unstable();
             let whole = units[unit].runs[run].clone();
-            let left = self.cut(&units[unit].data, &whole, &rows, ctx)?;
-            units[unit].runs.splice(run..=run, left);
+            let content = read(&units[unit].data, true, ctx).map_err(|error| match error {
+                ReadError::Source(error) => error,
+                ReadError::Segment(error) => SourceError::Storage(error.to_string()),
+            })?;
+            units[unit].runs.splice(run..=run, cut(&content, &whole, &rows));
         }
         let mut number = 0;
         units.retain(|unit| {
@@ -71,37 +113,26 @@ impl LogDb {
         });
         Ok(())
     }
+}
 
-    /// What is left of a run without some of its rows.
-    fn cut(
-        &self,
-        data: &UnitData,
-        whole: &UnitRun,
-        rows: &[usize],
-        ctx: &QueryContext,
-    ) -> Result<Vec<UnitRun>, SourceError> {
-        let page = read(data, true, ctx).map_err(|error| match error {
-            ReadError::Source(error) => error,
-            ReadError::Segment(error) => SourceError::Storage(error.to_string()),
-        })?;
-        let mut left = Vec::new();
-        let mut begin = whole.rows.start;
-        for end in rows.iter().copied().chain([whole.rows.end]) {
-            if begin < end {
-                let share = whole.metadata_bytes * (end - begin) as u64 / whole.rows.len() as u64;
-                left.push(UnitRun {
-                    stream: whole.stream.clone(),
-                    rows: begin..end,
-                    first_ns: page.time(begin),
-                    last_ns: page.time(end - 1),
-                    line_bytes: page.line_bytes(begin, end),
-                    metadata_bytes: share,
-                });
-            }
-            begin = end + 1;
+/// What is left of a run without some of its rows, which are in order.
+fn cut(content: &Content, whole: &UnitRun, rows: &[usize]) -> Vec<UnitRun> {
+    let mut left = Vec::new();
+    let mut begin = whole.rows.start;
+    for end in rows.iter().copied().chain([whole.rows.end]) {
+        if begin < end {
+            left.push(UnitRun {
+                stream: whole.stream.clone(),
+                rows: begin..end,
+                first_ns: content.time(begin),
+                last_ns: content.time(end - 1),
+                line_bytes: content.line_bytes(begin, end),
+                metadata_bytes: whole.metadata_bytes * (end - begin) as u64 / whole.rows.len() as u64,
+            });
         }
-        Ok(left)
+        begin = end + 1;
     }
+    left
 }
 
 /// The runs that overlap one of another source, in order of their first times.

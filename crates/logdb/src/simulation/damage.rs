@@ -210,3 +210,51 @@ fn entries_past_their_time_are_not_seen_and_go() {
     db.upkeep(&|| false);
     assert_eq!(store.keys(".parquet"), Vec::<String>::new());
 }
+
+#[test]
+fn what_is_deleted_is_not_seen_and_leaves_the_objects() {
+    let store = Store::new();
+    let db = store.open();
+    let other = (Labels::from_pairs([("app", "b")]), row(3).1, "line 3 of another".to_owned());
+    append(&db, 0..40);
+    db.flush().unwrap();
+    append(&db, 40..50);
+    db.seal();
+    append(&db, 50..60);
+    db.append(&TenantId::default(), batches_of(std::slice::from_ref(&other))).unwrap();
+    let request = |first: i64, last: i64, lines| crate::DeleteRequest {
+        matchers: vec![model::Matcher::equal("app", "a")],
+        lines,
+        range: model::logs::LogRange { start_ns: row(first).1, end_ns: row(last).1 },
+    };
+    let tenant = TenantId::default();
+    db.delete(&tenant, &request(10, 20, vec![])).unwrap();
+    db.delete(&tenant, &request(0, 60, vec![crate::LineCondition::Contains("5".to_owned())])).unwrap();
+    let back = db.delete(&tenant, &request(30, 60, vec![])).unwrap();
+    assert!(db.cancel_delete(&tenant, back).unwrap() && !db.cancel_delete(&tenant, back).unwrap());
+    assert!(db.delete(&tenant, &crate::DeleteRequest { matchers: vec![], ..request(0, 1, vec![]) }).is_err());
+    let mut expected: Vec<Row> =
+        (0..60).filter(|n| !(10..20).contains(n) && !n.to_string().contains('5')).map(row).collect();
+    expected.push(other);
+    expected.sort();
+    let seen = |db: &LogDb| {
+        let mut rows = read_all(db, &everything()).unwrap();
+        rows.sort();
+        rows
+    };
+    assert_eq!(seen(&db), expected);
+    drop(db);
+    let db = store.open();
+    assert_eq!(seen(&db), expected, "after another start");
+    db.flush().unwrap();
+    assert_eq!(seen(&db), expected, "after a flush");
+    db.upkeep(&|| false);
+    assert_eq!(seen(&db), expected, "after objects were written anew");
+    let rows: u64 = db.objects().iter().map(|(_, _, object)| object.rows).sum();
+    assert_eq!(rows, expected.len() as u64);
+    assert!(db.deletes(&tenant).iter().all(|request| !request.is_done));
+    store.clock.advance(Duration::from_secs(2 * 3600));
+    db.upkeep(&|| false);
+    assert!(db.deletes(&tenant).len() == 2 && db.deletes(&tenant).iter().all(|request| request.is_done));
+    assert_eq!(seen(&db), expected);
+}
