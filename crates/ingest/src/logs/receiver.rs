@@ -77,15 +77,22 @@ impl LogReceiver {
     fn store(&self, tenant: &TenantId, prepared: Prepared) -> Result<(), Refusal> {
         if prepared.entries > 0 {
             self.take(tenant, &prepared)?;
-            self.appender.append(tenant, prepared.batches).map_err(|error| Refusal {
-                kind: match error {
-                    LogAppendError::Busy(_) => ErrorKind::Unavailable,
-                    LogAppendError::Storage(_) => ErrorKind::Internal,
-                },
-                is_empty: false,
-                text: error.to_string(),
-                retry_after: Some(Duration::from_secs(1)),
-            })?;
+            self.appender
+                .append(tenant, prepared.batches)
+                .inspect_err(|error| {
+                    if let LogAppendError::Storage(problem) = error {
+                        tracing::error!(error = problem, "logs cannot be stored");
+                    }
+                })
+                .map_err(|error| Refusal {
+                    kind: match error {
+                        LogAppendError::Busy(_) => ErrorKind::Unavailable,
+                        LogAppendError::Storage(_) => ErrorKind::Internal,
+                    },
+                    is_empty: false,
+                    text: error.to_string(),
+                    retry_after: Some(Duration::from_secs(1)),
+                })?;
         }
         prepared.problem.map_or(Ok(()), |problem| Err(problem.into()))
     }

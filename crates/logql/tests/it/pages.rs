@@ -113,7 +113,8 @@ fn queries_stop_when_they_are_told_to_and_when_memory_is_short() {
     assert!(matches!(error, QueryError::Source(SourceError::Stopped(QueryStop::Canceled(_)))), "{error}");
 
     let budget = base::ByteBudget::new("query.max-memory", 10_000);
-    let ctx = QueryContext { budget, ..QueryContext::unbounded() };
+    let mut ctx = QueryContext::unbounded();
+    ctx.budget = budget;
     let engine = Engine::new(&logs, Limits::default(), &ctx);
     let query = metric("sum_over_time({app=\"a\"} | logfmt | unwrap n [1h])");
     let error = engine.series(&query, Steps::instant(1999 * SECOND)).unwrap_err();

@@ -28,9 +28,6 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = self.text, "logs request failed");
-        }
         plain(status, self.text)
     }
 }
@@ -49,6 +46,9 @@ impl From<LogQueryError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
+        if matches!(error, SourceError::Corruption(_) | SourceError::Storage(_)) {
+            tracing::error!(%error, "logs cannot be read");
+        }
         let status = match &error {
             SourceError::Stopped(QueryStop::Timeout(_)) => 504,
             SourceError::Stopped(QueryStop::Canceled(_)) => 499,
