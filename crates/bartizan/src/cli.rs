@@ -1,9 +1,11 @@
 //! The command line: one definition that parsing, help, the man page and completions come from.
 
+pub mod alertmanager;
 pub mod prometheus;
 
 use clap::{Parser, Subcommand};
 
+pub use self::alertmanager::AlertmanagerArgs;
 pub use self::prometheus::PrometheusArgs;
 
 /// A complete monitoring stack in one binary.
@@ -22,6 +24,11 @@ pub enum Command {
     Up(UpArgs),
     /// Take the seat of Prometheus: its flags, configuration file, data directory and API.
     Prometheus(Box<PrometheusArgs>),
+    /// Take the seat of Alertmanager: its flags, configuration file, data directory and API.
+    Alertmanager(Box<AlertmanagerArgs>),
+    /// Look at alerts, silence them, and see why one is or is not told.
+    #[command(subcommand)]
+    Alerts(crate::alerts::AlertsCommand),
     /// Ask a running server.
     #[command(subcommand)]
     Query(crate::query::QueryCommand),
@@ -55,6 +62,9 @@ pub struct UpArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
     pub listen_address: String,
+    /// Alertmanager's configuration file, for who is told of alerts; without one nobody is.
+    #[arg(long, value_name = "FILE")]
+    pub alertmanager_config: Option<std::path::PathBuf>,
     /// Seconds between scrapes.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
     pub scrape_interval_s: u64,

@@ -34,7 +34,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
 }
 
 /// Our own crates, whose messages follow the level that was asked for.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
+    "alerting",
     "api",
     "bartizan",
     "collect",

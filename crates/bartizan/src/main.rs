@@ -2,8 +2,9 @@
 //!
 //! It joins the engines the other crates provide and does little of its own. In reading order: [`cli`]
 //! (the one definition of the command line), [`roles`] (what starts and stops, in which order), then
-//! the commands: [`query`], [`check`], [`inspect`], [`logs_bucket`], [`script`].
+//! the commands: [`query`], [`alerts`], [`check`], [`inspect`], [`logs_bucket`], [`script`].
 
+mod alerts;
 mod check;
 mod cli;
 mod client;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
             let given = matches.subcommand_matches("prometheus").unwrap_or(&matches);
             roles::prometheus(args, given)
         }
+        Command::Alertmanager(args) => roles::alertmanager(args),
+        Command::Alerts(command) => alerts::run(command),
         Command::Query(command) => query::run(command).map(|()| ExitCode::SUCCESS),
         Command::Check(command) => check::run(command),
         Command::Tsdb(command) => inspect::run(command),

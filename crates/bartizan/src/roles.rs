@@ -8,12 +8,14 @@
 //! | 3 | [`sending`] | a reader of the log for each destination, before anything is scraped | sends what is left of the log |
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
+//! | 1 | [`alertmanager`] | in the embedded default: takes alerts, tells receivers | behind rules: it takes their alerts |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
 
 mod agent;
+mod alertmanager;
 pub mod features;
 mod logs;
 mod otlp;
@@ -60,6 +62,11 @@ pub fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::of_up(args)?;
     logging::start(crate::cli::prometheus::LogLevel::Info, crate::cli::prometheus::LogFormat::Logfmt);
     run(settings)
+}
+
+/// `bartizan alertmanager`: the seat of Alertmanager.
+pub fn alertmanager(args: &crate::cli::AlertmanagerArgs) -> anyhow::Result<ExitCode> {
+    alertmanager::run(args)
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -109,8 +116,13 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
     let logs = settings.logs.as_ref().map(|_| logs::Logs::new(clock.clone(), &querying.budget));
     let asked = (&reading, &querying, &rules, &logs);
+    let start =
+        |alerts| alertmanager::Running::beside(alerts, &settings.external_url, clock.clone(), &registry);
+    let alerts = settings.alerts.as_ref().map(start).transpose()?;
+    let more = alerts.as_ref().map(|alerts| alerts.routes(&settings.route_prefix)).unwrap_or_default();
     let web =
-        web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), &registry).await?;
+        web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), (&registry, more))
+            .await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -145,6 +157,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.on_reload(otlp);
     system.on_reload(reading);
     system.on_reload(rules.clone());
+    if let Some(alerts) = &alerts {
+        system.on_reload(alerts.follower());
+    }
     let applying = system.clone();
     let failed = tokio::task::spawn_blocking(move || applying.apply()).await?;
     // At start, as opposed to a reload, there is nothing to go on with: what was asked for would silently be missing.
@@ -160,6 +175,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     drop(signals);
     upkeep.stop().await;
     rules.stop().await;
+    if let Some(alerts) = alerts {
+        alerts.stop().await;
+    }
     scraping.stop().await;
     sending.stop().await;
     let closed = tokio::task::spawn_blocking(move || {

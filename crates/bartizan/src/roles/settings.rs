@@ -31,6 +31,8 @@ pub struct Settings {
     pub storage_path: PathBuf,
     /// Where logs are kept, if they are.
     pub logs: Option<LogSettings>,
+    /// Alertmanager's settings, if it runs beside everything else.
+    pub alerts: Option<super::alertmanager::AlertSettings>,
     /// Whether this host's metrics are served at [`HOST_METRICS_PATH`].
     pub host_metrics: bool,
     /// The flags, parsed.
@@ -78,6 +80,7 @@ impl Settings {
                 .then_some(args.auto_reload_interval.value),
             storage_path: if args.agent.agent { &args.agent.path } else { &args.storage_path }.clone(),
             logs: None,
+            alerts: None,
             host_metrics: false,
             flags,
             features,
@@ -102,6 +105,10 @@ impl Settings {
             .with_context(|| format!("--logs-retention={}", up.logs_retention))?;
         let retention = Duration::from_millis(u64::try_from(retention_ms).unwrap_or(0));
         let retention = Some(retention).filter(|retention| !retention.is_zero());
+        settings.alerts = Some(super::alertmanager::AlertSettings {
+            config_file: up.alertmanager_config.clone(),
+            path: up.data_dir.join("alerts"),
+        });
         settings.logs = Some(LogSettings { path: up.data_dir.join("logs"), retention });
         Ok(settings)
     }
@@ -148,7 +155,7 @@ fn check_segment_bytes(flag: &str, bytes: u64) -> anyhow::Result<()> {
 fn embedded(up: &UpArgs) -> String {
     let (interval_s, address) = (up.scrape_interval_s, reachable(&up.listen_address));
     format!(
-        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nscrape_configs:\n\
+        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nalerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['{address}']\nscrape_configs:\n\
          - job_name: bartizan\n  static_configs:\n  - targets: ['{address}']\n\
          - job_name: node\n  metrics_path: {HOST_METRICS_PATH}\n  static_configs:\n  - targets: ['{address}']\n",
         interval_s.min(10)
@@ -219,8 +226,10 @@ mod tests {
         let up = UpArgs {
             data_dir: "data".into(),
             listen_address: "0.0.0.0:9090".to_owned(),
+            alertmanager_config: None,
             scrape_interval_s: 15,
             retention: "15d".to_owned(),
+            logs_retention: "31d".to_owned(),
         };
         let settings = Settings::of_up(&up).unwrap();
         let config = settings.config.read(&settings).unwrap();

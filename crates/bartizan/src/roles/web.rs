@@ -43,7 +43,7 @@ impl Web {
         asked: (&Reading, &Querying, &Rules, &Option<Logs>),
         scraping: &Scraping,
         (receiving, otlp): (&Receiving, &Otlp),
-        registry: &Registry,
+        (registry, more): (&Registry, axum::Router),
     ) -> anyhow::Result<Self> {
         let args = &settings.args;
         let web_config = match args.web_config_file.as_str() {
@@ -66,7 +66,7 @@ impl Web {
         let server = Server::bind(options, security).await?;
         let addresses = server.addresses();
         let state = Arc::new(state(settings, system, opened, asked, scraping, (receiving, otlp), registry));
-        let mut router = api::router(state);
+        let mut router = more.fallback_service(api::router(state));
         if let Some(logs) = asked.3 {
             router = router.merge(logs.routes());
         }
@@ -175,7 +175,8 @@ impl super::system::Reloadable for WebReload {
     }
 }
 
-fn security(config: &WebConfig) -> anyhow::Result<Security> {
+/// Users and headers of a web configuration.
+pub(super) fn security(config: &WebConfig) -> anyhow::Result<Security> {
     let user = |(name, hash): (&String, &config::Secret)| User {
         name: name.clone(),
         password_hash: hash.expose().to_owned(),

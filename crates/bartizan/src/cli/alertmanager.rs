@@ -1,0 +1,168 @@
+//! Alertmanager's flags, under their names, with their defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use config::alertmanager::MatcherMode;
+use config::alertmanager::values::GoDuration;
+
+use super::prometheus::{LogFormat, LogLevel};
+
+/// Flags of the Alertmanager's seat.
+#[derive(Args, Debug, Clone)]
+#[command(next_line_help = true)]
+pub struct AlertmanagerArgs {
+    /// Alertmanager configuration file name.
+    #[arg(long = "config.file", default_value = "alertmanager.yml", value_name = "FILE")]
+    pub config_file: PathBuf,
+
+    /// Base path for data storage.
+    #[arg(long = "storage.path", default_value = "data/", value_name = "DIR")]
+    pub storage_path: PathBuf,
+
+    /// How long to keep silences and what was told.
+    #[arg(long = "data.retention", default_value = "120h", value_parser = duration)]
+    pub retention: Duration,
+
+    /// How often what has expired is forgotten and snapshots are written.
+    #[arg(long = "data.maintenance-interval", default_value = "15m", value_parser = duration)]
+    pub maintenance_interval: Duration,
+
+    /// Maximum number of silences, expired ones included; none if negative or zero.
+    #[arg(long = "silences.max-silences", default_value_t = 0, allow_negative_numbers = true)]
+    pub max_silences: i64,
+
+    /// Maximum size of a silence in bytes; none if negative or zero.
+    #[arg(long = "silences.max-silence-size-bytes", default_value_t = 0, allow_negative_numbers = true)]
+    pub max_silence_bytes: i64,
+
+    /// How often resolved alerts are forgotten.
+    #[arg(long = "alerts.gc-interval", default_value = "30m", value_parser = duration)]
+    pub gc_interval: Duration,
+
+    /// Maximum number of alerts of one name; none if negative or zero.
+    #[arg(long = "alerts.per-alertname-limit", default_value_t = 0, allow_negative_numbers = true)]
+    pub alerts_per_name: i64,
+
+    /// How long nothing is sent after the start.
+    #[arg(long = "dispatch.start-delay", default_value = "0s", value_parser = duration)]
+    pub start_delay: Duration,
+
+    /// Address to listen on. Can be repeated.
+    #[arg(long = "web.listen-address", default_value = ":9093", value_name = "ADDRESS")]
+    pub listen_address: Vec<String>,
+
+    /// Configuration file for TLS and authentication.
+    #[arg(long = "web.config.file", default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub web_config_file: String,
+
+    /// The URL under which this server is reachable from outside.
+    #[arg(long = "web.external-url", default_value = "", hide_default_value = true, value_name = "URL")]
+    pub external_url: String,
+
+    /// Prefix of all routes; by default the path of --web.external-url.
+    #[arg(long = "web.route-prefix", default_value = "", hide_default_value = true, value_name = "PATH")]
+    pub route_prefix: String,
+
+    /// Listen address for the cluster. There is no cluster yet: only the flag is taken.
+    #[arg(long = "cluster.listen-address", default_value = "0.0.0.0:9094", value_name = "ADDRESS")]
+    pub cluster_listen_address: String,
+
+    /// Initial peers. Not supported yet.
+    #[arg(long = "cluster.peer", value_name = "ADDRESS")]
+    pub cluster_peers: Vec<String>,
+
+    /// Features to switch on, separated by commas: classic-mode, utf8-strict-mode.
+    #[arg(long = "enable-feature", default_value = "", hide_default_value = true, value_name = "NAMES")]
+    pub enable_feature: String,
+
+    /// Only log messages of this severity or above.
+    #[arg(long = "log.level", value_enum, default_value = "info")]
+    pub log_level: LogLevel,
+
+    /// Form of log messages.
+    #[arg(long = "log.format", value_enum, default_value = "logfmt")]
+    pub log_format: LogFormat,
+
+    /// Taken and without effect here.
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
+}
+
+/// Flags that have no effect here, taken so that a command line need not change.
+#[derive(Args, Debug, Clone)]
+pub struct IgnoredArgs {
+    #[arg(long = "log.silences", action = ArgAction::SetTrue, hide = true)]
+    log_silences: bool,
+    #[arg(long = "dispatch.maintenance-interval", hide = true)]
+    dispatch_maintenance_interval: Option<String>,
+    #[arg(long = "web.get-concurrency", allow_negative_numbers = true, hide = true)]
+    get_concurrency: Option<i64>,
+    #[arg(long = "web.timeout", hide = true)]
+    web_timeout: Option<String>,
+    #[arg(long = "web.systemd-socket", action = ArgAction::SetTrue, hide = true)]
+    systemd_socket: bool,
+    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
+    memory_ratio: Option<f64>,
+    #[arg(long = "cluster.advertise-address", hide = true)]
+    cluster_advertise_address: Option<String>,
+    #[arg(long = "cluster.peer-name", hide = true)]
+    cluster_peer_name: Option<String>,
+    #[arg(long = "cluster.peer-timeout", hide = true)]
+    cluster_peer_timeout: Option<String>,
+    #[arg(long = "cluster.peers-resolve-timeout", hide = true)]
+    cluster_peers_resolve_timeout: Option<String>,
+    #[arg(long = "cluster.gossip-interval", hide = true)]
+    cluster_gossip_interval: Option<String>,
+    #[arg(long = "cluster.pushpull-interval", hide = true)]
+    cluster_pushpull_interval: Option<String>,
+    #[arg(long = "cluster.tcp-timeout", hide = true)]
+    cluster_tcp_timeout: Option<String>,
+    #[arg(long = "cluster.probe-timeout", hide = true)]
+    cluster_probe_timeout: Option<String>,
+    #[arg(long = "cluster.probe-interval", hide = true)]
+    cluster_probe_interval: Option<String>,
+    #[arg(long = "cluster.settle-timeout", hide = true)]
+    cluster_settle_timeout: Option<String>,
+    #[arg(long = "cluster.reconnect-interval", hide = true)]
+    cluster_reconnect_interval: Option<String>,
+    #[arg(long = "cluster.reconnect-timeout", hide = true)]
+    cluster_reconnect_timeout: Option<String>,
+    #[arg(long = "cluster.tls-config", hide = true)]
+    cluster_tls_config: Option<String>,
+    #[arg(
+        long = "cluster.allow-insecure-public-advertise-address-discovery",
+        action = ArgAction::SetTrue,
+        hide = true
+    )]
+    cluster_allow_insecure: bool,
+    #[arg(long = "cluster.label", hide = true)]
+    cluster_label: Option<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    GoDuration::parse(text).map(GoDuration::get)
+}
+
+impl AlertmanagerArgs {
+    /// The notation of matchers that the features ask for.
+    pub fn matcher_mode(&self) -> anyhow::Result<MatcherMode> {
+        let mut mode = MatcherMode::Fallback;
+        for name in self.enable_feature.split(',').filter(|name| !name.is_empty()) {
+            mode = match name {
+                "classic-mode" => MatcherMode::Classic,
+                "utf8-strict-mode" => MatcherMode::Utf8Strict,
+                "receiver-name-in-metrics"
+                | "alert-names-in-metrics"
+                | "auto-gomemlimit"
+                | "auto-gomaxprocs" => {
+                    tracing::warn!(feature = name, "the feature has no effect");
+                    mode
+                }
+                other => anyhow::bail!("unknown option '{other}' for --enable-feature"),
+            };
+        }
+        Ok(mode)
+    }
+}

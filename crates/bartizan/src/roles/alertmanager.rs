@@ -1,0 +1,223 @@
+//! The Alertmanager's seat, alone or beside everything else.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alerting::{Alertmanager, EngineOptions};
+use anyhow::Context;
+use api::Server;
+use api::server::{Security, ServerOptions};
+use arc_swap::ArcSwap;
+use axum::Router;
+use base::clock::SharedClock;
+use base::metrics::Registry;
+use config::WebConfig;
+use config::alertmanager::{AlertmanagerSettings, MatcherMode};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::settings::Settings;
+use super::system::Reloadable;
+use crate::cli::alertmanager::AlertmanagerArgs;
+
+/// Connections served at once.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// What an Alertmanager without a configuration file does: it takes alerts, groups and shows them.
+const EMBEDDED: &str =
+    "route:\n  receiver: nobody\n  group_by: [alertname, job]\nreceivers:\n- name: nobody\n";
+
+/// Alertmanager's settings beside everything else.
+#[derive(Debug, Clone)]
+pub struct AlertSettings {
+    /// The configuration file; without one nobody is told.
+    pub config_file: Option<PathBuf>,
+    /// Where silences and the log of notifications are kept.
+    pub path: PathBuf,
+}
+
+/// An Alertmanager at work.
+pub struct Running {
+    manager: Arc<Alertmanager>,
+    end: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(manager: Arc<Alertmanager>) -> Self {
+        let (end, mut ended) = watch::channel(false);
+        let shutdown = async move {
+            // A sender that is gone has nothing more to say either.
+            let _ = ended.wait_for(|ended| *ended).await;
+        };
+        let task = tokio::spawn(manager.clone().run(shutdown));
+        Self { manager, end, task }
+    }
+
+    /// The Alertmanager beside everything else.
+    pub fn beside(
+        alerts: &AlertSettings,
+        external_url: &url::Url,
+        clock: SharedClock,
+        registry: &Registry,
+    ) -> anyhow::Result<Self> {
+        let options = EngineOptions {
+            config_file: alerts.config_file.clone().unwrap_or_default(),
+            storage_path: alerts.path.clone(),
+            retention: Duration::from_secs(120 * 3600),
+            maintenance_interval: Duration::from_secs(15 * 60),
+            gc_interval: Duration::from_secs(30 * 60),
+            max_silences: 0,
+            max_silence_bytes: 0,
+            alerts_per_name: 0,
+            start_delay: Duration::ZERO,
+            external_url: external_url.as_str().trim_end_matches('/').to_owned(),
+            mode: MatcherMode::Fallback,
+        };
+        let manager = match &alerts.config_file {
+            Some(_) => Alertmanager::open(options, clock, registry),
+            None => {
+                let settings =
+                    AlertmanagerSettings::from_bytes("embedded".as_ref(), EMBEDDED.as_bytes(), options.mode)?;
+                Alertmanager::open_with(settings, options, clock, registry)
+            }
+        };
+        Ok(Self::start(manager.context("starting the Alertmanager")?))
+    }
+
+    /// Its API, below the prefix of all routes.
+    pub fn routes(&self, prefix: &str) -> Router {
+        Router::new().nest(&format!("{prefix}/api/v2"), api::alertmanager::api_v2(self.manager.clone()))
+    }
+
+    /// What loads its configuration file anew with everything else.
+    pub fn follower(&self) -> impl Reloadable + use<> {
+        Follower(self.manager.clone())
+    }
+
+    /// Ends it; what was told and silenced is on disk afterwards.
+    pub async fn stop(self) {
+        let _ = self.end.send(true);
+        let _ = self.task.await;
+    }
+}
+
+struct Follower(Arc<Alertmanager>);
+
+impl Reloadable for Follower {
+    fn reload(&self, _: &Settings, _: &config::Config) -> Result<(), String> {
+        self.0.reload().map_err(|error| error.to_string())
+    }
+}
+
+/// `bartizan alertmanager`: the seat of Alertmanager.
+pub fn run(args: &AlertmanagerArgs) -> anyhow::Result<ExitCode> {
+    crate::logging::start(args.log_level, args.log_format);
+    anyhow::ensure!(
+        args.cluster_peers.is_empty(),
+        "--cluster.peer is not supported yet: an Alertmanager that silently stood alone would tell everything twice"
+    );
+    let options = EngineOptions {
+        config_file: args.config_file.clone(),
+        storage_path: args.storage_path.clone(),
+        retention: args.retention,
+        maintenance_interval: args.maintenance_interval,
+        gc_interval: args.gc_interval,
+        max_silences: usize::try_from(args.max_silences).unwrap_or(0),
+        max_silence_bytes: usize::try_from(args.max_silence_bytes).unwrap_or(0),
+        alerts_per_name: usize::try_from(args.alerts_per_name).unwrap_or(0),
+        start_delay: args.start_delay,
+        external_url: external_url(args)?.as_str().trim_end_matches('/').to_owned(),
+        mode: args.matcher_mode()?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(args, options));
+    runtime.shutdown_background();
+    outcome
+}
+
+fn external_url(args: &AlertmanagerArgs) -> anyhow::Result<url::Url> {
+    let given = args.external_url.trim_end_matches('/');
+    if !given.is_empty() {
+        let url = url::Url::parse(given).with_context(|| format!("--web.external-url={given}: not a URL"))?;
+        anyhow::ensure!(
+            matches!(url.scheme(), "http" | "https"),
+            "--web.external-url={given}: give a URL of scheme http or https"
+        );
+        return Ok(url);
+    }
+    let port = args.listen_address.first().and_then(|address| address.rsplit(':').next()).unwrap_or("9093");
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    url::Url::parse(&format!("http://{host}:{port}/"))
+        .or_else(|_| url::Url::parse(&format!("http://localhost:{port}/")))
+        .with_context(|| format!("--web.listen-address: {port:?} is no port"))
+}
+
+/// The prefix of all routes, without a slash at its end.
+fn route_prefix(args: &AlertmanagerArgs, external_url: &str) -> String {
+    let path = url::Url::parse(external_url).map(|url| url.path().to_owned()).unwrap_or_default();
+    let prefix = if args.route_prefix.is_empty() { path } else { args.route_prefix.clone() };
+    let trimmed = prefix.trim_matches('/');
+    if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
+}
+
+async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Result<ExitCode> {
+    let clock: SharedClock = Arc::new(base::SystemClock::new());
+    let registry = Registry::new();
+    super::process::publish(&registry, &clock);
+    let prefix = route_prefix(args, &options.external_url);
+    let manager = match Alertmanager::open(options, clock, &registry) {
+        Ok(manager) => manager,
+        Err(error) => {
+            tracing::error!("loading the configuration failed: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let web_config = match args.web_config_file.as_str() {
+        "" => None,
+        path => Some(WebConfig::load(Path::new(path))?),
+    };
+    let tls =
+        web_config.as_ref().and_then(|config| super::tls_options(Path::new(&args.web_config_file), config));
+    let security: Security = web_config.as_ref().map(super::web::security).transpose()?.unwrap_or_default();
+    let server_options = ServerOptions {
+        listen_addresses: args.listen_address.clone(),
+        max_connections: MAX_CONNECTIONS,
+        read_timeout: Duration::from_secs(300),
+        tls,
+    };
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = Server::bind(server_options, Arc::new(ArcSwap::from_pointee(security))).await?;
+    for address in server.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    let metrics = api::handlers::system::metrics_route(&format!("{prefix}/metrics"), registry);
+    let router = api::alertmanager::seat(manager.clone(), &prefix).merge(metrics);
+    let running = Running::start(manager.clone());
+    let (end, mut ended) = watch::channel(false);
+    let web = tokio::spawn(server.run(router, async move {
+        let _ = ended.wait_for(|ended| *ended).await;
+    }));
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                let manager = manager.clone();
+                // The outcome is logged where it is found out.
+                let _ = tokio::task::spawn_blocking(move || manager.reload()).await;
+            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    tracing::info!("received an OS signal, exiting gracefully");
+    let _ = end.send(true);
+    let _ = web.await;
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,155 @@
+//! The seat of Alertmanager, asked by the real amtool.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::faults::wait_for;
+use crate::peer::{exchange, free_address};
+use crate::support::{Done, bartizan, command, program};
+
+const CONFIG: &str = "\
+global: {smtp_smarthost: 'mail:25', smtp_from: am@example.org}
+route:
+  receiver: team
+  group_by: [alertname]
+  routes:
+  - matchers: ['job=\"db\"']
+    receiver: dba
+receivers:
+- name: team
+- name: dba
+  email_configs: [{to: dba@example.org}]
+";
+
+struct Seat {
+    child: Child,
+    address: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+impl Seat {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("alertmanager.yml"), CONFIG).unwrap();
+        let address = free_address();
+        let child = Self::run(dir.path(), address);
+        Self { child, address, dir }
+    }
+
+    fn run(dir: &Path, address: SocketAddr) -> Child {
+        let child = command()
+            .arg("alertmanager")
+            .arg(format!("--config.file={}", dir.join("alertmanager.yml").display()))
+            .arg(format!("--storage.path={}", dir.join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--cluster.listen-address=")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("the Alertmanager", || {
+            exchange(address, "GET", "/-/ready", "", b"").filter(|(status, _)| *status == 200)
+        });
+        child
+    }
+
+    fn url(&self) -> String {
+        format!("--alertmanager.url=http://{}", self.address)
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let (status, body) = exchange(self.address, "GET", path, "", b"").unwrap();
+        assert_eq!(status, 200, "{path}");
+        serde_json::from_slice(&body).unwrap()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn amtool_works() {
+    let Some(amtool) = program("amtool", "amtool_works") else { return };
+    let seat = Seat::start();
+    let url = seat.url();
+    let run = |arguments: &[&str]| -> Done {
+        let done: Done = Command::new(&amtool).arg(&url).args(arguments).output().unwrap().into();
+        assert_eq!(done.code, 0, "{arguments:?}: {}{}", done.out, done.err);
+        done
+    };
+    run(&["alert", "add", "Down", "job=db", "severity=critical", "--annotation=summary=gone"]);
+    let alerts = run(&["alert", "query", "-o", "json"]).out;
+    let alerts: Value = serde_json::from_str(&alerts).unwrap();
+    assert_eq!(alerts[0]["labels"]["alertname"], "Down");
+    assert_eq!(alerts[0]["receivers"][0]["name"], "dba");
+    let id =
+        run(&["silence", "add", "alertname=Down", "--comment=quiet", "--author=me", "--duration=1h"]).out;
+    let id = id.trim();
+    assert!(run(&["silence", "query"]).out.contains("quiet"));
+    assert!(run(&["alert", "query"]).out.lines().count() <= 1, "only the heading is left");
+    assert!(run(&["alert", "query", "--silenced"]).out.contains("Down"));
+    run(&["silence", "update", id, "--duration=2h"]);
+    let listed: Value = serde_json::from_str(&run(&["silence", "query", "-o", "json"]).out).unwrap();
+    let current = listed[0]["id"].as_str().unwrap().to_owned();
+    run(&["silence", "expire", &current]);
+    assert!(run(&["silence", "query", "-q"]).out.trim().is_empty());
+    assert!(run(&["config", "routes", "show"]).out.contains("job=\"db\""));
+    assert_eq!(run(&["config", "routes", "test", "job=db"]).out.trim(), "dba");
+    assert!(run(&["config", "show"]).out.contains("dba@example.org"));
+    assert!(run(&["cluster", "show"]).out.contains("disabled"));
+    assert!(
+        run(&["template", "render", "--template.glob=/nonexistent", "--template.text={{ .Status }}"]).code
+            == 0
+    );
+}
+
+#[test]
+fn acknowledged_silences_survive_a_kill() {
+    let mut seat = Seat::start();
+    let silence = r#"{"matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2020-01-01T00:00:00Z","endsAt":"2100-01-01T00:00:00Z","createdBy":"me","comment":"c"}"#;
+    let json = "Content-Type: application/json\r\n";
+    for _ in 0..5 {
+        let (status, _) =
+            exchange(seat.address, "POST", "/api/v2/silences", json, silence.as_bytes()).unwrap();
+        assert_eq!(status, 200);
+    }
+    let before = seat.get("/api/v2/silences");
+    seat.child.kill().unwrap();
+    seat.child.wait().unwrap();
+    seat.child = Seat::run(seat.dir.path(), seat.address);
+    assert_eq!(seat.get("/api/v2/silences"), before);
+    assert_eq!(before.as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn our_own_commands_do_the_same() {
+    let seat = Seat::start();
+    let url = format!("--url=http://{}", seat.address);
+    let alert = r#"[{"labels":{"alertname":"Down","job":"db"}}]"#;
+    exchange(seat.address, "POST", "/api/v2/alerts", "Content-Type: application/json\r\n", alert.as_bytes())
+        .unwrap();
+    let listed = bartizan(["alerts", "ls", &url]);
+    assert!(listed.out.contains("Down") && listed.out.contains("job=\"db\""), "{}{}", listed.out, listed.err);
+    let added = bartizan(["alerts", "silence", "add", "job=db", "--comment", "c", "--author", "me", &url]);
+    assert_eq!(added.code, 0, "{}", added.err);
+    assert_eq!(bartizan(["alerts", "ls", &url]).out, "");
+    let why = bartizan(["alerts", "explain", "alertname=Down", &url]).out;
+    assert!(why.contains(&format!("silenced by {}", added.out.trim())), "{why}");
+    assert!(why.contains("to receiver dba"), "{why}");
+    assert_eq!(bartizan(["alerts", "silence", "expire", added.out.trim(), &url]).code, 0);
+    let file = format!("--config.file={}", seat.dir.path().join("alertmanager.yml").display());
+    let tested = bartizan(["alerts", "routes", "test", "job=db", "--verify.receivers=team", &file]);
+    assert_eq!((tested.out.as_str(), tested.code), ("dba\n", 1));
+    let metrics = exchange(seat.address, "GET", "/metrics", "", b"").unwrap().1;
+    let metrics = String::from_utf8(metrics).unwrap();
+    assert!(
+        metrics.contains("alertmanager_alerts_received_total{status=\"firing\",version=\"v2\"} 1"),
+        "{metrics}"
+    );
+}
