@@ -2,6 +2,7 @@
 
 mod crash;
 mod duckdb;
+mod golden;
 
 use std::path::Path;
 use std::sync::Arc;
