@@ -20,7 +20,7 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         mail = message_from_bytes(envelope.content, policy=default)
         print(json.dumps({
-            "from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None,
+            "from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None,
             "user": session.auth_data.decode() if session.auth_data else None,
             "headers": {name: str(value) for name, value in mail.items()},
             "parts": {part.get_content_type(): part.get_content() for part in mail.iter_parts()},
