@@ -45,10 +45,12 @@ fn matches(labels: &Labels, matchers: &[Matcher]) -> bool {
 impl MemoryLogs {
     fn inside(&self, range: LogRange, matchers: &[Matcher]) -> Vec<(Labels, Vec<LogEntry>)> {
         let streams = self.streams.read();
-        let chosen = streams.iter().filter(|(labels, _)| matches(labels, matchers)).map(|(labels, entries)| {
-            let entries = entries.iter().filter(|entry| range.contains(entry.timestamp_ns)).cloned().collect();
-            (labels.clone(), entries)
-        });
+        let chosen =
+            streams.iter().filter(|(labels, _)| matches(labels, matchers)).map(|(labels, entries)| {
+                let entries =
+                    entries.iter().filter(|entry| range.contains(entry.timestamp_ns)).cloned().collect();
+                (labels.clone(), entries)
+            });
         chosen.filter(|(_, entries): &(Labels, Vec<LogEntry>)| !entries.is_empty()).collect()
     }
 }
@@ -111,13 +113,19 @@ struct Rows(Vec<LogEntry>);
 
 impl PageReader for Rows {
     fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
-        let mut page = Page { timestamps_ns: self.0.iter().map(|entry| entry.timestamp_ns).collect(), ..Page::default() };
+        let mut page = Page {
+            timestamps_ns: self.0.iter().map(|entry| entry.timestamp_ns).collect(),
+            ..Page::default()
+        };
         if columns.lines {
             page.lines = column(self.0.iter().map(|entry| &entry.line[..]));
         }
         if columns.metadata {
-            let names: BTreeSet<Arc<str>> =
-                self.0.iter().flat_map(|entry| entry.metadata.iter().map(|(name, _)| Arc::clone(name))).collect();
+            let names: BTreeSet<Arc<str>> = self
+                .0
+                .iter()
+                .flat_map(|entry| entry.metadata.iter().map(|(name, _)| Arc::clone(name)))
+                .collect();
             page.metadata = names.into_iter().map(|name| self.metadata(name)).collect();
         }
         page.reservation = Some(ctx.reserve(page.lines.bytes.len() + self.0.len() * 16)?);

@@ -190,11 +190,17 @@ mod tests {
                 encoder.finish().unwrap()
             }
             Compression::Zstd => zstd::encode_all(data, 1).unwrap(),
+            Compression::Deflate => {
+                let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(data).unwrap();
+                encoder.finish().unwrap()
+            }
             Compression::SnappyBlock => snap::raw::Encoder::new().compress_vec(data).unwrap(),
         }
     }
 
-    const ALL: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::SnappyBlock];
+    const ALL: [Compression; 4] =
+        [Compression::Gzip, Compression::Zstd, Compression::Deflate, Compression::SnappyBlock];
 
     #[test]
     fn bodies_up_to_the_limit_pass_and_bombs_name_it_without_being_unpacked() {
