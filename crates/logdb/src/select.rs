@@ -7,9 +7,6 @@ mod labels;
 mod overlap;
 mod reader;
 
-#[cfg(test)]
-mod tests;
-
 use std::ops::Range;
 use std::sync::Arc;
 
