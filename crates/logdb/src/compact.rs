@@ -174,7 +174,9 @@ impl LogDb {
             if plan.inputs.iter().any(|input| manifest.object(input.id).is_none()) {
                 return Edit::Impossible;
             }
-            plan.inputs.iter().for_each(|input| drop(manifest.remove(input.id, now_ms)));
+            for input in &plan.inputs {
+                manifest.remove(input.id, now_ms);
+            }
             meta.iter().for_each(|meta| manifest.add(meta.clone()));
             Edit::Change
         });

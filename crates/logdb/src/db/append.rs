@@ -8,7 +8,6 @@ use model::source::TenantId;
 use parking_lot::{Condvar, Mutex};
 
 use super::{LogDb, Sealed, State};
-use crate::memtable::MemTable;
 use crate::wal::{SegmentLog, record};
 
 /// Pushes that wait to be written.
@@ -137,8 +136,9 @@ impl LogDb {
         }
         let is_full = self.state.read().active.memory_bytes() >= self.options.memtable_bytes;
         let is_broken = log.as_ref().is_some_and(SegmentLog::is_broken);
-        if (is_full || is_broken) && self.seal_holding(&mut log) && is_full {
-            self.metrics.flushed_full.inc();
+        if is_full || is_broken {
+            let sealed = self.seal_holding(&mut log);
+            self.metrics.flushed_full.add(u64::from(sealed && is_full));
         }
         drop(log);
         pushes.iter().for_each(|push| push.is_done.store(true, Ordering::Release));
@@ -197,7 +197,7 @@ impl LogDb {
         }
         let since = self.clock.monotonic();
         let mut state = self.state.write();
-        let table = std::mem::replace(&mut state.active, MemTable::default());
+        let table = std::mem::take(&mut state.active);
         let generation = std::mem::replace(&mut state.generation, next);
         state.active_since = None;
         state.logs.insert(next, 0);

@@ -54,10 +54,10 @@ impl LogDb {
         self.state.write().generation = last + 1;
         for &generation in &generations {
             self.replay_segment(generation)?;
-            if self.state.read().unflushed_bytes() > self.options.memtable_bytes {
-                if let Err(error) = self.flush_sealed() {
-                    tracing::warn!(%error, "entries of the log stay in memory");
-                }
+            if self.state.read().unflushed_bytes() > self.options.memtable_bytes
+                && let Err(error) = self.flush_sealed()
+            {
+                tracing::warn!(%error, "entries of the log stay in memory");
             }
         }
         self.begin_log(last + 1)?;

@@ -99,7 +99,9 @@ impl LogDb {
             self.commit_manifest(&tenant, day, |manifest| {
                 let ids: Vec<Ulid> = manifest.objects.iter().map(|object| object.id).collect();
                 expired = manifest.objects.iter().map(|object| object.rows).sum();
-                ids.iter().for_each(|&id| drop(manifest.remove(id, now_ms)));
+                for &id in &ids {
+                    manifest.remove(id, now_ms);
+                }
                 if ids.is_empty() { Edit::Done } else { Edit::Change }
             })?;
             self.metrics.expired_entries.add(expired);

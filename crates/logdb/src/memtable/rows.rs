@@ -25,6 +25,11 @@ impl Rows {
         self.timestamps.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
     /// Times of the rows.
     pub fn timestamps(&self) -> &[i64] {
         &self.timestamps

@@ -96,7 +96,7 @@ impl LogDb {
         }
         let mut cuts: Vec<_> = twice.into_iter().collect();
         // From the back, so that the numbers of runs stay true while they are replaced.
-        cuts.sort_by(|a, b| b.0.cmp(&a.0));
+        cuts.sort_by_key(|(place, _)| Reverse(*place));
         for ((unit, run), mut rows) in cuts {
             rows.sort_unstable();
             let whole = units[unit].runs[run].clone();
