@@ -91,7 +91,7 @@ impl Inhibitor {
             let both_sides = matches(&rule.source, labels);
             let sources = rule.sources.get(&rule.key(labels))?;
             let inhibits = |source: &&Arc<Alert>| {
-                !source.is_resolved(now) && !(both_sides && matches(&rule.target, &source.labels))
+                !(source.is_resolved(now) || both_sides && matches(&rule.target, &source.labels))
             };
             // The one that lasts longest, so that the answer is the same each time.
             let source = sources

@@ -215,7 +215,8 @@ receivers: [{name: notify-def}, {name: notify-A}, {name: notify-testing}, {name:
     #[test]
     fn the_deepest_nodes_that_match_are_taken() {
         let tree = RouteTree::new(&settings(TREE).route);
-        let cases: [(&[(&str, &str)], &[&str]); 6] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: [Case<'_>; 6] = [
             (&[("owner", "team-A")], &["notify-A"]),
             (&[("owner", "team-A"), ("env", "unset")], &["notify-A"]),
             (&[("owner", "team-C")], &["notify-BC"]),

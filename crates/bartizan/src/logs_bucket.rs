@@ -68,8 +68,11 @@ pub fn run(command: &LogsBucketCommand) -> anyhow::Result<ExitCode> {
     crate::report::unless_closed(done)
 }
 
+/// A tenant, a day and what its manifest lists.
+type TenantDay = (TenantId, logdb::Day, Manifest);
+
 /// Every object with its tenant and day, and the manifests that could not be read.
-fn objects(bucket: &dyn Bucket) -> anyhow::Result<(Vec<(TenantId, logdb::Day, Manifest)>, Vec<String>)> {
+fn objects(bucket: &dyn Bucket) -> anyhow::Result<(Vec<TenantDay>, Vec<String>)> {
     let (mut days, mut damaged) = (Vec::new(), Vec::new());
     for (tenant, day) in inspect::days(bucket)? {
         match manifest::load(bucket, &tenant, day) {

@@ -194,7 +194,7 @@ impl LogDb {
                 .map_err(|error| SourceError::Storage(error.to_string()))?;
             let state = self.state.read();
             let manifest = state.catalog.get(&object.tenant, object.day);
-            if !manifest.is_some_and(|manifest| manifest.object(object.id).is_some()) {
+            if manifest.is_none_or(|manifest| manifest.object(object.id).is_none()) {
                 return Err(SelectError::Gone);
             }
         }

@@ -29,7 +29,7 @@ pub(super) async fn send(
     let issue = session.find().await.map_err(about("failed to look up existing issues"))?;
     let mut body = json!({"fields": session.fields()?});
     match &issue {
-        None if render.is_resolved() => return Ok(()),
+        None if render.is_resolved() => Ok(()),
         None => {
             session
                 .call(Method::POST, "issue", Some(&body))

@@ -136,7 +136,7 @@ fn collections() -> Vec<(&'static str, Function)> {
 }
 
 fn dict(arguments: &Arguments) -> Result<Value, String> {
-    if arguments.all().len() % 2 != 0 {
+    if !arguments.all().len().is_multiple_of(2) {
         return Err("dict requires an even number of arguments".to_owned());
     }
     let mut entries = BTreeMap::new();

@@ -40,7 +40,7 @@ impl Query {
 
     /// A pattern for receivers.
     pub fn receiver(&self) -> Result<Option<AnchoredRegex>, Failure> {
-        let pattern = self.all("receiver").next().map(|text| AnchoredRegex::new(text));
+        let pattern = self.all("receiver").next().map(AnchoredRegex::new);
         pattern.transpose().map_err(|error| Failure::bad(format!("failed to parse receiver param: {error}")))
     }
 }

@@ -75,15 +75,13 @@ fn the_big_example_means_what_it_says() {
 
 #[test]
 fn what_cannot_run_yet_is_named_with_file_line_and_remedy() {
-    let config =
-        load("scrape_configs:\n- job_name: a\n  consul_sd_configs:\n  - server: x\ntracing: {endpoint: 'x:1'}\n")
-            .unwrap();
+    let config = load(
+        "scrape_configs:\n- job_name: a\n  consul_sd_configs:\n  - server: x\ntracing: {endpoint: 'x:1'}\n",
+    )
+    .unwrap();
     let unsupported = config.unsupported();
     let lines: Vec<_> = unsupported.iter().map(|u| (u.section.as_str(), u.line, u.consequence)).collect();
-    assert_eq!(
-        lines,
-        [("consul_sd_configs", 4, Consequence::Refuse), ("tracing", 5, Consequence::Ignore)]
-    );
+    assert_eq!(lines, [("consul_sd_configs", 4, Consequence::Refuse), ("tracing", 5, Consequence::Ignore)]);
     assert!(
         unsupported[0]
             .to_string()

@@ -122,11 +122,10 @@ impl LogDb {
             let times = rows.timestamps();
             let begin = times.partition_point(|&time| time < day.first_ns());
             let end = times.partition_point(|&time| time <= day.last_ns());
-            for row in begin..end {
-                if gone.iter().any(|tombstone| tombstone.covers(times[row], rows.line(row))) {
-                    continue;
+            for (row, &time) in times.iter().enumerate().take(end).skip(begin) {
+                if !gone.iter().any(|tombstone| tombstone.covers(time, rows.line(row))) {
+                    writer.push(time, rows.line(row), rows.metadata_of(row))?;
                 }
-                writer.push(times[row], rows.line(row), rows.metadata_of(row))?;
             }
         }
         let mut written = writer.finish()?;

@@ -132,7 +132,7 @@ impl Rows {
         let mut merged = Rows::default();
         merged.timestamps.reserve(runs.iter().map(|run| run.len()).sum());
         merged.lines.reserve(runs.iter().map(|run| run.lines.len()).sum());
-        let mut order: Vec<&Arc<Rows>> = runs.iter().filter(|run| run.len() > 0).collect();
+        let mut order: Vec<&Arc<Rows>> = runs.iter().filter(|run| !run.is_empty()).collect();
         order.sort_by_key(|run| run.first_ns());
         if order.windows(2).all(|pair| pair[0].last_ns() < pair[1].first_ns()) {
             for run in order {

@@ -38,12 +38,14 @@ pub struct GramSet {
     ids: Vec<u32>,
 }
 
-impl GramSet {
+impl Default for GramSet {
     /// An empty set. It takes 2 MiB and is meant to be used again.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { seen: vec![0; 1 << (ID_BITS - 6)], ids: Vec::new() }
     }
+}
 
+impl GramSet {
     fn add(&mut self, id: u32) {
         let (word, bit) = ((id >> 6) as usize, 1_u64 << (id & 63));
         if self.seen[word] & bit == 0 {
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     fn filter_of(lines: &[String]) -> Vec<u8> {
-        let mut set = GramSet::new();
+        let mut set = GramSet::default();
         lines.iter().for_each(|line| set.add_line(line.as_bytes()));
         let mut filter = Vec::new();
         set.take_filter(4.0, &mut filter);

@@ -205,7 +205,7 @@ impl Segment {
             return Err(WRONG.into());
         }
         let rows = group.rows as usize;
-        let mut building: Vec<(&[u8], Vec<u8>, Vec<u32>, Vec<bool>)> = Vec::new();
+        let mut building: Vec<Building<'_>> = Vec::new();
         let (mut row, mut entry) = (0_usize, 0);
         for level in 0..levels {
             let goes_on = goes_on.as_ref().is_none_or(|bits| bits[level]);
@@ -218,32 +218,52 @@ impl Segment {
             }
             let (key, value) = (keys.get(entry), values.get(entry));
             entry += 1;
-            let at = match building.iter().position(|(name, ..)| *name == key) {
+            let at = match building.iter().position(|column| column.name == key) {
                 Some(at) => at,
                 None => {
-                    building.push((key, Vec::new(), vec![0], Vec::new()));
+                    building.push(Building {
+                        name: key,
+                        bytes: Vec::new(),
+                        offsets: vec![0],
+                        present: Vec::new(),
+                    });
                     building.len() - 1
                 }
             };
-            let (_, bytes, offsets, present) = &mut building[at];
-            if present.len() > row {
+            let column = &mut building[at];
+            if column.present.len() > row {
                 return Err(WRONG.into());
             }
-            offsets.resize(row + 1, bytes.len() as u32);
-            present.resize(row, false);
-            bytes.extend_from_slice(value);
-            offsets.push(bytes.len() as u32);
-            present.push(true);
+            column.skip_to(row);
+            column.bytes.extend_from_slice(value);
+            column.offsets.push(column.bytes.len() as u32);
+            column.present.push(true);
         }
-        for (name, bytes, mut offsets, mut present) in building {
-            let name = std::str::from_utf8(name).map_err(|_| Damaged("a name of metadata is not UTF-8"))?;
-            offsets.resize(rows + 1, bytes.len() as u32);
-            present.resize(rows, false);
-            let values = ByteColumn { bytes: bytes.into(), offsets };
-            let present = (!present.iter().all(|&bit| bit)).then_some(present);
+        for mut column in building {
+            let name =
+                std::str::from_utf8(column.name).map_err(|_| Damaged("a name of metadata is not UTF-8"))?;
+            column.skip_to(rows);
+            let values = ByteColumn { bytes: column.bytes.into(), offsets: column.offsets };
+            let present = (!column.present.iter().all(|&bit| bit)).then_some(column.present);
             columns.push(MetadataColumn { name: name.into(), values, present });
         }
         Ok(())
+    }
+}
+
+/// A column of metadata that is gathered from the pairs of each row.
+struct Building<'a> {
+    name: &'a [u8],
+    bytes: Vec<u8>,
+    offsets: Vec<u32>,
+    present: Vec<bool>,
+}
+
+impl Building<'_> {
+    /// The rows before `row` that are not there yet have no value.
+    fn skip_to(&mut self, row: usize) {
+        self.offsets.resize(row + 1, self.bytes.len() as u32);
+        self.present.resize(row, false);
     }
 }
 

@@ -161,7 +161,7 @@ impl<S: Sink> SegmentWriter<S> {
             sink,
             written: parquet::MAGIC.len() as u64,
             compressor,
-            grams: GramSet::new(),
+            grams: GramSet::default(),
             group: Group::default(),
             index,
             names: BTreeMap::new(),

@@ -65,8 +65,8 @@ fn read(text: &str) -> Result<Vec<Step>, &'static str> {
     while !rest.is_empty() {
         if let Some(inner) = rest.strip_prefix('[') {
             let inner = inner.trim_start();
-            let (step, tail) = if inner.starts_with('"') {
-                let end = inner[1..].find('"').ok_or(IN_BRACKETS)? + 2;
+            let (step, tail) = if let Some(quoted) = inner.strip_prefix('"') {
+                let end = quoted.find('"').ok_or(IN_BRACKETS)? + 2;
                 let key = syntax::literal::unquote(&inner[..end]).map_err(|_| IN_BRACKETS)?;
                 (Step::Field(key), &inner[end..])
             } else {

@@ -59,8 +59,7 @@ impl Template {
                 .render(self.name, data, MissingKey::Zero, &mut out)
                 .map_err(|error| error.to_string())
         })?;
-        Ok(String::from_utf8(out)
-            .unwrap_or_else(|error| crate::text::lossy(error.as_bytes()).into_owned()))
+        Ok(String::from_utf8(out).unwrap_or_else(|error| crate::text::lossy(error.as_bytes()).into_owned()))
     }
 
     /// Replaces the line.

@@ -225,7 +225,8 @@ impl Cursor<'_> {
             return Ok(pairs);
         }
         let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+            String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
         };
         self.object(|cursor, key| {
             let value = if strict || cursor.peek() == Some(b'"') {
@@ -292,7 +293,8 @@ impl Cursor<'_> {
     }
 
     fn hex(&mut self) -> Result<u32> {
-        let digits = self.body.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let digits =
+            self.body.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         let code = text.and_then(|text| u32::from_str_radix(text, 16).ok());
         let code = code.ok_or_else(|| self.error("escape without four digits"))?;
@@ -328,8 +330,11 @@ mod tests {
     fn requests_are_read_and_extras_ignored() {
         let body = br#"{"x": [1, {"y": null}], "streams": [{"stream": {"a": "\u00e9\ud83d\ude00"}, "values": [["7", "l\n", {"m": "v"}, {}]], "z": -1.5e3}]} rest"#;
         let request = decode(body).unwrap();
-        let entry =
-            PushEntry { timestamp_ns: 7, line: Bytes::from_static(b"l\n"), metadata: vec![("m".into(), "v".into())] };
+        let entry = PushEntry {
+            timestamp_ns: 7,
+            line: Bytes::from_static(b"l\n"),
+            metadata: vec![("m".into(), "v".into())],
+        };
         let labels = PushLabels::Pairs(vec![("a".into(), "é😀".into())]);
         assert_eq!(request.streams, [PushStream { labels, entries: vec![entry] }]);
     }

@@ -6,7 +6,8 @@ use super::{PushEntry, PushError, PushLabels, PushRequest, PushStream};
 use crate::protobuf::{Problem, ProtobufError, Reader, Schema, varint};
 
 static REQUEST: Schema = Schema { message: "PushRequest", fields: &[(1, "streams")] };
-static STREAM: Schema = Schema { message: "StreamAdapter", fields: &[(1, "labels"), (2, "entries"), (3, "hash")] };
+static STREAM: Schema =
+    Schema { message: "StreamAdapter", fields: &[(1, "labels"), (2, "entries"), (3, "hash")] };
 static ENTRY: Schema =
     Schema { message: "EntryAdapter", fields: &[(1, "timestamp"), (2, "line"), (3, "structuredMetadata")] };
 static TIMESTAMP: Schema = Schema { message: "Timestamp", fields: &[(1, "seconds"), (2, "nanos")] };

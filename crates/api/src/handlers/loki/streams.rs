@@ -104,7 +104,7 @@ pub(super) async fn series(
         bounds.check_length(state)?;
         let mut out = String::from("{\"status\":\"success\",\"data\":[");
         let streams = state.source.streams(bounds.range(), &sets, ctx)?;
-        encode::list(&mut out, &streams, |out, stream| encode::pairs(out, stream));
+        encode::list(&mut out, &streams, encode::pairs);
         out.push_str("]}");
         Ok(out)
     });
