@@ -1,5 +1,6 @@
 //! Trees to output.
 
+use crate::bounds::Bounds;
 use crate::functions::{Arguments, Function};
 use crate::html::Html;
 use crate::node::{Branch, Command, Node, Operand, OperandKind, Pipeline, Position};
@@ -38,12 +39,6 @@ pub enum MissingKey {
     /// An error.
     Error,
 }
-
-/// How deep templates may call each other.
-const MAX_TEMPLATE_DEPTH: usize = 500;
-
-/// The most bytes a template may write, so that a loop in one cannot fill memory.
-const MAX_OUTPUT_BYTES: usize = 64 << 20;
 
 impl Templates {
     /// Carries out the template `name` with `data` as dot and appends what it writes to `out`, also when it
@@ -95,7 +90,7 @@ impl Templates {
             html,
             variables: vec![(String::new(), data.clone())],
             name: name.to_owned(),
-            depth: 0,
+            bounds: Bounds::default(),
         };
         let Some(tree) = self.trees.get(name).cloned() else {
             return Err(run.error(
@@ -130,7 +125,7 @@ struct Run<'t, 'o> {
     variables: Vec<(String, Value)>,
     /// The template being carried out.
     name: String,
-    depth: usize,
+    bounds: Bounds,
 }
 
 type Done<T> = Result<T, ExecError>;
@@ -160,6 +155,15 @@ impl Run<'_, '_> {
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Carries out the nodes within another, which a command is the beginning of.
+    fn nested(&mut self, nodes: &[Node], dot: &Value, command: &Command) -> Done<Flow> {
+        let entered = self.bounds.enter(self.out.len());
+        entered.map_err(|message| self.error(command.position, &command.text, message))?;
+        let flow = self.list(nodes, dot);
+        self.bounds.leave();
+        flow
     }
 
     fn node(&mut self, node: &Node, dot: &Value) -> Done<Flow> {
@@ -196,20 +200,18 @@ impl Run<'_, '_> {
             Some(html) => html.value(self.out, value),
             None => verbs::print_value(self.out, value),
         }
-        if self.out.len() > MAX_OUTPUT_BYTES {
-            let message = format!("more than {MAX_OUTPUT_BYTES} bytes of output");
-            return Err(self.error(command.position, &command.text, message));
-        }
-        Ok(())
+        let bounded = self.bounds.check_written(self.out.len());
+        bounded.map_err(|message| self.error(command.position, &command.text, message))
     }
 
     fn choose(&mut self, branch: &Branch, dot: &Value, is_with: bool) -> Done<Flow> {
         let scope = self.variables.len();
         let value = self.pipeline(&branch.pipeline, dot)?;
+        let command = &branch.pipeline.commands[0];
         let flow = match value.is_true() {
-            true if is_with => self.list(&branch.body, &value),
-            true => self.list(&branch.body, dot),
-            false => self.list(&branch.otherwise, dot),
+            true if is_with => self.nested(&branch.body, &value, command),
+            true => self.nested(&branch.body, dot, command),
+            false => self.nested(&branch.otherwise, dot, command),
         };
         self.variables.truncate(scope);
         flow
@@ -234,7 +236,7 @@ impl Run<'_, '_> {
             }
         };
         let flow = if elements.is_empty() {
-            self.list(&branch.otherwise, dot)?
+            self.nested(&branch.otherwise, dot, &branch.pipeline.commands[0])?
         } else {
             for (index, element) in elements {
                 if self.iteration(branch, index, element)? == Flow::Break {
@@ -257,7 +259,7 @@ impl Run<'_, '_> {
             return Err(self.error(command.position, &command.text, message));
         }
         if end <= 0 {
-            return self.list(&branch.otherwise, dot);
+            return self.nested(&branch.otherwise, dot, &branch.pipeline.commands[0]);
         }
         for i in 0..end {
             let element = Value::Int(i64::try_from(i).unwrap_or(i64::MAX), Type::Int);
@@ -280,7 +282,7 @@ impl Run<'_, '_> {
         for (name, value) in names.iter().zip(values) {
             self.set(name, value, branch.pipeline.assigns, command)?;
         }
-        let flow = self.list(&branch.body, &element);
+        let flow = self.nested(&branch.body, &element, command);
         self.variables.truncate(scope);
         flow
     }
@@ -310,19 +312,18 @@ impl Run<'_, '_> {
         let Some(tree) = self.templates.trees.get(name).cloned() else {
             return Err(self.error(position, text, format!("template {name:?} not defined")));
         };
-        if self.depth == MAX_TEMPLATE_DEPTH {
-            let message = format!("exceeded maximum template depth ({MAX_TEMPLATE_DEPTH})");
-            return Err(self.error(position, text, message));
-        }
         let dot = match argument {
             Some(pipeline) => self.pipeline(pipeline, dot)?,
             None => Value::Missing,
         };
+        let written_bytes = self.out.len();
+        let begun = self.bounds.begin_call().and_then(|()| self.bounds.enter(written_bytes));
+        begun.map_err(|message| self.error(position, text, message))?;
         let outer = std::mem::replace(&mut self.variables, vec![(String::new(), dot.clone())]);
         let caller = std::mem::replace(&mut self.name, name.to_owned());
-        self.depth += 1;
         let done = self.list(&tree, &dot);
-        self.depth -= 1;
+        self.bounds.leave();
+        self.bounds.end_call();
         (self.variables, self.name) = (outer, caller);
         done.map(|_| ())
     }
@@ -513,7 +514,11 @@ impl Run<'_, '_> {
             // What is written is escaped anyway; twice would be once too often.
             return Ok(crate::escape::source(&arguments).into());
         }
-        match function.map(|function| function.call(&Arguments::new(arguments))) {
+        let call = |function: Function| {
+            let value = function.call(&Arguments::new(arguments))?;
+            self.bounds.made(&value).map(|()| value)
+        };
+        match function.map(call) {
             Some(Ok(value)) => Ok(value),
             Some(Err(message)) => {
                 let message = format!("error calling {name}: {message}");

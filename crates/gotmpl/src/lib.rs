@@ -4,9 +4,10 @@
 //! built-in functions is given to it. Templates are bytes in and bytes out, because Go's strings are bytes.
 //!
 //! In reading order: [`value`] (what templates work on), `lex` and `parse` (text to `node`s), `exec`
-//! (nodes to output), `html` (values escaped for their place in HTML), `functions` (what can be called), `verbs` (`printf`), `escape` (HTML,
+//! (nodes to output, within `bounds`), `html` (values escaped for their place in HTML), `functions` (what can be called), `verbs` (`printf`), `escape` (HTML,
 //! JavaScript, URLs); then what alert templates of all programs share: [`time`], [`humanize`] and [`library`].
 
+mod bounds;
 mod escape;
 mod exec;
 mod functions;

@@ -172,6 +172,46 @@ fn templates_that_call_themselves_end() {
     assert_eq!(out.len(), 501);
 }
 
+/// The error of a template that uses more than it may, carried out on a small stack.
+fn bound_reached(text: String) -> String {
+    let run = move || {
+        let mut templates = Templates::new(Functions::default());
+        templates.parse("greedy", &text).unwrap();
+        let rendered = templates.render("greedy", Value::Nil, MissingKey::Invalid, &mut Vec::new());
+        rendered.unwrap_err().message
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap()
+}
+
+#[test]
+fn no_template_uses_up_the_stack_memory_or_time() {
+    let nested = |levels: usize, inner: &str| {
+        format!("{}{inner}{}", "{{if true}}".repeat(levels), "{{end}}".repeat(levels))
+    };
+    let calls_itself =
+        format!("{{{{define \"x\"}}}}{}{{{{end}}}}{{{{template \"x\"}}}}", nested(150, "{{template \"x\"}}"));
+    let doubling_calls: String = (0..60)
+        .map(|i| {
+            format!(
+                "{{{{define \"t{i}\"}}}}{{{{template \"t{0}\"}}}}{{{{template \"t{0}\"}}}}{{{{end}}}}",
+                i + 1
+            )
+        })
+        .collect();
+    let doubling_calls = format!("{doubling_calls}{{{{define \"t60\"}}}}{{{{end}}}}{{{{template \"t0\"}}}}");
+    let cases = [
+        (calls_itself, "nesting"),
+        (doubling_calls, "steps"),
+        ("{{range 9223372036854775807}}{{end}}".to_owned(), "steps"),
+        (format!("{{{{range 999999}}}}{}{{{{end}}}}", "a".repeat(100)), "bytes of output"),
+        ("{{$s := \"a\"}}{{range 60}}{{$s = print $s $s}}{{end}}".to_owned(), "bytes of values"),
+    ];
+    for (template, bound) in cases {
+        let message = bound_reached(template);
+        assert!(message.contains(bound), "{message} does not name {bound}");
+    }
+}
+
 #[test]
 fn values_are_escaped_for_the_place_they_are_written_to() {
     let safe = |text: &str, kind| crate::Safe::value(text.as_bytes(), kind);
