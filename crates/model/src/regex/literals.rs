@@ -59,7 +59,10 @@ mod tests {
     #[test]
     fn what_every_match_contains_is_found() {
         assert_eq!(required("error.*timeout"), Some(vec!["timeout".to_owned()]));
-        assert_eq!(required("a+(order|other) x"), Some(vec!["aorder x".to_owned(), "aother x".to_owned()]));
+        assert_eq!(
+            required("a+-(order|other) x"),
+            Some(vec!["a-order x".to_owned(), "a-other x".to_owned()])
+        );
         assert_eq!(required("Null|Timeout"), Some(vec!["Null".to_owned(), "Timeout".to_owned()]));
         assert_eq!(required(r"\d+"), None);
         assert_eq!(required("(abc)?"), None);
