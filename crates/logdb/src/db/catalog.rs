@@ -65,6 +65,11 @@ impl LogDb {
 
     /// Reads all manifests. One that is damaged is set aside and made anew.
     pub fn load_catalog(&self) -> Result<(), LogDbError> {
+        // A day that is first flushed while the bucket is listed is not in the list, and not gone.
+        let state = self.state.read();
+        let known: Vec<_> =
+            state.catalog.all().map(|(tenant, day, m)| (tenant.clone(), day, m.revision)).collect();
+        drop(state);
         let days = crate::inspect::days(&*self.bucket)?;
         for (tenant, day) in &days {
             self.refresh_day(tenant, *day)?;
@@ -76,10 +81,11 @@ impl LogDb {
         }
         // What someone else's retention took away as a whole.
         let mut state = self.state.write();
-        let known: Vec<_> = state.catalog.all().map(|(tenant, day, _)| (tenant.clone(), day)).collect();
-        for (tenant, day) in known {
-            if !days.contains(&(tenant.clone(), day)) {
-                state.catalog.forget(&tenant, day);
+        for (tenant, day, revision) in known {
+            let is_unchanged = state.catalog.get(&tenant, day).is_some_and(|now| now.revision == revision);
+            let place = (tenant, day);
+            if is_unchanged && !days.contains(&place) {
+                state.catalog.forget(&place.0, day);
             }
         }
         Ok(())

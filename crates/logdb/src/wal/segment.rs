@@ -35,9 +35,19 @@ pub struct SegmentLog {
 }
 
 impl SegmentLog {
-    /// Begins the segment of a generation. `salt` is a number nobody can guess.
+    /// Begins the segment of a generation. `salt` is a number nobody can guess. On an error there is no such segment.
     pub fn create(disk: &dyn Disk, generation: u64, salt: u64) -> io::Result<Self> {
-        let mut file = disk.create(&name_of(generation))?;
+        let name = name_of(generation);
+        Self::begin(disk, &name, generation, salt).inspect_err(|error| {
+            // The next try takes the same name.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let _ = disk.remove(&name);
+            }
+        })
+    }
+
+    fn begin(disk: &dyn Disk, name: &str, generation: u64, salt: u64) -> io::Result<Self> {
+        let mut file = disk.create(name)?;
         let mut header = HEADER_MAGIC.to_vec();
         header.extend_from_slice(&salt.to_le_bytes());
         header.extend_from_slice(&generation.to_le_bytes());
@@ -159,6 +169,65 @@ mod tests {
         let data = disk.read(&name_of(3)).unwrap();
         assert_eq!(data.len() as u64, log.len_bytes());
         data
+    }
+
+    /// A disk with room for names alone.
+    struct FullDisk<'a>(&'a LocalDisk);
+
+    struct FullFile;
+
+    impl Disk for FullDisk<'_> {
+        fn list(&self) -> io::Result<Vec<String>> {
+            self.0.list()
+        }
+
+        fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+            self.0.read(name)
+        }
+
+        fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+            self.0.create(name)?;
+            Ok(Box::new(FullFile))
+        }
+
+        fn replace(&self, name: &str, data: &[u8]) -> io::Result<()> {
+            self.0.replace(name, data)
+        }
+
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.0.remove(name)
+        }
+
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+    }
+
+    impl DiskFile for FullFile {
+        fn append(&mut self, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn cut(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_segment_that_could_not_begin_can_be_begun_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = LocalDisk::open(dir.path()).unwrap();
+        let error = SegmentLog::create(&FullDisk(&disk), 3, 1).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        SegmentLog::create(&disk, 3, 1).unwrap();
+        // One that is there is not begun again.
+        let error = SegmentLog::create(&disk, 3, 1).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(disk.list().unwrap(), [name_of(3)]);
     }
 
     #[test]
