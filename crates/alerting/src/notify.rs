@@ -157,12 +157,15 @@ impl Call {
         let mut response = client.send(request).await.map_err(|error| unsent(&error))?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
+        let is_accepted = (200..300).contains(&status);
         match response.read_body(&mut body, MAX_ANSWER_BYTES).await {
             Ok(()) | Err(ClientError::BodyTooLarge { .. }) => {}
+            // Where the status decides, what is wrong with the rest must not have it told again.
+            Err(_) if is_accepted && matches!(self.judge, Judge::Status) => {}
             Err(error) => return Err(unsent(&error)),
         }
         let about = if self.about.is_empty() { String::new() } else { format!("{}: ", self.about) };
-        if !(200..300).contains(&status) {
+        if !is_accepted {
             let text = String::from_utf8_lossy(&body);
             let details = if text.is_empty() { String::new() } else { format!(": {}", text.trim()) };
             return Err(SendError {

@@ -12,6 +12,9 @@ use tokio_rustls::TlsConnector;
 use super::email::Mail;
 use super::{SendError, secret};
 
+/// How long a server that has taken a mail is waited for.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The longest line of a reply that is read, and the most lines.
 const MAX_LINE_BYTES: usize = 4096;
 const MAX_LINES: usize = 100;
@@ -234,8 +237,8 @@ pub(super) async fn send(config: &EmailConfig, mail: &Mail) -> Result<(), SendEr
     }
     session.authenticate(config).await?;
     session.transmit(mail).await?;
-    // The mail is accepted; how the farewell goes does not matter.
-    let _ = session.command("QUIT", "QUIT", &[221]).await;
+    // The mail is accepted; how the farewell goes, and whether, does not matter.
+    let _ = tokio::time::timeout(FAREWELL, session.command("QUIT", "QUIT", &[221])).await;
     Ok(())
 }
 

@@ -38,6 +38,19 @@ fn a_webhook_gets_version_4_and_is_tried_again() {
 }
 
 #[test]
+fn what_was_accepted_is_not_told_again_because_the_answer_breaks_off() {
+    let receiver = Receiver::start_short(|_, _| (200, String::new()), 10);
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let yaml = format!("  webhook_configs: [{{url: 'http://{}/hook'}}]\n", receiver.address);
+    let manager = start(dir.path(), &yaml, &runtime);
+    manager.post(vec![alert("Down", false)]).unwrap();
+    assert_eq!(receiver.next().json()["status"], "firing");
+    manager.post(vec![alert("Down", true)]).unwrap();
+    assert_eq!(receiver.next().json()["status"], "resolved");
+}
+
+#[test]
 fn a_webhook_may_have_a_payload_of_its_own() {
     let receiver = Receiver::start(|_, _| (200, String::new()));
     let dir = tempfile::tempdir().unwrap();
