@@ -10,7 +10,7 @@ use crate::value::{Object, Type, Value};
 
 mod layout;
 
-pub use layout::format;
+pub use layout::{MONTHS, WEEKDAYS, format};
 
 /// A moment as templates see it, in a time zone.
 #[derive(Debug, Clone)]

@@ -25,8 +25,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
-use base::ByteBudget;
 use base::clock::SharedClock;
+use base::{ByteBudget, ErrorKind};
 use bytes::Bytes;
 use model::logs::LogSource;
 use model::{QueryContext, TenantId};
@@ -58,12 +58,27 @@ pub trait LogPush: Send + Sync {
 /// Why a push was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPushProblem {
-    /// The status of the answer.
-    pub status: u16,
+    /// What the sender can do.
+    pub kind: ErrorKind,
+    /// Whether there was nothing to store.
+    pub is_empty: bool,
     /// What is wrong.
     pub text: String,
     /// When to come again.
     pub retry_after: Option<Duration>,
+}
+
+impl LogPushProblem {
+    /// The status of the answer.
+    fn status(&self) -> u16 {
+        match self.kind {
+            _ if self.is_empty => 422,
+            ErrorKind::InvalidInput => 400,
+            ErrorKind::LimitExceeded => 429,
+            ErrorKind::Unavailable => 503,
+            _ => 500,
+        }
+    }
 }
 
 /// Settings of the API of logs.

@@ -91,10 +91,14 @@ pub(super) fn problem_response(problem: &PushProblem) -> Response {
         tracing::error!(error = problem.message, "pushed samples cannot be stored");
     }
     let mut response = plain(status, &problem.message);
-    if let Some(after) = problem.retry_after {
-        // Whole seconds, and never sooner than it can succeed.
+    ask_to_come_again(&mut response, problem.retry_after);
+    response
+}
+
+/// Says when a request may succeed: in whole seconds, and never sooner than it can.
+pub(super) fn ask_to_come_again(response: &mut Response, after: Option<std::time::Duration>) {
+    if let Some(after) = after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    response
 }

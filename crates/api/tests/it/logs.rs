@@ -10,7 +10,7 @@ use api::handlers::loki::{LogOptions, LogPush, LogPushProblem, LogState, router}
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use base::{ByteBudget, ErrorKind, SystemClock};
+use base::{ByteBudget, SystemClock};
 use base64::Engine as _;
 use ingest::{LogLimits, LogReceiver, Refusal};
 use model::TenantId;
@@ -30,14 +30,8 @@ const DIFFERENCES: [(&str, &str); 4] = [
 struct Door(LogReceiver);
 
 fn problem(refusal: Refusal) -> LogPushProblem {
-    let status = match refusal.kind {
-        _ if refusal.is_empty => 422,
-        ErrorKind::InvalidInput => 400,
-        ErrorKind::LimitExceeded => 429,
-        ErrorKind::Unavailable => 503,
-        _ => 500,
-    };
-    LogPushProblem { status, text: refusal.text, retry_after: refusal.retry_after }
+    let Refusal { kind, is_empty, text, retry_after } = refusal;
+    LogPushProblem { kind, is_empty, text, retry_after }
 }
 
 impl LogPush for Door {

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use api::handlers::loki::{LogOptions, LogPush, LogPushProblem, LogState, shared};
+use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::Registry;
-use base::{ByteBudget, ErrorKind};
 use blob::LocalBucket;
 use ingest::{LogLimits, LogReceiver, Refusal};
 use logdb::wal::LocalDisk;
@@ -107,14 +107,8 @@ struct Door {
 }
 
 fn problem(refusal: Refusal) -> LogPushProblem {
-    let status = match refusal.kind {
-        _ if refusal.is_empty => 422,
-        ErrorKind::InvalidInput => 400,
-        ErrorKind::LimitExceeded => 429,
-        ErrorKind::Unavailable => 503,
-        _ => 500,
-    };
-    LogPushProblem { status, text: refusal.text, retry_after: refusal.retry_after }
+    let Refusal { kind, is_empty, text, retry_after } = refusal;
+    LogPushProblem { kind, is_empty, text, retry_after }
 }
 
 impl LogPush for Door {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use jiff::Zoned;
 
-pub(super) const MONTHS: [&str; 12] = [
+/// The names of the months, January first.
+pub const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -18,7 +19,8 @@ pub(super) const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-pub(super) const WEEKDAYS: [&str; 7] =
+/// The names of the days of a week, Sunday first.
+pub const WEEKDAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// Parts of a layout, a longer one before those it begins with.

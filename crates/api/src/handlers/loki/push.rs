@@ -1,7 +1,7 @@
 //! `push`, the push of old, and OpenTelemetry.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use wire::decompress::{Compression, SizeLimit, decompress};
@@ -10,7 +10,7 @@ use wire::otlp::answer::{Code, Status};
 
 use super::respond::Failure;
 use super::{LogPushProblem, LogState, Logs};
-use crate::handlers::write::{plain, read_body};
+use crate::handlers::write::{ask_to_come_again, plain, read_body};
 
 const LIMIT_NAME: &str = "server.max-push-bytes";
 
@@ -114,11 +114,8 @@ async fn store(state: Logs, request: Request, decode: Decode) -> Response {
 }
 
 fn refused(problem: &LogPushProblem) -> Response {
-    let mut response = Failure::new(problem.status, problem.text.clone()).into_response();
-    if let Some(after) = problem.retry_after {
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    }
+    let mut response = Failure::new(problem.status(), problem.text.clone()).into_response();
+    ask_to_come_again(&mut response, problem.retry_after);
     response
 }
 
@@ -159,10 +156,8 @@ pub(super) async fn otlp(State(state): State<Logs>, request: Request) -> Respons
     match done.await {
         Ok(Ok(Ok(()))) => StatusCode::NO_CONTENT.into_response(),
         Ok(Ok(Err(problem))) => {
-            let mut response = status(problem.status, &problem.text);
-            if let Some(after) = problem.retry_after {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
-            }
+            let mut response = status(problem.status(), &problem.text);
+            ask_to_come_again(&mut response, problem.retry_after);
             response
         }
         Ok(Err(failure)) => status(failure.status, &failure.text),

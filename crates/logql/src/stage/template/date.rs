@@ -1,24 +1,8 @@
 //! Reading times in Go's layouts: `2006-01-02 15:04:05`.
 
-use gotmpl::time::Time;
+use gotmpl::time::{MONTHS, Time, WEEKDAYS};
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// Parts of layouts, the longest first where one begins another.
 const PARTS: [&str; 27] = [
@@ -97,7 +81,7 @@ fn read<'a>(part: &str, text: &'a str, found: &mut Found) -> Option<&'a str> {
             found.month = Some(at as i8 + 1);
             rest
         }
-        "Monday" | "Mon" => name(&DAYS, text, part == "Mon")?.1,
+        "Monday" | "Mon" => name(&WEEKDAYS, text, part == "Mon")?.1,
         "MST" => {
             let len = text.bytes().take_while(u8::is_ascii_uppercase).count();
             if text[..len] == *"UTC" || text[..len] == *"GMT" {
