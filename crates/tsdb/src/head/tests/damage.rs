@@ -144,24 +144,36 @@ fn a_damaged_snapshot_costs_nothing_and_is_set_aside() {
     assert!(!snapshot.exists());
 }
 
-/// The lines that are logged while `work` runs on this thread.
-fn logged(work: impl FnOnce()) -> Vec<String> {
-    #[derive(Clone, Default)]
-    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+thread_local! {
+    /// What this thread has logged since its test began to listen.
+    static LOG: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Writes to the log of the thread that logs.
+struct ThreadLog;
+
+impl std::io::Write for ThreadLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.write(bytes))
     }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let text = lines.0.lock().unwrap().clone();
-    String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that are logged while `work` runs on this thread.
+///
+/// One subscriber serves the whole process: with one per thread, a place in the code that another
+/// test's thread reaches first, without a subscriber, is switched off for all.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    static SUBSCRIBER: std::sync::Once = std::sync::Once::new();
+    SUBSCRIBER.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| ThreadLog).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+    LOG.take();
+    work();
+    String::from_utf8(LOG.take()).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[track_caller]
