@@ -23,6 +23,15 @@ pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, BenchError> {
     request(port, &head, body)
 }
 
+/// `POST`s a document in JSON to `path`.
+pub fn post_json(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, BenchError> {
+    let head = format!(
+        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    request(port, &head, body)
+}
+
 /// Asks the query API and returns the `result` array.
 pub fn query(port: u16, path_and_query: &str) -> Result<Vec<Value>, BenchError> {
     let body = get(port, path_and_query)?;

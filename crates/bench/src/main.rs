@@ -8,12 +8,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures the machine's real time")]
 
+mod alerts;
 mod history;
 mod http;
 mod program;
 mod queries;
 mod receive;
 mod report;
+mod rules;
 mod scenario;
 mod send;
 mod shape;
@@ -44,6 +46,10 @@ enum Command {
     Receive(Receive),
     /// What sending samples on by remote write adds to the CPU of scraping and storing them.
     Send(Send),
+    /// What evaluating rules adds to the CPU of scraping what they read.
+    Rules(Rules),
+    /// CPU and memory of many active alerts, and the time until somebody is told.
+    Alerts(Alerts),
     /// Time and memory until an empty server is ready.
     Start(Common),
     /// Serves the generated targets only, until the duration is over.
@@ -163,12 +169,77 @@ struct Send {
     remote_write: String,
 }
 
+#[derive(Args, Debug, Clone)]
+struct Rules {
+    #[command(flatten)]
+    common: Common,
+    /// Rules in all.
+    #[arg(long, default_value_t = 10_000)]
+    rules: usize,
+    /// Seconds from one evaluation of a group to the next.
+    #[arg(long, default_value_t = 30)]
+    rule_interval_s: u64,
+    /// Active series in all.
+    #[arg(long, default_value_t = 1_000_000)]
+    series: usize,
+    /// Targets they are spread over.
+    #[arg(long, default_value_t = 1_000)]
+    targets: usize,
+    /// Scrape interval in seconds.
+    #[arg(long, default_value_t = 30)]
+    interval_s: u64,
+    /// Seconds before measuring, for every target to be scraped.
+    #[arg(long, default_value_t = 90)]
+    warmup_s: u64,
+    /// Seconds between the reload and the measurement with rules.
+    #[arg(long, default_value_t = 60)]
+    settle_s: u64,
+    /// Seconds of measurement, with and without rules.
+    #[arg(long, default_value_t = 120)]
+    duration_s: u64,
+}
+
+#[derive(Args, Debug, Clone)]
+struct Alerts {
+    #[command(flatten)]
+    common: Common,
+    /// Active alerts in all.
+    #[arg(long, default_value_t = 100_000)]
+    alerts: usize,
+    /// Groups they are spread over.
+    #[arg(long, default_value_t = 1_000)]
+    groups: usize,
+    /// Seconds from one look at a group to the next.
+    #[arg(long, default_value_t = 15)]
+    group_interval_s: u64,
+    /// Times all alerts are sent again.
+    #[arg(long, default_value_t = 5)]
+    rounds: u64,
+    /// Alerts of a request.
+    #[arg(long, default_value_t = 256)]
+    batch: usize,
+    /// Silences, each for one alert.
+    #[arg(long, default_value_t = 100)]
+    silences: usize,
+    /// Seconds during which groups are only looked at.
+    #[arg(long, default_value_t = 60)]
+    duration_s: u64,
+    /// Alerts whose way to a mail server is timed.
+    #[arg(long, default_value_t = 20)]
+    mails: usize,
+    /// The Python that has aiosmtpd.
+    #[arg(long, default_value = "target/tools/bin/python")]
+    python: PathBuf,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Live(options) => scenario::live(&options),
         Command::History(options) => history::run(&options),
         Command::Receive(options) => receive::run(&options),
         Command::Send(options) => send::run(&options),
+        Command::Rules(options) => rules::run(&options),
+        Command::Alerts(options) => alerts::run(&options),
         Command::Start(options) => scenario::start(&options),
         Command::Targets(options) => scenario::targets_only(&options),
     };

@@ -16,6 +16,8 @@ pub enum Kind {
     Prometheus,
     /// A peer known for its economy.
     VictoriaMetrics,
+    /// The program we replace for alerts.
+    Alertmanager,
     /// This project.
     Bartizan,
 }
@@ -26,8 +28,14 @@ impl Kind {
         match self {
             Self::Prometheus => "prometheus",
             Self::VictoriaMetrics => "victoria-metrics",
+            Self::Alertmanager => "alertmanager",
             Self::Bartizan => "bartizan",
         }
+    }
+
+    /// Whether its configuration file is Prometheus's, with rules in it.
+    pub fn reads_prometheus_config(self) -> bool {
+        matches!(self, Self::Prometheus | Self::Bartizan)
     }
 
     /// What to add to a query so that an answer is computed, not remembered.
@@ -40,6 +48,7 @@ impl Kind {
         let mut command = match self {
             Self::Prometheus => Command::new("prometheus"),
             Self::VictoriaMetrics => Command::new("victoria-metrics"),
+            Self::Alertmanager => Command::new("prometheus-alertmanager"),
             Self::Bartizan => Command::new(bartizan),
         };
         match self {
@@ -49,6 +58,7 @@ impl Kind {
                 .arg(format!("-httpListenAddr={listen}"))
                 .args(["-retentionPeriod=1", "-search.latencyOffset=0s"])
                 .args(["-search.maxUniqueTimeseries=10000000", "-search.maxSeries=10000000"]),
+            Self::Alertmanager => seat_of_alertmanager(&mut command, config, data, &listen),
             Self::Prometheus | Self::Bartizan => {
                 if self == Self::Bartizan {
                     command.arg("prometheus");
@@ -97,13 +107,14 @@ impl Running {
         data: &Path,
     ) -> Result<Self, BenchError> {
         let flags: &[&str] = match kind {
-            Kind::VictoriaMetrics => &[],
+            Kind::VictoriaMetrics | Kind::Alertmanager => &[],
             Kind::Prometheus | Kind::Bartizan => &["--web.enable-remote-write-receiver"],
         };
         Self::start_with(kind, bartizan, config, data, flags)
     }
 
-    fn start_with(
+    /// The same, with more flags.
+    pub fn start_with(
         kind: Kind,
         bartizan: &Path,
         config: &Path,
@@ -111,10 +122,36 @@ impl Running {
         flags: &[&str],
     ) -> Result<Self, BenchError> {
         let port = free_port()?;
+        let mut command = kind.command(bartizan, config, data, port);
+        command.args(flags);
+        Self::spawn(kind, command, data, port)
+    }
+
+    /// Starts `kind`, or Bartizan in its place, as an Alertmanager with the configuration `config`.
+    pub fn start_alertmanager(
+        kind: Kind,
+        bartizan: &Path,
+        config: &Path,
+        data: &Path,
+    ) -> Result<Self, BenchError> {
+        let port = free_port()?;
+        let mut command = match kind {
+            Kind::Bartizan => {
+                let mut command = Command::new(bartizan);
+                seat_of_alertmanager(command.arg("alertmanager"), config, data, &format!("127.0.0.1:{port}"));
+                command
+            }
+            other => other.command(bartizan, config, data, port),
+        };
+        // Alone, and on no other port.
+        command.arg("--cluster.listen-address=");
+        Self::spawn(kind, command, data, port)
+    }
+
+    fn spawn(kind: Kind, mut command: Command, data: &Path, port: u16) -> Result<Self, BenchError> {
         let log_path = PathBuf::from(format!("{}.log", data.display()));
         let log = File::options().create(true).append(true).open(log_path)?;
-        let mut command = kind.command(bartizan, config, data, port);
-        let child = command.args(flags).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn();
         let child = child.map_err(|error| BenchError::Start(kind.name(), error))?;
         Ok(Self { kind, child, port })
     }
@@ -194,6 +231,18 @@ pub fn disk_bytes(dir: &Path) -> Result<u64, BenchError> {
         total += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * 512 };
     }
     Ok(total)
+}
+
+fn seat_of_alertmanager<'c>(
+    command: &'c mut Command,
+    config: &Path,
+    data: &Path,
+    listen: &str,
+) -> &'c mut Command {
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.path={}", data.display()))
+        .arg(format!("--web.listen-address={listen}"))
 }
 
 fn free_port() -> Result<u16, BenchError> {

@@ -45,6 +45,8 @@ pub struct Figures {
     pub restart_peak_bytes: u64,
     /// The query set.
     pub queries: Vec<Timing>,
+    /// What only this scenario measures, by what it is and its unit.
+    pub own: Vec<(String, f64)>,
 }
 
 impl Figures {
@@ -67,7 +69,13 @@ impl Figures {
             restarts_s: Vec::new(),
             restart_peak_bytes: 0,
             queries: Vec::new(),
+            own: Vec::new(),
         }
+    }
+
+    /// Adds a figure only this scenario has.
+    pub fn add(&mut self, what: &str, value: f64) {
+        self.own.push((what.to_owned(), value));
     }
 
     fn rows(&self) -> Vec<(String, f64)> {
@@ -88,6 +96,7 @@ impl Figures {
             ("restart after kill -9, median, s".to_owned(), median(&self.restarts_s)),
             ("peak memory of the restart, MiB".to_owned(), mib(self.restart_peak_bytes)),
         ];
+        rows.extend(self.own.iter().cloned());
         rows.extend(self.queries.iter().map(|q| (format!("query: {}, ms", q.name), q.median_ms)));
         rows.push(("queries, geometric mean, ms".to_owned(), geometric_mean(&self.queries)));
         rows

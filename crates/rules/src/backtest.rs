@@ -146,10 +146,11 @@ fn evaluator(backtest: &Backtest<'_>, source: Arc<dyn SeriesSource>) -> Evaluato
     let language = Arc::new(PromQlLanguage { options: backtest.engine.parse });
     let engine = Arc::new(Engine::new(backtest.engine.clone()));
     Evaluator {
-        queries: Arc::new(PromQl::new(engine, source.clone(), limits)),
+        queries: Arc::new(PromQl::new(engine, source.clone(), limits.clone())),
         language,
         appendable: backtest.scratch.appendable.clone(),
         source,
+        limits,
         tenant: TenantId::default(),
         sink: Arc::new(NoSink),
         clock,

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::alert::{Alert, EvalTimes};
 use crate::dependencies::{Batches, batches};
-use crate::expression::{Language, Queries, Sample};
+use crate::expression::{Language, Queries, QueryLimits, Sample};
 use crate::file::{FileFault, RuleGroup};
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::rule::{Making, Rule, RuleError};
@@ -44,6 +44,8 @@ pub struct Evaluator {
     pub appendable: Arc<dyn Appendable>,
     /// Where the state of alerts is read after a restart.
     pub source: Arc<dyn SeriesSource>,
+    /// What reading it may use.
+    pub limits: QueryLimits,
     /// Whose series are written.
     pub tenant: TenantId,
     /// Who is told of alerts.
@@ -85,8 +87,21 @@ impl Permits {
         taken
     }
 
-    fn give_back(&self, count: usize) {
-        self.0.fetch_add(count, Ordering::AcqRel);
+    /// As many as there are, at most `wanted`, until what is returned is dropped.
+    fn borrow(&self, wanted: usize) -> Borrowed<'_> {
+        Borrowed { permits: self, count: self.take(wanted) }
+    }
+}
+
+/// Permits that go back, whatever happens to the work.
+struct Borrowed<'p> {
+    permits: &'p Permits,
+    count: usize,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        self.permits.0.fetch_add(self.count, Ordering::AcqRel);
     }
 }
 
@@ -335,17 +350,24 @@ impl Run<'_> {
             }
         };
         let helpers = match batch.len() {
-            0 | 1 => 0,
-            rules => self.evaluator.concurrency.take(rules - 1),
+            0 | 1 => self.evaluator.concurrency.borrow(0),
+            rules => self.evaluator.concurrency.borrow(rules - 1),
         };
-        if helpers == 0 {
+        if helpers.count == 0 {
             work();
         } else {
             std::thread::scope(|scope| {
-                (0..helpers).for_each(|_| drop(scope.spawn(work)));
+                for _ in 0..helpers.count {
+                    let started =
+                        std::thread::Builder::new().name("rules".to_owned()).spawn_scoped(scope, work);
+                    if let Err(error) = started {
+                        // Those that there are do it all.
+                        tracing::debug!(%error, "no thread for rules that could run at once");
+                        break;
+                    }
+                }
                 work();
             });
-            self.evaluator.concurrency.give_back(helpers);
         }
         !self.group.stopping.load(Ordering::Acquire)
     }
@@ -356,9 +378,13 @@ impl Run<'_> {
         self.group.metrics.evaluations.inc();
         let outcome = self.evaluate(rule);
         if let Err(error) = &outcome {
-            self.group.metrics.failures.inc();
+            // What was discarded was told where it happened, and is no failure of the evaluation.
+            let discarded = matches!(error, RuleError::Discarded(_));
+            if !discarded {
+                self.group.metrics.failures.inc();
+            }
             let canceled = matches!(error, RuleError::Query(failure) if failure.canceled);
-            if !canceled {
+            if !canceled && !discarded {
                 let (file, group) = (&self.group.file, &self.group.name);
                 tracing::warn!(file, group, rule = rule.name, %error, "evaluating rule failed");
             }
@@ -471,7 +497,7 @@ impl Refused {
         for (dropped, what) in kinds.into_iter().filter(|(dropped, _)| *dropped > 0) {
             tracing::warn!(rule, dropped, "{what}");
         }
-        self.last.map_or(Ok(()), |error| Err(RuleError::Append(error.to_string())))
+        self.last.map_or(Ok(()), |error| Err(RuleError::Discarded(error.to_string())))
     }
 }
 

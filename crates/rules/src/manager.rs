@@ -29,12 +29,15 @@ pub struct RuleSettings {
     pub names: NameValidation,
 }
 
+/// The longest time until a group looks at the clock again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
 /// Runs groups.
 pub struct Manager {
     evaluator: Arc<Evaluator>,
     /// Groups evaluated at once; more wait.
     slots: Arc<Semaphore>,
-    running: Mutex<BTreeMap<(String, String), Running>>,
+    running: Arc<Mutex<BTreeMap<(String, String), Running>>>,
     /// The groups as they are seen from outside: nobody who looks waits for a reload.
     shown: RwLock<Vec<Arc<Group>>>,
     /// Whether rules were loaded before: only the first ones take up what was before a restart.
@@ -63,7 +66,7 @@ impl Manager {
         Self {
             evaluator: Arc::new(evaluator),
             slots: Arc::new(Semaphore::new(slots.max(1))),
-            running: Mutex::default(),
+            running: Arc::default(),
             shown: RwLock::default(),
             was_loaded: AtomicBool::new(false),
             stopped: watch::channel(false).0,
@@ -86,6 +89,10 @@ impl Manager {
         let files = self.load(settings)?;
         let was_loaded = self.was_loaded.load(Ordering::Acquire);
         let mut running = self.running.lock();
+        // Whoever ended all groups meanwhile looks for them only once.
+        if *self.stopped.borrow() {
+            return Ok(());
+        }
         let mut old = std::mem::take(&mut *running);
         let mut changed: Vec<(Arc<Group>, Option<Running>, bool)> = Vec::new();
         for (file, content) in &files {
@@ -195,9 +202,12 @@ impl Manager {
     /// Ends all groups; queries that run are ended too.
     pub async fn stop(&self) {
         self.stopped.send_replace(true);
-        let running = std::mem::take(&mut *self.running.lock());
-        running.values().for_each(Running::ask_to_stop);
+        // First of all: a reload may hold the groups while it waits for queries that are ended by this.
         self.evaluator.cancel.cancel();
+        let groups = self.running.clone();
+        let taken = tokio::task::spawn_blocking(move || std::mem::take(&mut *groups.lock())).await;
+        let Ok(running) = taken else { return };
+        running.values().for_each(Running::ask_to_stop);
         for (_, group) in running {
             let _ = group.task.await;
         }
@@ -273,14 +283,20 @@ impl Work {
         }
     }
 
-    /// Waits; false when the group is to stop.
+    /// Waits; false when the group is to stop. It looks at the clock now and then: after a pause of the machine, or
+    /// a step of the clock, the time left is another one.
     async fn wait_until(&mut self, due_ms: i64) -> bool {
-        let left_ms = due_ms - self.evaluator.clock.now_ms();
-        let pause = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        tokio::select! {
-            biased;
-            _ = self.stopping.wait_for(|&stop| stop) => false,
-            () = tokio::time::sleep(pause) => true,
+        loop {
+            let left_ms = due_ms - self.evaluator.clock.now_ms();
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|&stop| stop) => return false,
+                () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
+            }
+            if left <= LONGEST_SLEEP {
+                return true;
+            }
         }
     }
 
@@ -313,19 +329,4 @@ impl Work {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_late_by_more_than_an_interval_is_missed() {
-        let ticks = Ticks { due_ms: 1000, interval_ms: 100 };
-        let next = |now_ms| {
-            let (next, missed) = ticks.next(now_ms);
-            (next.due_ms, missed)
-        };
-        assert_eq!(next(1010), (1100, 0));
-        assert_eq!(next(1100), (1100, 0));
-        assert_eq!(next(1250), (1200, 1));
-        assert_eq!(next(1999), (1900, 8));
-    }
-}
+mod tests;

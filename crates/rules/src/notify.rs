@@ -135,7 +135,13 @@ impl Notifier {
             let kept = old.iter().position(|set| set.is_of(section)).map(|at| old.swap_remove(at));
             sets.push(match kept {
                 Some(kept) => kept,
-                None => Arc::new(self.set(section)?),
+                None => {
+                    let set = Arc::new(self.set(section)?);
+                    if let Some(before) = old.iter().find(|set| set.is_found_as(section)) {
+                        set.begin_as(before);
+                    }
+                    set
+                }
             });
         }
         let jobs: Vec<_> = sets.iter().map(|set| set.job()).collect();

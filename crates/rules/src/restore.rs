@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use model::{
-    Labels, Matcher, Projection, QueryContext, SampleColumns, SelectRequest, SourceError, TimeRange,
-    is_stale_nan,
+    Labels, Matcher, Projection, SampleColumns, SelectRequest, SourceError, TimeRange, is_stale_nan,
 };
 
 use crate::alert::Alerting;
@@ -72,9 +71,7 @@ fn last_states(
     evaluator: &Evaluator,
     range: TimeRange,
 ) -> Result<HashMap<Labels, (i64, f64)>, SourceError> {
-    let mut ctx = QueryContext::unbounded();
-    ctx.tenant = evaluator.tenant.clone();
-    ctx.cancel = evaluator.cancel.clone();
+    let ctx = evaluator.limits.context(&evaluator.cancel);
     let matchers = alerting.state_labels().iter().map(|(name, value)| Matcher::equal(name, value)).collect();
     let request = SelectRequest { range, matchers, projection: Projection::All, sorted: false, limit: 0 };
     let series = evaluator.source.select(&request, &ctx)?;

@@ -36,9 +36,12 @@ pub enum RuleError {
         /// Of what.
         what: &'static str,
     },
-    /// The storage did not take a sample.
+    /// The storage did not take the result.
     #[error("{0}")]
     Append(String),
+    /// The storage did not take some samples: the rule itself was evaluated well.
+    #[error("{0}")]
+    Discarded(String),
 }
 
 /// How the last evaluation of a rule went.

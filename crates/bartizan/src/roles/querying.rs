@@ -7,13 +7,18 @@ use promql::engine::{Engine, EngineOptions};
 
 use super::settings::Settings;
 
-/// The engine, and the memory all queries share. Clones share both.
+/// Of the memory for queries, this part is added for rules alone.
+const RESERVED_PART: usize = 8;
+
+/// The engine, and the memory queries share. Clones share both.
 #[derive(Clone)]
 pub struct Querying {
     /// Evaluates queries.
     pub engine: Arc<Engine>,
-    /// The memory all queries share.
+    /// The memory queries of users share.
     pub budget: ByteBudget,
+    /// That, and a part users cannot take: whatever they ask, alerts are still evaluated.
+    pub rules_budget: ByteBudget,
 }
 
 impl Querying {
@@ -32,6 +37,9 @@ impl Querying {
             ..EngineOptions::default()
         });
         let max_bytes = usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX);
-        Self { engine: Arc::new(engine), budget: ByteBudget::new("query.max-memory", max_bytes) }
+        let reserved = max_bytes / RESERVED_PART;
+        let rules_budget = ByteBudget::new("query.max-memory", max_bytes.saturating_add(reserved));
+        let budget = rules_budget.child("query.max-memory", max_bytes);
+        Self { engine: Arc::new(engine), budget, rules_budget }
     }
 }

@@ -54,10 +54,10 @@ impl Rules {
         let limits = QueryLimits {
             tenant: TenantId::default(),
             timeout: args.query_timeout.value,
-            budget: from.querying.budget.clone(),
+            budget: from.querying.rules_budget.clone(),
             clock: clock.clone(),
         };
-        let queries = PromQl::new(from.querying.engine.clone(), from.reading.source(), limits);
+        let queries = PromQl::new(from.querying.engine.clone(), from.reading.source(), limits.clone());
         let notifier = Notifier::new(
             NotifyOptions {
                 queue_capacity: alerting.queue_capacity(),
@@ -74,6 +74,7 @@ impl Rules {
             language: Arc::new(PromQlLanguage { options: settings.features.parse_options() }),
             appendable: Arc::new(from.opened.clone()),
             source: Arc::new(from.opened.clone()),
+            limits,
             tenant: TenantId::default(),
             sink: Arc::new(notifier.clone()),
             clock,

@@ -38,6 +38,16 @@ pub struct QueryLimits {
     pub clock: SharedClock,
 }
 
+impl QueryLimits {
+    /// What one query runs in; `cancel` ends it.
+    pub fn context(&self, cancel: &CancelFlag) -> QueryContext {
+        let mut ctx = QueryContext::new(self.clock.clone(), self.timeout, self.budget.clone());
+        ctx.tenant = self.tenant.clone();
+        ctx.cancel = cancel.clone();
+        ctx
+    }
+}
+
 /// Evaluates PromQL on a source of series.
 #[derive(Clone)]
 pub struct PromQl {
@@ -55,10 +65,7 @@ impl PromQl {
 
 impl Queries for PromQl {
     fn instant(&self, expression: &str, t_ms: i64, cancel: &CancelFlag) -> Result<Vec<Sample>, QueryFailure> {
-        let limits = &self.limits;
-        let mut ctx = QueryContext::new(limits.clock.clone(), limits.timeout, limits.budget.clone());
-        ctx.tenant = limits.tenant.clone();
-        ctx.cancel = cancel.clone();
+        let ctx = self.limits.context(cancel);
         let options = QueryOptions::default();
         let result = self.engine.instant(&*self.source, expression, t_ms, options, &ctx).map_err(failure)?;
         match result.value {

@@ -43,12 +43,13 @@ impl Bench {
             clock: clock.clone(),
         };
         let shared = Arc::new(storage.clone());
-        let queries = PromQl::new(Arc::new(Engine::default()), shared.clone(), limits);
+        let queries = PromQl::new(Arc::new(Engine::default()), shared.clone(), limits.clone());
         let evaluator = Evaluator {
             queries: Arc::new(queries),
             language: Arc::new(PromQlLanguage::default()),
             appendable: shared.clone(),
             source: shared,
+            limits,
             tenant: TenantId::default(),
             sink: sent.clone(),
             clock: clock.clone(),
@@ -274,6 +275,88 @@ fn rules_wait_for_those_they_depend_on() {
     assert_eq!(of("  - {record: a, expr: x}\n  - {record: b, expr: '{job=\"x\"}'}\n"), [[0], [1]]);
     let alerts = "  - {alert: A, expr: x}\n  - {record: n, expr: 'count(ALERTS{alertname=\"A\"})'}\n  - {record: m, expr: 'count(ALERTS{alertname=\"B\"})'}\n";
     assert_eq!(of(alerts), [vec![0, 2], vec![1]]);
+    // Where both give the same series the first one holds.
+    assert_eq!(of("  - {record: a, expr: x}\n  - {record: a, expr: y}\n"), [[0], [1]]);
+    let chosen = "  - {record: n, expr: 'sum({__name__=~\"a|b\"})'}\n  - {record: a, expr: x}\n  - {record: b, expr: 'sum({__name__!=\"a\",job=\"x\"})'}\n";
+    assert_eq!(of(chosen), [vec![0], vec![1, 2]]);
+}
+
+#[test]
+fn very_many_rules_are_put_in_order() {
+    let bench = Bench::new();
+    let rules: String = (0..10_000)
+        .map(|i| format!("  - {{record: r{i}, expr: 'r{} + hits{{job=\"{i}\"}}'}}\n", i.max(5_000) - 5_000))
+        .collect();
+    let group = bench.group(&format!("  rules:\n{rules}"));
+    assert_eq!(group.batches.len(), 3);
+    assert_eq!(group.batches.iter().map(Vec::len).sum::<usize>(), 10_000);
+}
+
+/// A storage for which every sample is late.
+struct Late;
+
+impl Appendable for Late {
+    fn appender(&self, _: &TenantId) -> Box<dyn Appender> {
+        Box::new(Self)
+    }
+}
+
+impl Appender for Late {
+    fn resolve(&mut self, _: &Labels) -> Result<SeriesRef, AppendError> {
+        Ok(SeriesRef(1))
+    }
+
+    fn append(&mut self, _: SeriesRef, _: i64, _: i64, _: SampleValue<'_>) -> Result<(), AppendError> {
+        Err(AppendError::OutOfOrder)
+    }
+
+    fn append_exemplar(&mut self, _: SeriesRef, _: &model::Exemplar) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    fn update_metadata(&mut self, _: SeriesRef, _: &model::Metadata) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), AppendError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_storage_discards_is_no_failure_of_the_evaluation() {
+    let mut bench = Bench::new();
+    bench.evaluator.appendable = Arc::new(Late);
+    let group = bench.group("  rules:\n  - {record: total, expr: hits}\n");
+    bench.put(MINUTE, &[("hits", 1.0)]);
+    bench.run(&group, 2);
+    assert_eq!(group.rules[0].status().health, Health::Err);
+    assert!(matches!(group.rules[0].status().error, Some(RuleError::Discarded(_))));
+    assert_eq!(group.metrics.failures.get(), 0);
+}
+
+/// Fails as code with a defect does.
+struct Defect;
+
+impl Queries for Defect {
+    fn instant(
+        &self,
+        _: &str,
+        _: i64,
+        _: &CancelFlag,
+    ) -> Result<Vec<Sample>, crate::expression::QueryFailure> {
+        panic!("a defect")
+    }
+}
+
+#[test]
+fn a_defect_does_not_keep_others_from_being_evaluated_at_once() {
+    let mut bench = Bench::new();
+    let group = bench.group("  rules:\n  - {record: a, expr: x}\n  - {record: b, expr: x}\n");
+    bench.evaluator.queries = Arc::new(Defect);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.run(&group, 1)));
+    assert!(outcome.is_err());
+    assert_eq!(bench.evaluator.concurrency.take(100), 4);
 }
 
 #[test]

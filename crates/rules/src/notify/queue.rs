@@ -117,6 +117,7 @@ impl Shared {
         let lost = std::mem::take(&mut *self.waiting.lock()).len();
         if lost > 0 {
             let alertmanager = &self.url;
+            self.metrics.dropped.add(lost as u64);
             tracing::warn!(alertmanager, lost, "alerts were waiting at the end and are dropped");
         }
         self.sending.metrics.forget(&self.url);

@@ -30,6 +30,8 @@ struct Members {
     active: Vec<String>,
     dropped: Vec<String>,
     queues: BTreeMap<String, Queue>,
+    /// What discovery found.
+    found: Vec<TargetGroup>,
 }
 
 impl Set {
@@ -55,6 +57,20 @@ impl Set {
     /// Whether the set is that of `section`.
     pub fn is_of(&self, section: &AlertmanagerConfig) -> bool {
         self.section == *section
+    }
+
+    /// Takes over what discovery found for a set that is no more, where it would find the same: until it has answered
+    /// anew, alerts are told.
+    pub fn begin_as(&self, before: &Self) {
+        if self.section.discovery == before.section.discovery {
+            let found = before.members.lock().found.clone();
+            self.follow(&found);
+        }
+    }
+
+    /// Whether discovery looks at the same places for both.
+    pub fn is_found_as(&self, section: &AlertmanagerConfig) -> bool {
+        self.section.discovery == section.discovery
     }
 
     /// The number of Alertmanagers that are told.
@@ -84,6 +100,7 @@ impl Set {
             }
             stays
         });
+        members.found = groups.to_vec();
         members.active = active;
         members.dropped = dropped;
     }

@@ -187,6 +187,25 @@ async fn a_reload_keeps_what_did_not_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_changed_section_tells_whom_it_told_before() {
+    let mut receiver = receiver("200 OK").await;
+    let notifier = notifier_with(&Registry::new(), options());
+    let section = |more: &str| {
+        format!(
+            "alerting:\n  alertmanagers:\n  - static_configs: [{{targets: ['{}']}}]\n{more}",
+            receiver.address
+        )
+    };
+    let (before, after) = (section(""), section("    timeout: 9s\n"));
+    notifier.apply(&config(&before)).unwrap();
+    known(&notifier, 1).await;
+    notifier.apply(&config(&after)).unwrap();
+    // At once: discovery has not answered for the new section.
+    AlertSink::send(&notifier, "up", vec![alert("A")]);
+    assert_eq!(receiver.bodies.recv().await.unwrap().1[0]["labels"]["alertname"], "A");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_sent_at_the_end() {
     let mut receiver = receiver("200 OK").await;
     let notifier = notifier_with(&Registry::new(), options());

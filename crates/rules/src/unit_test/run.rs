@@ -95,12 +95,14 @@ impl<'t> Session<'t> {
             clock: clock.clone(),
         };
         let language = Arc::new(PromQlLanguage { options: engine.parse });
-        let queries = Arc::new(PromQl::new(Arc::new(Engine::new(engine)), storage.source.clone(), limits));
+        let queries =
+            Arc::new(PromQl::new(Arc::new(Engine::new(engine)), storage.source.clone(), limits.clone()));
         let evaluator = Evaluator {
             queries: queries.clone(),
             language,
             appendable: storage.appendable.clone(),
             source: storage.source.clone(),
+            limits: limits.clone(),
             tenant: TenantId::default(),
             sink: Arc::new(NoSink),
             clock,
