@@ -219,6 +219,17 @@ impl<'n, 'c> Fields<'n, 'c> {
         }
     }
 
+    /// Warns of every key that nothing has read.
+    pub(crate) fn finish_with_warnings(self) {
+        for (key, _) in self.node.entries() {
+            let name = key.text().unwrap_or_default();
+            if !self.known.contains(&name) {
+                let (file, line) = (self.cx.file.display(), key.pos.line);
+                self.cx.warn(format!("{file}: line {line}: {name} of a {} has no effect", self.type_name));
+            }
+        }
+    }
+
     /// Notes every key that nothing has read.
     pub fn finish(self) {
         for (key, _) in self.node.entries() {
