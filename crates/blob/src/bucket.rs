@@ -8,7 +8,8 @@ use bytes::Bytes;
 /// Objects by key. A key is a relative path: parts of letters, digits and `!-_.*'()=%`, joined by `/`, none of them
 /// `.` or `..` ([`check_key`]).
 ///
-/// * A put is all or nothing, and durable when it answers. An error leaves open whether it happened.
+/// * A put is all or nothing, and durable when it answers. An error leaves open whether it happened, and whether what can be read
+///   then would survive a loss of power, until [`Bucket::settle`] answers.
 /// * What a put made is seen by every read and listing that begins after it answered.
 /// * Objects whose version does not matter are never changed: they are put once and deleted once.
 pub trait Bucket: Send + Sync {
@@ -20,6 +21,29 @@ pub trait Bucket: Send + Sync {
 
     /// A whole object of at most `limit_bytes`, and its version.
     fn get(&self, key: &str, limit_bytes: u64) -> Result<(Bytes, Version), BlobError>;
+
+    /// Like [`Self::get`], but `None` when the object still has the version that is known.
+    fn get_changed(
+        &self,
+        key: &str,
+        limit_bytes: u64,
+        known: &Version,
+    ) -> Result<Option<(Bytes, Version)>, BlobError> {
+        let (data, version) = self.get(key, limit_bytes)?;
+        Ok((version != *known).then_some((data, version)))
+    }
+
+    /// Makes durable what can be read under a key, if that could be otherwise: where a put that answered an error, or none
+    /// because its process died, had its effect.
+    fn settle(&self, _key: &str) -> Result<(), BlobError> {
+        Ok(())
+    }
+
+    /// Deletes what uploads and puts left behind that never ended and were last written to before an instant in milliseconds since
+    /// the epoch. Returns how many there were. No listing shows them.
+    fn delete_unfinished(&self, _before_ms: i64) -> Result<usize, BlobError> {
+        Ok(0)
+    }
 
     /// An object to read parts of.
     fn open(&self, key: &str) -> Result<Arc<dyn Object>, BlobError>;

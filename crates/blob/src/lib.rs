@@ -15,7 +15,7 @@ pub mod remote;
 pub mod retry;
 
 pub use bucket::{BlobError, Bucket, Object, ObjectInfo, PutIf, SharedBucket, Upload, Version};
-pub use local::LocalBucket;
+pub use local::{LocalBucket, create_folders};
 pub use memory::MemoryBucket;
 pub use remote::{RemoteBucket, RemoteOptions};
 pub use retry::RetryingBucket;

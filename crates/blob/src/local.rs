@@ -1,41 +1,61 @@
 //! A directory as a bucket.
 //!
 //! An object is a file at the path its key names. It is written under another name, synced, renamed, and its folder
-//! synced, so that a crash leaves it whole or absent. Compare-and-swap holds an exclusive lock on a file in the
-//! directory while it compares and renames: all processes that share the directory take the same lock.
+//! synced, so that a crash leaves it whole or absent; folders above it that are new are synced before. Compare-and-swap holds
+//! an exclusive lock on a file in the directory while it compares and renames: all processes that share the directory take the
+//! same lock. Of the file system [`files`] tells what is needed, and [`power`] has one that loses power.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+mod files;
+pub mod power;
+
+use std::collections::HashSet;
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::bucket::{BlobError, Bucket, Object, ObjectInfo, PutIf, Upload, Version, check_key, check_prefix};
+pub use files::{Entry, Files, Kind, NewFile, StoredFile, create_folders};
 
 /// Files that are being written begin with this, which no key part may.
 const UNFINISHED: &str = "~";
 const LOCK_FILE: &str = "~lock";
+/// Folders known to be durable; beyond that many all are asked for again.
+const MAX_KNOWN_FOLDERS: usize = 10_000;
 
-/// A directory as a bucket.
+/// A directory as a bucket. Clones share it.
+#[derive(Clone)]
 pub struct LocalBucket {
     root: PathBuf,
-    /// Locks of one file do not exclude threads of one process that share it.
-    lock: Mutex<File>,
+    files: Arc<dyn Files>,
+    durable: Arc<Mutex<Durable>>,
+}
+
+/// What is known of names.
+#[derive(Default)]
+struct Durable {
+    /// Folders whose names are durable.
+    folders: HashSet<PathBuf>,
+    /// Files that have their name, and whose folder could not be synced after that. Another sync would prove nothing: the kernel
+    /// tells of what it could not write once.
+    doubtful: HashSet<PathBuf>,
 }
 
 impl LocalBucket {
     /// The bucket in the directory `root`, which is created.
     pub fn open(root: &Path) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
-        let lock = OpenOptions::new().create(true).write(true).truncate(false).open(root.join(LOCK_FILE))?;
-        Ok(Self { root: root.to_owned(), lock: Mutex::new(lock) })
+        create_folders(root)?;
+        let files = files::SystemFiles::open(&root.join(LOCK_FILE))?;
+        Ok(Self::on(root, Arc::new(files)))
+    }
+
+    /// The bucket in a directory of some file system, which is there.
+    pub fn on(root: &Path, files: Arc<dyn Files>) -> Self {
+        Self { root: root.to_owned(), files, durable: Arc::default() }
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, BlobError> {
@@ -43,13 +63,78 @@ impl LocalBucket {
         Ok(self.root.join(key))
     }
 
-    fn unfinished(&self, key: &str) -> Result<(File, PathBuf), BlobError> {
+    fn folder_of<'a>(&'a self, path: &'a Path) -> &'a Path {
+        path.parent().unwrap_or(&self.root)
+    }
+
+    /// Makes a folder and those above it below the root, all durable.
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if folder == self.root || self.durable.lock().folders.contains(folder) {
+            return Ok(());
+        }
+        let above = self.folder_of(folder);
+        self.make_folder(above)?;
+        match self.files.create_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                self.durable.lock().folders.remove(above);
+                return Err(error);
+            }
+            _ => {}
+        }
+        if let Err(error) = self.files.sync_folder(above) {
+            // Made again, it is a new name. One that is in use is not removed.
+            let _ = self.files.remove_folder(folder);
+            return Err(error);
+        }
+        let mut durable = self.durable.lock();
+        if durable.folders.len() >= MAX_KNOWN_FOLDERS {
+            durable.folders.clear();
+        }
+        durable.folders.insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn unfinished(&self, key: &str) -> Result<(Box<dyn NewFile>, PathBuf), BlobError> {
         let path = self.path(key)?;
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(|error| failure(key, &error))?;
-        let temporary = folder.join(format!("{UNFINISHED}{}", ulid::Ulid::new()));
-        let file = OpenOptions::new().create_new(true).write(true).open(&temporary);
-        Ok((file.map_err(|error| failure(key, &error))?, temporary))
+        let folder = self.folder_of(&path);
+        let mut tries = 0;
+        loop {
+            let temporary = folder.join(format!("{UNFINISHED}{}", ulid::Ulid::new()));
+            match self.make_folder(folder).and_then(|()| self.files.create(&temporary)) {
+                Ok(file) => return Ok((file, temporary)),
+                // Someone removed the folder when its last object went.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 10 => {
+                    self.durable.lock().folders.remove(folder);
+                    tries += 1;
+                }
+                Err(error) => return Err(failure(key, &error)),
+            }
+        }
+    }
+
+    /// Gives what was written its name, durably.
+    fn finish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
+        self.files.rename(temporary, path)?;
+        let folder = self.folder_of(path);
+        // A folder that was taken for empty between its making and this name has it again.
+        let synced = self.files.sync_folder(folder);
+        let mut durable = self.durable.lock();
+        match &synced {
+            Ok(()) => durable.doubtful.remove(path),
+            Err(_) => durable.doubtful.insert(path.to_owned()),
+        };
+        synced
+    }
+
+    fn read(&self, path: &Path, limit_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+        let file = self.files.open(path)?;
+        let len = file.len_bytes()?;
+        if len > limit_bytes {
+            return Ok(None);
+        }
+        let mut data = vec![0; len as usize];
+        file.read_at(&mut data, 0)?;
+        Ok(Some(data))
     }
 
     fn is_allowed(&self, key: &str, condition: &PutIf) -> Result<bool, BlobError> {
@@ -65,25 +150,43 @@ impl LocalBucket {
         })
     }
 
-    fn walk(&self, prefix: &str, out: &mut Vec<ObjectInfo>) -> Result<(), BlobError> {
-        let folder = self.root.join(prefix);
-        let entries = match fs::read_dir(&folder) {
+    /// Writes an object whose name is doubtful once more.
+    fn store_again(&self, key: &str, path: &Path) -> Result<(), BlobError> {
+        let mut outcome = Ok(());
+        let locked = self.files.exclusively(&mut || {
+            outcome = match self.read(path, u64::MAX) {
+                Ok(data) => self.store(key, &data.unwrap_or_default(), path),
+                // It was deleted since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(failure(key, &error)),
+            };
+        });
+        locked.map_err(|error| failure(key, &error)).and(outcome)
+    }
+
+    fn store(&self, key: &str, data: &[u8], path: &Path) -> Result<(), BlobError> {
+        let (mut file, temporary) = self.unfinished(key)?;
+        let stored = file.write(data).and_then(|()| file.sync()).and_then(|()| self.finish(&temporary, path));
+        stored.map_err(|error| {
+            let _ = self.files.remove(&temporary);
+            failure(key, &error)
+        })
+    }
+
+    /// Calls `found` for each file below a prefix, with its key.
+    fn walk(&self, prefix: &str, found: &mut dyn FnMut(ObjectInfo, &str)) -> Result<(), BlobError> {
+        let entries = match self.files.read_folder(&self.root.join(prefix)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(|error| failure(prefix, &error))?,
         };
-        for entry in entries {
-            let entry = entry.map_err(|error| failure(prefix, &error))?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        for Entry { name, kind } in entries {
             let key = format!("{prefix}{name}");
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() {
-                self.walk(&format!("{key}/"), out)?;
-            } else if kind.is_file() && !name.starts_with(UNFINISHED) && check_key(&key).is_ok() {
-                // What was deleted meanwhile is not listed.
-                let Ok(metadata) = entry.metadata() else { continue };
-                let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                let modified_ms = modified.map_or(0, |since| since.as_millis() as i64);
-                out.push(ObjectInfo { key, size_bytes: metadata.len(), modified_ms });
+            match kind {
+                Some(Kind::Folder) => self.walk(&format!("{key}/"), found)?,
+                Some(Kind::File { size_bytes, modified_ms }) => {
+                    found(ObjectInfo { key, size_bytes, modified_ms }, &name);
+                }
+                None => {}
             }
         }
         Ok(())
@@ -102,66 +205,78 @@ fn version_of(data: &[u8]) -> Version {
     Version(format!("{:032x}", xxh3_128(data)))
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 impl Bucket for LocalBucket {
     fn put(&self, key: &str, data: Bytes, condition: &PutIf) -> Result<Version, BlobError> {
-        let (mut file, temporary) = self.unfinished(key)?;
         let path = self.path(key)?;
-        let store = |file: &mut File| -> Result<(), BlobError> {
-            file.write_all(&data).and_then(|()| file.sync_data()).map_err(|error| failure(key, &error))?;
-            let rename = || {
-                fs::rename(&temporary, &path).and_then(|()| sync_folder(&path)).map_err(|e| failure(key, &e))
-            };
-            if *condition == PutIf::Always {
-                return rename();
-            }
-            let lock = self.lock.lock();
-            flock(&*lock, FlockOperation::LockExclusive).map_err(|error| failure(key, &error.into()))?;
-            let outcome = match self.is_allowed(key, condition) {
-                Ok(true) => rename(),
-                Ok(false) => Err(BlobError::Conflict(key.to_owned())),
-                Err(error) => Err(error),
-            };
-            // An unlock that fails is made up for when the process ends.
-            let _ = flock(&*lock, FlockOperation::Unlock);
-            outcome
-        };
-        let outcome = store(&mut file);
+        if *condition == PutIf::Always {
+            return self.store(key, &data, &path).map(|()| version_of(&data));
+        }
+        let (mut file, temporary) = self.unfinished(key)?;
+        let mut outcome = file.write(&data).and_then(|()| file.sync()).map_err(|error| failure(key, &error));
+        if outcome.is_ok() {
+            let locked = self.files.exclusively(&mut || {
+                outcome = match self.is_allowed(key, condition) {
+                    Ok(true) => self.finish(&temporary, &path).map_err(|error| failure(key, &error)),
+                    Ok(false) => Err(BlobError::Conflict(key.to_owned())),
+                    Err(error) => Err(error),
+                };
+            });
+            outcome = locked.map_err(|error| failure(key, &error)).and(outcome);
+        }
         if outcome.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = self.files.remove(&temporary);
         }
         outcome.map(|()| version_of(&data))
     }
 
     fn upload(&self, key: &str) -> Result<Box<dyn Upload>, BlobError> {
         let (file, temporary) = self.unfinished(key)?;
-        let path = self.path(key)?;
-        Ok(Box::new(LocalUpload { key: key.to_owned(), file, temporary, path, is_finished: false }))
+        let (key, path) = (key.to_owned(), self.path(key)?);
+        Ok(Box::new(LocalUpload { bucket: self.clone(), key, file, temporary, path, is_finished: false }))
     }
 
     fn get(&self, key: &str, limit_bytes: u64) -> Result<(Bytes, Version), BlobError> {
-        let read = |path: PathBuf| -> io::Result<Vec<u8>> {
-            let file = File::open(path)?;
-            let mut data = Vec::with_capacity(file.metadata()?.len().min(limit_bytes) as usize);
-            file.take(limit_bytes.saturating_add(1)).read_to_end(&mut data)?;
-            Ok(data)
-        };
-        let data = read(self.path(key)?).map_err(|error| failure(key, &error))?;
-        if data.len() as u64 > limit_bytes {
-            return Err(BlobError::failed(key, format!("larger than {limit_bytes} bytes")));
-        }
+        let data = self.read(&self.path(key)?, limit_bytes).map_err(|error| failure(key, &error))?;
+        let data = data.ok_or_else(|| BlobError::failed(key, format!("larger than {limit_bytes} bytes")))?;
         let version = version_of(&data);
         Ok((data.into(), version))
     }
 
+    fn settle(&self, key: &str) -> Result<(), BlobError> {
+        let path = self.path(key)?;
+        if self.durable.lock().doubtful.contains(&path) {
+            self.store_again(key, &path)?;
+            self.durable.lock().doubtful.remove(&path);
+            return Ok(());
+        }
+        let folder = self.folder_of(&path);
+        match self.make_folder(folder).and_then(|()| self.files.sync_folder(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn delete_unfinished(&self, before_ms: i64) -> Result<usize, BlobError> {
+        let mut old = Vec::new();
+        self.walk("", &mut |info, name| {
+            if name.starts_with(UNFINISHED) && name != LOCK_FILE && info.modified_ms < before_ms {
+                old.push(info.key);
+            }
+        })?;
+        for key in &old {
+            match self.files.remove(&self.root.join(key)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failure(key, &error)),
+                _ => {}
+            }
+        }
+        Ok(old.len())
+    }
+
     fn open(&self, key: &str) -> Result<Arc<dyn Object>, BlobError> {
-        let open = |path: PathBuf| File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let open = |path: PathBuf| {
+            let file = self.files.open(&path)?;
+            Ok((file.len_bytes()?, file))
+        };
         let (len_bytes, file) = open(self.path(key)?).map_err(|error| failure(key, &error))?;
         Ok(Arc::new(LocalObject { key: key.to_owned(), file, len_bytes }))
     }
@@ -169,31 +284,41 @@ impl Bucket for LocalBucket {
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BlobError> {
         check_prefix(prefix)?;
         let mut found = Vec::new();
-        self.walk(prefix, &mut found)?;
+        self.walk(prefix, &mut |info, name| {
+            if !name.starts_with(UNFINISHED) && check_key(&info.key).is_ok() {
+                found.push(info);
+            }
+        })?;
         found.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(found)
     }
 
     fn list_folders(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
         check_prefix(prefix)?;
-        let entries = match fs::read_dir(self.root.join(prefix)) {
+        let entries = match self.files.read_folder(&self.root.join(prefix)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| failure(prefix, &error))?,
         };
-        let name = |entry: io::Result<fs::DirEntry>| {
-            let entry = entry.ok().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))?;
-            entry.file_name().into_string().ok()
-        };
-        let mut names: Vec<String> = entries.filter_map(name).collect();
+        let folders = entries.into_iter().filter(|entry| matches!(entry.kind, Some(Kind::Folder)));
+        let mut names: Vec<String> = folders.map(|entry| entry.name).collect();
         names.sort();
         Ok(names)
     }
 
     fn delete(&self, key: &str) -> Result<(), BlobError> {
-        match fs::remove_file(self.path(key)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
-            _ => Ok(()),
+        let path = self.path(key)?;
+        match self.files.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failure(key, &error)),
+            _ => {}
         }
+        self.durable.lock().doubtful.remove(&path);
+        // Folders that are empty now go, too; one that is not cannot be removed.
+        let mut folder = self.folder_of(&path);
+        while folder != self.root && self.files.remove_folder(folder).is_ok() {
+            self.durable.lock().folders.remove(folder);
+            folder = self.folder_of(folder);
+        }
+        Ok(())
     }
 
     fn location(&self) -> String {
@@ -203,7 +328,7 @@ impl Bucket for LocalBucket {
 
 struct LocalObject {
     key: String,
-    file: File,
+    file: Arc<dyn StoredFile>,
     len_bytes: u64,
 }
 
@@ -217,16 +342,16 @@ impl Object for LocalObject {
             let message = format!("bytes {range:?} of {} were asked for", self.len_bytes);
             return Err(BlobError::failed(&self.key, message));
         }
-        // Not mapped into memory: a file that someone cuts short is an error here, and would be a signal there.
         let mut data = vec![0; (range.end - range.start) as usize];
-        self.file.read_exact_at(&mut data, range.start).map_err(|error| failure(&self.key, &error))?;
+        self.file.read_at(&mut data, range.start).map_err(|error| failure(&self.key, &error))?;
         Ok(data.into())
     }
 }
 
 struct LocalUpload {
+    bucket: LocalBucket,
     key: String,
-    file: File,
+    file: Box<dyn NewFile>,
     temporary: PathBuf,
     path: PathBuf,
     is_finished: bool,
@@ -234,16 +359,12 @@ struct LocalUpload {
 
 impl Upload for LocalUpload {
     fn write(&mut self, data: Bytes) -> Result<(), BlobError> {
-        self.file.write_all(&data).map_err(|error| failure(&self.key, &error))
+        self.file.write(&data).map_err(|error| failure(&self.key, &error))
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
-        let finish = || -> io::Result<()> {
-            self.file.sync_data()?;
-            fs::rename(&self.temporary, &self.path)?;
-            sync_folder(&self.path)
-        };
-        let outcome = finish().map_err(|error| failure(&self.key, &error));
+        let finished = self.file.sync().and_then(|()| self.bucket.finish(&self.temporary, &self.path));
+        let outcome = finished.map_err(|error| failure(&self.key, &error));
         self.is_finished = outcome.is_ok();
         outcome
     }
@@ -252,7 +373,7 @@ impl Upload for LocalUpload {
 impl Drop for LocalUpload {
     fn drop(&mut self) {
         if !self.is_finished {
-            let _ = fs::remove_file(&self.temporary);
+            let _ = self.bucket.files.remove(&self.temporary);
         }
     }
 }

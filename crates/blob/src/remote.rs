@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
-    Error, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-    PutResult, UpdateVersion,
+    Error, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, PutResult, UpdateVersion,
 };
 use tokio::runtime::Handle;
 
@@ -179,6 +179,33 @@ impl Bucket for RemoteBucket {
         let (data, meta) = self.wait(key, get)?;
         let data = data.ok_or_else(|| BlobError::failed(key, format!("larger than {limit_bytes} bytes")))?;
         Ok((data, version_of(meta.e_tag.as_deref(), meta.version.as_deref())))
+    }
+
+    fn get_changed(
+        &self,
+        key: &str,
+        limit_bytes: u64,
+        known: &Version,
+    ) -> Result<Option<(Bytes, Version)>, BlobError> {
+        let Some(tag) = known.0.split('\n').next().filter(|tag| !tag.is_empty()) else {
+            return self.get(key, limit_bytes).map(Some);
+        };
+        let path = self.path(key)?;
+        let options = GetOptions { if_none_match: Some(tag.to_owned()), ..GetOptions::default() };
+        let found = match self.runtime.block_on(self.store.get_opts(&path, options)) {
+            Ok(found) => found,
+            Err(Error::NotModified { .. }) => return Ok(None),
+            Err(error) => return Err(failure(key, &error)),
+        };
+        let meta = found.meta.clone();
+        if meta.size > limit_bytes {
+            return Err(BlobError::failed(key, format!("larger than {limit_bytes} bytes")));
+        }
+        let version = version_of(meta.e_tag.as_deref(), meta.version.as_deref());
+        if version == *known {
+            return Ok(None);
+        }
+        Ok(Some((self.wait(key, found.bytes())?, version)))
     }
 
     fn open(&self, key: &str) -> Result<Arc<dyn Object>, BlobError> {

@@ -89,6 +89,23 @@ impl Bucket for RetryingBucket {
         self.again(|| self.inner.get(key, limit_bytes))
     }
 
+    fn get_changed(
+        &self,
+        key: &str,
+        limit_bytes: u64,
+        known: &Version,
+    ) -> Result<Option<(Bytes, Version)>, BlobError> {
+        self.again(|| self.inner.get_changed(key, limit_bytes, known))
+    }
+
+    fn settle(&self, key: &str) -> Result<(), BlobError> {
+        self.again(|| self.inner.settle(key))
+    }
+
+    fn delete_unfinished(&self, before_ms: i64) -> Result<usize, BlobError> {
+        self.again(|| self.inner.delete_unfinished(before_ms))
+    }
+
     fn open(&self, key: &str) -> Result<Arc<dyn Object>, BlobError> {
         let object = self.again(|| self.inner.open(key))?;
         Ok(object)

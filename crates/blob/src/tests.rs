@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::bucket::{check_key, key_part, text_of_key_part};
 use crate::fault::FaultyBucket;
+use crate::local::power::PowerlessFiles;
 use crate::retry::{RetryOptions, RetryingBucket};
 use crate::{BlobError, Bucket, LocalBucket, MemoryBucket, PutIf};
 
@@ -21,9 +22,15 @@ pub(super) fn keeps_the_promises(bucket: &dyn Bucket) {
     let first = bucket.put("a/b", bytes("one"), &PutIf::Absent).unwrap();
     assert!(matches!(bucket.put("a/b", bytes("two"), &PutIf::Absent), Err(BlobError::Conflict(_))));
     let second = bucket.put("a/b", bytes("two"), &PutIf::Unchanged(first.clone())).unwrap();
-    assert!(matches!(bucket.put("a/b", bytes("x"), &PutIf::Unchanged(first)), Err(BlobError::Conflict(_))));
-    assert_eq!(bucket.get("a/b", 3).unwrap(), (bytes("two"), second));
+    assert!(matches!(
+        bucket.put("a/b", bytes("x"), &PutIf::Unchanged(first.clone())),
+        Err(BlobError::Conflict(_))
+    ));
+    assert_eq!(bucket.get("a/b", 3).unwrap(), (bytes("two"), second.clone()));
     assert!(bucket.get("a/b", 2).is_err(), "larger than allowed");
+    assert_eq!(bucket.get_changed("a/b", 3, &second).unwrap(), None);
+    assert_eq!(bucket.get_changed("a/b", 3, &first).unwrap(), Some((bytes("two"), second)));
+    bucket.settle("a/b").unwrap();
 
     let mut upload = bucket.upload("a/c/d").unwrap();
     upload.write(bytes("hello ")).unwrap();
@@ -64,6 +71,89 @@ fn a_directory_keeps_the_promises() {
     keeps_the_promises(&LocalBucket::open(dir.path()).unwrap());
     let left = std::fs::read_dir(dir.path().join("a")).unwrap().count();
     assert_eq!(left, 1, "what was unfinished is gone");
+}
+
+#[test]
+fn a_simulated_directory_keeps_the_promises() {
+    let root = std::path::Path::new("/bucket");
+    let files = PowerlessFiles::new(root, 1, SystemClock::shared());
+    keeps_the_promises(&LocalBucket::on(root, Arc::new(files)));
+}
+
+#[test]
+fn folders_go_with_their_last_object_and_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = LocalBucket::open(&dir.path().join("new/root")).unwrap();
+    let other = bucket.clone();
+    for _ in 0..3 {
+        bucket.put("a/b/c", bytes("x"), &PutIf::Absent).unwrap();
+        other.delete("a/b/c").unwrap();
+        assert_eq!(bucket.list_folders("").unwrap(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_never_ended_is_deleted_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = LocalBucket::open(dir.path()).unwrap();
+    bucket.put("a/b", bytes("x"), &PutIf::Absent).unwrap();
+    let mut upload = bucket.upload("a/c").unwrap();
+    upload.write(bytes("y")).unwrap();
+    // As a process leaves it that is killed.
+    std::mem::forget(upload);
+    assert_eq!(bucket.delete_unfinished(0).unwrap(), 0, "what is young may be on its way");
+    assert_eq!(bucket.delete_unfinished(i64::MAX).unwrap(), 1);
+    assert_eq!(bucket.list("").unwrap().len(), 1);
+    assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    bucket.put("a/b", bytes("z"), &PutIf::Absent).unwrap_err();
+}
+
+#[test]
+fn what_was_stored_or_settled_outlives_a_loss_of_power() {
+    let root = std::path::Path::new("/bucket");
+    for seed in 0..400_u64 {
+        let files = PowerlessFiles::new(root, seed, base::SimClock::at(0));
+        let mut bucket = LocalBucket::on(root, Arc::new(files.clone()));
+        files.fail_sometimes((seed % 3 * 100) as u32);
+        // For each key the values it may have.
+        let mut allowed: std::collections::BTreeMap<String, Vec<Option<String>>> = Default::default();
+        let mut number = seed;
+        for step in 0..60 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = format!("f{}/g{}/k{}", number >> 33 & 1, number >> 35 & 1, number >> 37 & 1);
+            let values = allowed.entry(key.clone()).or_insert_with(|| vec![None]);
+            let value = format!("value {step}");
+            let stored = match number >> 40 & 3 {
+                0 => {
+                    let mut upload = bucket.upload(&key).ok();
+                    let written = upload.as_mut().is_some_and(|upload| upload.write(bytes(&value)).is_ok());
+                    written && upload.is_some_and(|upload| upload.finish().is_ok())
+                }
+                _ => bucket.put(&key, bytes(&value), &PutIf::Always).is_ok(),
+            };
+            if stored {
+                *values = vec![Some(value)];
+            } else {
+                values.push(Some(value));
+            }
+            if number >> 45 & 3 == 0 && bucket.settle(&key).is_ok() {
+                let seen =
+                    bucket.get(&key, 100).ok().map(|(data, _)| String::from_utf8(data.to_vec()).unwrap());
+                assert!(values.contains(&seen), "seed {seed}: {key} is {seen:?} and not of {values:?}");
+                *values = vec![seen];
+            }
+            if number >> 50 & 15 == 0 {
+                files.lose_power();
+                bucket = LocalBucket::on(root, Arc::new(files.clone()));
+                for (key, values) in &mut allowed {
+                    let seen =
+                        bucket.get(key, 100).ok().map(|(data, _)| String::from_utf8(data.to_vec()).unwrap());
+                    assert!(values.contains(&seen), "seed {seed}: {key} is {seen:?} and not of {values:?}");
+                    *values = vec![seen];
+                }
+            }
+        }
+    }
 }
 
 #[test]
