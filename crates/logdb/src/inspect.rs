@@ -132,10 +132,9 @@ fn verify_filters(page: &Page, row: usize, grams: &[u8], values: &[u8]) -> Resul
     if Needle::new(page.lines.get(row)).is_some_and(|needle| !needle.may_be_in(grams)) {
         return Err("a line is missing in the filter of substrings".to_owned());
     }
-    for column in &page.metadata {
-        let is_missing = |value: &[u8]| !value_may_be_in(value_hash(&column.name, value), values);
-        if column.get(row).is_some_and(is_missing) {
-            return Err(format!("a value of {:?} is missing in the filter of values", column.name));
+    for (name, value) in page.metadata.row(row) {
+        if !value_may_be_in(value_hash(name, value), values) {
+            return Err(format!("a value of {name:?} is missing in the filter of values"));
         }
     }
     Ok(())

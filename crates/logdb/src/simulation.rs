@@ -81,7 +81,7 @@ pub(crate) fn read_all(db: &LogDb, request: &LogRequest) -> Result<Vec<Row>, Sou
                 // Each line tells its own metadata.
                 let line = String::from_utf8(line.to_vec()).expect("lines of the simulation are text");
                 let metadata: Vec<_> =
-                    page.metadata.iter().filter_map(|c| Some((&*c.name, c.get(row)?))).collect();
+                    page.metadata.row(row).map(|(name, value)| (&**name, value)).collect();
                 assert_eq!(metadata, [("line", line.as_bytes())]);
                 rows.push(((*run.stream).clone(), page.timestamps_ns[row], line));
             }

@@ -5,6 +5,7 @@
 //! holds is known before it is read, so that a query skips what cannot match, counts what it need not look at, and
 //! reads the rest in parallel, as columns.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -165,30 +166,121 @@ pub struct Page {
     pub timestamps_ns: Vec<i64>,
     /// One for each row.
     pub lines: ByteColumn,
-    /// Structured metadata by name, in the order of names; each has a value or none for each row.
-    pub metadata: Vec<MetadataColumn>,
+    /// Structured metadata of each row.
+    pub metadata: Metadata,
     /// What holds the memory of the page, for as long as it lives.
     pub reservation: Option<base::Reservation>,
 }
 
-/// The values of one name of structured metadata.
-#[derive(Debug, Clone)]
-pub struct MetadataColumn {
-    /// The name.
-    pub name: Arc<str>,
-    /// One for each row; empty where the row has none.
-    pub values: ByteColumn,
-    /// Which rows have a value; `None` where all have.
-    pub present: Option<Vec<bool>>,
+/// Structured metadata of rows: what each row has, by the numbers of the names there are.
+///
+/// What it takes grows with what is there, and not with rows times names: a page in which each row has names of its own is
+/// no larger than another.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    names: Vec<Arc<str>>,
+    /// Where the entries of each row begin, and where the last end; empty when no row has any.
+    starts: Vec<u32>,
+    entries: Vec<MetadataEntry>,
+    bytes: Bytes,
 }
 
-impl MetadataColumn {
-    /// The value of a row, if it has one.
-    pub fn get(&self, row: usize) -> Option<&[u8]> {
-        match &self.present {
-            Some(present) if !present[row] => None,
-            _ => Some(self.values.get(row)),
+#[derive(Debug, Clone, Copy)]
+struct MetadataEntry {
+    name: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Metadata {
+    /// Whether no row has any.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of names and values, as often as they are there.
+    pub fn bytes(&self) -> usize {
+        let of = |entry: &MetadataEntry| self.names[entry.name as usize].len() + entry.value_bytes();
+        self.entries.iter().map(of).sum()
+    }
+
+    /// Names and values of a row, sorted by name.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (&Arc<str>, &[u8])> {
+        let entries = match (self.starts.get(row), self.starts.get(row + 1)) {
+            (Some(&start), Some(&end)) => &self.entries[start as usize..end as usize],
+            _ => &[],
+        };
+        let value = |entry: &MetadataEntry| &self.bytes[entry.start as usize..entry.end as usize];
+        entries.iter().map(move |entry| (&self.names[entry.name as usize], value(entry)))
+    }
+}
+
+impl MetadataEntry {
+    fn value_bytes(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// Gathers structured metadata, row by row. Values are parts of one byte string, of fewer than four gibibytes.
+#[derive(Debug, Default)]
+pub struct MetadataBuilder {
+    metadata: Metadata,
+    places: HashMap<Arc<str>, u32>,
+}
+
+impl MetadataBuilder {
+    /// Room for that many rows and entries.
+    pub fn with_capacity(rows: usize, entries: usize) -> Self {
+        let mut builder = Self::default();
+        builder.metadata.starts.reserve(rows + 1);
+        builder.metadata.starts.push(0);
+        builder.metadata.entries.reserve(entries);
+        builder
+    }
+
+    /// The number of a name.
+    pub fn name(&mut self, name: &str) -> u32 {
+        // Rows tend to repeat the few names there are.
+        if let Some(at) = self.metadata.names.iter().take(4).position(|known| **known == *name) {
+            return at as u32;
         }
+        if let Some(&at) = self.places.get(name) {
+            return at;
+        }
+        let (at, name) = (self.metadata.names.len() as u32, Arc::<str>::from(name));
+        self.metadata.names.push(Arc::clone(&name));
+        self.places.insert(name, at);
+        at
+    }
+
+    /// Adds an entry to the row that is being gathered; its value is this part of the bytes that [`Self::finish`] is given.
+    pub fn push(&mut self, name: u32, value: Range<u32>) {
+        self.metadata.entries.push(MetadataEntry { name, start: value.start, end: value.end });
+    }
+
+    /// Ends a row.
+    pub fn end_row(&mut self) {
+        let Metadata { names, starts, entries, .. } = &mut self.metadata;
+        if starts.is_empty() {
+            starts.push(0);
+        }
+        let begin = starts.last().copied().unwrap_or(0) as usize;
+        let row = &mut entries[begin..];
+        let order = |entry: &MetadataEntry| &*names[entry.name as usize];
+        if row.windows(2).any(|pair| order(&pair[0]) > order(&pair[1])) {
+            row.sort_by(|a, b| order(a).cmp(order(b)));
+        }
+        starts.push(entries.len() as u32);
+    }
+
+    /// What was gathered. `None` when a value is no part of `bytes`.
+    pub fn finish(mut self, bytes: Bytes) -> Option<Metadata> {
+        let fits = |entry: &MetadataEntry| entry.start <= entry.end && entry.end as usize <= bytes.len();
+        if !self.metadata.entries.iter().all(fits) {
+            return None;
+        }
+        self.metadata.bytes = bytes;
+        Some(self.metadata)
     }
 }
 
@@ -228,6 +320,61 @@ impl ByteColumn {
 pub trait LogAppender: Send + Sync {
     /// Stores entries. When this answers, they are durable and visible; an error says that none of them is stored. Blocks.
     fn append(&self, tenant: &TenantId, batches: Vec<LogBatch>) -> Result<(), LogAppendError>;
+
+    /// Why entries could not be taken now without waiting; `None` when they could. Does not block.
+    fn lack_of_room(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Is told of entries once they are stored, wherever they came from. Does not block.
+pub trait LogObserver: Send + Sync {
+    /// Copies what this observer wants to be told of, before it is stored.
+    fn choose(&self, tenant: &TenantId, batches: &[LogBatch]) -> Vec<LogBatch>;
+
+    /// What was chosen is stored.
+    fn stored(&self, tenant: &TenantId, chosen: Vec<LogBatch>);
+}
+
+/// Why a push was refused, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushRefusal {
+    /// What the sender can do.
+    pub kind: RefusalKind,
+    /// What is wrong, for the sender.
+    pub text: String,
+    /// When to come again, where that helps.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// What a sender can do about a refused push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Nothing: it, or a part of it, is wrong. What is not wrong is stored.
+    Invalid,
+    /// Nothing: there was nothing to store.
+    Empty,
+    /// Send less at a time. Nothing is stored.
+    TooLarge,
+    /// Send more slowly, or ask for higher limits. What is within the limits is stored.
+    Limited,
+    /// Come again. Nothing is stored.
+    Busy,
+    /// Come again when the storage is mended. Nothing is stored.
+    Failed,
+}
+
+impl PushRefusal {
+    /// A refusal that coming again at a certain time does not help.
+    pub fn new(kind: RefusalKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), retry_after: None }
+    }
+
+    /// A refusal of what may be taken in a second.
+    pub fn busy(text: impl Into<String>) -> Self {
+        let retry_after = Some(std::time::Duration::from_secs(1));
+        Self { kind: RefusalKind::Busy, text: text.into(), retry_after }
+    }
 }
 
 /// Why entries were not stored.
@@ -236,7 +383,40 @@ pub enum LogAppendError {
     /// The storage has no room now; the sender should come again.
     #[error("{0}")]
     Busy(String),
+    /// They are more than can be stored at once; the sender should send less at a time.
+    #[error("{0}")]
+    TooLarge(String),
     /// The storage failed or is closed.
     #[error("{0}")]
     Storage(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_that_of_its_row_in_the_order_of_names() {
+        let mut builder = MetadataBuilder::with_capacity(3, 3);
+        let (b, a) = (builder.name("b"), builder.name("a"));
+        builder.push(b, 0..1);
+        builder.push(a, 1..3);
+        builder.end_row();
+        builder.end_row();
+        builder.push(a, 0..0);
+        builder.end_row();
+        assert_eq!((builder.name("b"), builder.name("a")), (b, a));
+        let metadata = builder.finish(Bytes::from_static(b"xyz")).unwrap();
+        let row = |row| metadata.row(row).map(|(name, value)| (&**name, value)).collect::<Vec<_>>();
+        assert_eq!(row(0), [("a", &b"yz"[..]), ("b", b"x")]);
+        assert_eq!(row(1), []);
+        assert_eq!(row(2), [("a", &b""[..])]);
+        assert_eq!(row(3), []);
+        assert_eq!(metadata.bytes(), 6);
+        let mut beyond = MetadataBuilder::default();
+        let name = beyond.name("n");
+        beyond.push(name, 2..4);
+        beyond.end_row();
+        assert!(beyond.finish(Bytes::from_static(b"xyz")).is_none());
+    }
 }

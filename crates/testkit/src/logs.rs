@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use model::logs::{
     ByteColumn, LogAppendError, LogAppender, LogBatch, LogColumns, LogEntry, LogRange, LogRequest, LogSource,
-    MetadataColumn, Page, PageGroup, PageReader, PageRun, StreamVolume,
+    Metadata, MetadataBuilder, Page, PageGroup, PageReader, PageRun, StreamVolume,
 };
 use model::{Labels, Matcher, QueryContext, SourceError, TenantId};
 use parking_lot::RwLock;
@@ -121,30 +121,25 @@ impl PageReader for Rows {
             page.lines = column(self.0.iter().map(|entry| &entry.line[..]));
         }
         if columns.metadata {
-            let names: BTreeSet<Arc<str>> = self
-                .0
-                .iter()
-                .flat_map(|entry| entry.metadata.iter().map(|(name, _)| Arc::clone(name)))
-                .collect();
-            page.metadata = names.into_iter().map(|name| self.metadata(name)).collect();
+            page.metadata = metadata(&self.0);
         }
         page.reservation = Some(ctx.reserve(page.lines.bytes.len() + self.0.len() * 16)?);
         Ok(page)
     }
 }
 
-impl Rows {
-    fn metadata(&self, name: Arc<str>) -> MetadataColumn {
-        let value = |entry: &LogEntry| {
-            entry.metadata.iter().find(|(other, _)| *other == name).map(|(_, value)| Arc::clone(value))
-        };
-        let values: Vec<Option<Arc<str>>> = self.0.iter().map(value).collect();
-        MetadataColumn {
-            values: column(values.iter().map(|value| value.as_deref().unwrap_or_default().as_bytes())),
-            present: Some(values.iter().map(Option::is_some).collect()),
-            name,
+fn metadata(entries: &[LogEntry]) -> Metadata {
+    let (mut builder, mut bytes) = (MetadataBuilder::default(), BytesMut::new());
+    for entry in entries {
+        for (name, value) in &entry.metadata {
+            let begin = bytes.len() as u32;
+            bytes.extend_from_slice(value.as_bytes());
+            let name = builder.name(name);
+            builder.push(name, begin..bytes.len() as u32);
         }
+        builder.end_row();
     }
+    builder.finish(bytes.freeze()).unwrap_or_default()
 }
 
 fn column<'a>(values: impl Iterator<Item = &'a [u8]>) -> ByteColumn {

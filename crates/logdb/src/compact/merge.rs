@@ -126,8 +126,6 @@ pub(super) fn merge<'a, S: Sink>(
 fn push<S: Sink>(reader: &Reader, time: i64, writer: &mut SegmentWriter<S>) -> Result<(), BlobError> {
     let Some(page) = &reader.page else { return Ok(()) };
     let row = reader.row;
-    let metadata = page.metadata.iter();
-    // Names were read as UTF-8.
-    let metadata = metadata.filter_map(|column| Some((&*column.name, column.get(row)?)));
+    let metadata = page.metadata.row(row).map(|(name, value)| (&**name, value));
     writer.push(time, page.lines.get(row), metadata).map(drop)
 }

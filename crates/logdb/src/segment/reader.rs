@@ -1,11 +1,12 @@
 //! Reading an object: its index once, then page groups as columns.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use blob::{BlobError, Object};
 use bytes::Bytes;
-use model::logs::{ByteColumn, LogColumns, MetadataColumn, Page};
+use model::logs::{ByteColumn, LogColumns, Metadata, MetadataBuilder, Page};
 
 use super::index::{
     FIXED_PAGES, GroupEntry, KEY, LINE, PageEntry, Place, SegmentIndex, TIMESTAMP, TRAILER_BYTES, Trailer,
@@ -157,9 +158,11 @@ impl Segment {
         Ok(page)
     }
 
-    fn metadata(&self, group: &GroupEntry) -> Result<Vec<MetadataColumn>, SegmentError> {
+    /// Structured metadata of a group: columns of hot names, then pairs in the order of rows.
+    fn metadata(&self, group: &GroupEntry) -> Result<Metadata, SegmentError> {
         let rows = group.rows as usize;
-        let mut columns = Vec::new();
+        let mut bytes = Vec::new();
+        let mut hot = Vec::new();
         for (name, page) in self.index.hot.iter().zip(&group.pages[FIXED_PAGES..]) {
             let raw = self.page(page)?;
             let mut input = Input::new(&raw);
@@ -167,25 +170,37 @@ impl Segment {
             let consumed = raw.len() - input.rest().len();
             let some = present.as_ref().map_or(rows, |bits| bits.iter().filter(|&&bit| bit).count());
             if some > 0 {
-                let mut values = strings(raw, consumed, some)?;
-                if let Some(bits) = &present {
-                    values.offsets = spread(&values.offsets, bits);
-                }
-                columns.push(MetadataColumn { name: name.clone(), values, present });
+                hot.push((name, present, Values::of(strings(raw, consumed, some)?, &mut bytes)));
             }
         }
-        self.other_metadata(group, &mut columns)?;
-        columns.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(columns)
+        let rest = self.pairs(group)?;
+        let entries = hot.iter().map(|(.., values)| values.len()).sum::<usize>() + group.levels as usize;
+        let mut builder = MetadataBuilder::with_capacity(rows, entries);
+        let mut hot: Vec<_> =
+            hot.into_iter().map(|(name, present, values)| (builder.name(name), present, values)).collect();
+        let mut rest = match rest {
+            Some(rest) => Some(rest.begin(&mut builder, &mut bytes)?),
+            None => None,
+        };
+        for row in 0..rows {
+            for (name, present, values) in &mut hot {
+                if present.as_ref().is_none_or(|bits| bits[row]) {
+                    builder.push(*name, values.take());
+                }
+            }
+            if let Some(rest) = &mut rest {
+                rest.take_row(|name, value| builder.push(name, value))?;
+            }
+            builder.end_row();
+        }
+        if rest.is_some_and(|rest| !rest.is_over()) {
+            return Err(DISAGREE.into());
+        }
+        Ok(builder.finish(bytes.into()).ok_or(DISAGREE)?)
     }
 
-    /// Metadata without a column of its own, from names and values in the order of rows.
-    fn other_metadata(
-        &self,
-        group: &GroupEntry,
-        columns: &mut Vec<MetadataColumn>,
-    ) -> Result<(), SegmentError> {
-        const WRONG: Damaged = Damaged("names of metadata and their values do not agree");
+    /// Names and values without a column of their own; nothing when there are none.
+    fn pairs(&self, group: &GroupEntry) -> Result<Option<Pairs>, SegmentError> {
         let levels = group.levels as usize;
         let read = |page: &PageEntry| -> Result<_, SegmentError> {
             let raw = self.page(page)?;
@@ -198,85 +213,97 @@ impl Segment {
         };
         let (goes_on, has_entry, keys) = read(&group.pages[KEY])?;
         if keys.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let (_, _, values) = read(&group.pages[VALUE])?;
         if values.len() != keys.len() {
-            return Err(WRONG.into());
+            return Err(DISAGREE.into());
         }
-        let rows = group.rows as usize;
-        let mut building: Vec<Building<'_>> = Vec::new();
-        let (mut row, mut entry) = (0_usize, 0);
-        for level in 0..levels {
-            let goes_on = goes_on.as_ref().is_none_or(|bits| bits[level]);
-            row += usize::from(level > 0 && !goes_on);
-            if row >= rows {
-                return Err(WRONG.into());
-            }
-            if !has_entry.as_ref().is_none_or(|bits| bits[level]) {
-                continue;
-            }
-            let (key, value) = (keys.get(entry), values.get(entry));
-            entry += 1;
-            let at = match building.iter().position(|column| column.name == key) {
-                Some(at) => at,
-                None => {
-                    building.push(Building {
-                        name: key,
-                        bytes: Vec::new(),
-                        offsets: vec![0],
-                        present: Vec::new(),
-                    });
-                    building.len() - 1
-                }
-            };
-            let column = &mut building[at];
-            if column.present.len() > row {
-                return Err(WRONG.into());
-            }
-            column.skip_to(row);
-            column.bytes.extend_from_slice(value);
-            column.offsets.push(column.bytes.len() as u32);
-            column.present.push(true);
-        }
-        for mut column in building {
-            let name =
-                std::str::from_utf8(column.name).map_err(|_| Damaged("a name of metadata is not UTF-8"))?;
-            column.skip_to(rows);
-            let values = ByteColumn { bytes: column.bytes.into(), offsets: column.offsets };
-            let present = (!column.present.iter().all(|&bit| bit)).then_some(column.present);
-            columns.push(MetadataColumn { name: name.into(), values, present });
-        }
-        Ok(())
+        Ok(Some(Pairs { goes_on, has_entry, keys, values, levels }))
     }
 }
 
-/// A column of metadata that is gathered from the pairs of each row.
-struct Building<'a> {
-    name: &'a [u8],
-    bytes: Vec<u8>,
+const DISAGREE: Damaged = Damaged("names of metadata and their values do not agree");
+
+/// Values in the order of rows, as parts of the bytes of all metadata of a page.
+struct Values {
     offsets: Vec<u32>,
-    present: Vec<bool>,
+    base: u32,
+    next: usize,
 }
 
-impl Building<'_> {
-    /// The rows before `row` that are not there yet have no value.
-    fn skip_to(&mut self, row: usize) {
-        self.offsets.resize(row + 1, self.bytes.len() as u32);
-        self.present.resize(row, false);
+impl Values {
+    fn of(column: ByteColumn, bytes: &mut Vec<u8>) -> Self {
+        let base = bytes.len() as u32;
+        bytes.extend_from_slice(&column.bytes);
+        Self { offsets: column.offsets, base, next: 0 }
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The next value.
+    fn take(&mut self) -> Range<u32> {
+        let (begin, end) = (self.offsets[self.next], self.offsets[self.next + 1]);
+        self.next += 1;
+        self.base + begin..self.base + end
     }
 }
 
-/// Offsets of present values as offsets of all rows.
-fn spread(offsets: &[u32], present: &[bool]) -> Vec<u32> {
-    let mut out = Vec::with_capacity(present.len() + 1);
-    let mut next = 0;
-    out.push(offsets[0]);
-    for &bit in present {
-        next += usize::from(bit);
-        out.push(offsets[next]);
+/// Pairs of names and values with the levels that tell to which rows they belong.
+struct Pairs {
+    goes_on: Option<Vec<bool>>,
+    has_entry: Option<Vec<bool>>,
+    keys: ByteColumn,
+    values: ByteColumn,
+    levels: usize,
+}
+
+/// Pairs that are taken row by row.
+struct PairsByRow {
+    goes_on: Option<Vec<bool>>,
+    has_entry: Option<Vec<bool>>,
+    /// The number of the name of each pair.
+    names: Vec<u32>,
+    values: Values,
+    levels: usize,
+    level: usize,
+}
+
+impl Pairs {
+    fn begin(self, builder: &mut MetadataBuilder, bytes: &mut Vec<u8>) -> Result<PairsByRow, Damaged> {
+        let name = |at: usize| std::str::from_utf8(self.keys.get(at));
+        let mut names = Vec::with_capacity(self.keys.len());
+        for at in 0..self.keys.len() {
+            names.push(builder.name(name(at).map_err(|_| Damaged("a name of metadata is not UTF-8"))?));
+        }
+        let values = Values::of(self.values, bytes);
+        let Self { goes_on, has_entry, levels, .. } = self;
+        Ok(PairsByRow { goes_on, has_entry, names, values, levels, level: 0 })
     }
-    out
+}
+
+impl PairsByRow {
+    /// The pairs of the next row: a level that goes on belongs to the row of the one before.
+    fn take_row(&mut self, mut each: impl FnMut(u32, Range<u32>)) -> Result<(), Damaged> {
+        let begin = self.level;
+        while self.level < self.levels {
+            let goes_on = self.goes_on.as_ref().is_none_or(|bits| bits[self.level]);
+            if self.level > begin && !goes_on {
+                return Ok(());
+            }
+            if self.has_entry.as_ref().is_none_or(|bits| bits[self.level]) {
+                each(self.names[self.values.next], self.values.take());
+            }
+            self.level += 1;
+        }
+        if self.level > begin { Ok(()) } else { Err(DISAGREE) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.level == self.levels
+    }
 }
 
 /// Byte strings of a page: lengths, then the bytes, which are not copied.

@@ -40,10 +40,8 @@ fn read_all(segment: &Segment) -> Result<Vec<(Labels, Vec<Row>)>, SegmentError> 
             }
             for row in run.first_row as usize..(run.first_row + run.rows) as usize {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                let metadata = page.metadata.iter();
-                let metadata = metadata
-                    .filter_map(|column| Some((column.name.to_string(), text(column.get(row)?))))
-                    .collect();
+                let metadata = page.metadata.row(row);
+                let metadata = metadata.map(|(name, value)| (name.to_string(), text(value))).collect();
                 let row = (page.timestamps_ns[row], page.lines.get(row).to_vec(), metadata);
                 streams.last_mut().unwrap().1.push(row);
             }

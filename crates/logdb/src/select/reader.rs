@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::context::QueryContext;
-use model::logs::{ByteColumn, LogColumns, MetadataColumn, Page, PageGroup, PageReader};
+use model::logs::{ByteColumn, LogColumns, Metadata, MetadataBuilder, Page, PageGroup, PageReader};
 use model::source::SourceError;
 
 use super::{MEMORY_GROUP_BYTES, Unit, UnitData};
@@ -100,7 +100,7 @@ impl PageReader for MemoryReader {
         }
         if columns.metadata {
             let metadata = |(rows, part): (&Rows, Range<usize>)| rows.metadata_bytes(part.start, part.end);
-            bytes += rows * 8 + parts().map(metadata).sum::<u64>() as usize;
+            bytes += rows * 16 + parts().map(metadata).sum::<u64>() as usize;
         }
         let reservation = Some(ctx.reserve(bytes)?);
         let mut page = Page { reservation, ..Page::default() };
@@ -140,34 +140,16 @@ impl Strings {
     }
 }
 
-fn metadata_of<'a>(
-    parts: impl Iterator<Item = (&'a Rows, Range<usize>)>,
-    count: usize,
-) -> Vec<MetadataColumn> {
-    let mut building: Vec<(Arc<str>, Strings, Vec<bool>)> = Vec::new();
-    let pad = |values: &mut Strings, present: &mut Vec<bool>, rows: usize| {
-        values.offsets.resize(rows + 1, values.bytes.len() as u32);
-        present.resize(rows, false);
-    };
-    for (at, (rows, row)) in parts.flat_map(|(rows, part)| part.map(move |row| (rows, row))).enumerate() {
+fn metadata_of<'a>(parts: impl Iterator<Item = (&'a Rows, Range<usize>)>, count: usize) -> Metadata {
+    let (mut builder, mut bytes) = (MetadataBuilder::with_capacity(count, count), Vec::new());
+    for (rows, row) in parts.flat_map(|(rows, part)| part.map(move |row| (rows, row))) {
         for (name, value) in rows.metadata_of(row) {
-            let known = building.iter().position(|(known, ..)| **known == *name);
-            let column = known.unwrap_or_else(|| {
-                building.push((name.into(), Strings::default(), Vec::new()));
-                building.len() - 1
-            });
-            let (_, values, present) = &mut building[column];
-            pad(values, present, at);
-            values.push(value);
-            present.push(true);
+            let begin = bytes.len() as u32;
+            bytes.extend_from_slice(value);
+            let name = builder.name(name);
+            builder.push(name, begin..bytes.len() as u32);
         }
+        builder.end_row();
     }
-    let finish = |(name, mut values, mut present): (Arc<str>, Strings, Vec<bool>)| {
-        pad(&mut values, &mut present, count);
-        let present = (!present.iter().all(|&bit| bit)).then_some(present);
-        MetadataColumn { name, values: values.finish(), present }
-    };
-    let mut columns: Vec<MetadataColumn> = building.into_iter().map(finish).collect();
-    columns.sort_by(|a, b| a.name.cmp(&b.name));
-    columns
+    builder.finish(bytes.into()).unwrap_or_default()
 }

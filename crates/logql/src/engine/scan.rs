@@ -62,7 +62,7 @@ pub(super) fn read(engine: &Engine<'_>, group: &PageGroup, columns: LogColumns) 
     engine.ctx.check("log query")?;
     let page = group.reader.read(columns, engine.ctx)?;
     let lines: usize = group.runs.iter().map(|run| run.rows.len()).sum();
-    let metadata_bytes = page.metadata.iter().map(|column| column.values.bytes.len()).sum();
+    let metadata_bytes = page.metadata.bytes();
     engine.cost.read(lines, page.lines.bytes.len(), metadata_bytes);
     Ok(page)
 }
@@ -95,10 +95,8 @@ impl<'p> RowReader<'p> {
     pub fn row(&mut self, row: u32) -> Row<'p> {
         let at = row as usize;
         self.labels.reset();
-        for column in &self.page.metadata {
-            if let Some(value) = column.get(at) {
-                self.labels.add_metadata(&column.name, &crate::text::lossy(value));
-            }
+        for (name, value) in self.page.metadata.row(at) {
+            self.labels.add_metadata(name, &crate::text::lossy(value));
         }
         let line =
             if self.page.lines.is_empty() { "".into() } else { crate::text::lossy(self.page.lines.get(at)) };
