@@ -76,11 +76,7 @@ impl Store {
     /// The dashboard of an identifier.
     pub fn dashboard(&self, uid: &str) -> Result<Dashboard, StateError> {
         let (about, text) = self.read(|db| Ok((about(db, uid)?, json_text(db, uid)?)))?;
-        let mut dashboard: Json = parse_stored(&text)?;
-        if let Some(fields) = dashboard.as_object_mut() {
-            fields.insert("uid".to_owned(), Json::from(about.uid.as_str()));
-            fields.insert("version".to_owned(), Json::from(about.version));
-        }
+        let dashboard = shown(parse_stored(&text)?, uid, about.version);
         Ok(Dashboard { about, dashboard })
     }
 
@@ -160,23 +156,69 @@ impl Content {
         let Json::Object(mut fields) = dashboard else {
             return Err(StateError::invalid("a dashboard is a JSON object"));
         };
-        let text =
-            |fields: &Map<String, Json>, key: &str| fields.get(key).and_then(Json::as_str).map(str::to_owned);
-        let title = text(&fields, "title").unwrap_or_default();
-        let title = checked_title(&title, "dashboard")?.to_owned();
-        let uid = text(&fields, "uid").filter(|uid| !uid.is_empty());
-        let version = fields.get("version").and_then(Json::as_i64);
-        let tags = tags(fields.get("tags"))?;
-        for own in ["id", "uid", "version"] {
-            fields.remove(own);
+        let names = Names::of(&fields);
+        let inner = names.inner.map_or(Some(&fields), |key| fields.get(key).and_then(Json::as_object));
+        let title = inner.and_then(|inner| inner.get("title")).and_then(Json::as_str).unwrap_or_default();
+        let title = checked_title(title, "dashboard")?.to_owned();
+        let tags = tags(inner.and_then(|inner| inner.get("tags")))?;
+        let own = names.own(&mut fields);
+        let uid = own.and_then(|own| own.remove(names.uid)).and_then(|uid| uid.as_str().map(str::to_owned));
+        let version = names
+            .own(&mut fields)
+            .and_then(|own| own.remove(names.version))
+            .and_then(|version| version.as_i64());
+        if names.inner.is_none() {
+            fields.remove("id");
         }
         let json = Json::Object(fields).to_string();
         if json.len() > MAX_JSON_BYTES {
             let why = format!("the dashboard has {} bytes of JSON; {MAX_JSON_BYTES} are allowed", json.len());
             return Err(StateError::invalid(why));
         }
-        Ok(Self { uid, title, version, tags, json })
+        Ok(Self { uid: uid.filter(|uid| !uid.is_empty()), title, version, tags, json })
     }
+}
+
+/// Where a dashboard has what is the store's own. There are two forms: the older one has everything at
+/// the top, the newer one (`kind: Dashboard`) is a resource with `metadata` and `spec`.
+struct Names {
+    /// Where title and tags are.
+    inner: Option<&'static str>,
+    /// Where identifier and version are.
+    holder: Option<&'static str>,
+    uid: &'static str,
+    version: &'static str,
+}
+
+impl Names {
+    fn of(fields: &Map<String, Json>) -> Self {
+        let is_resource =
+            fields.get("kind").and_then(Json::as_str) == Some("Dashboard") && fields.contains_key("spec");
+        if is_resource {
+            Self { inner: Some("spec"), holder: Some("metadata"), uid: "name", version: "generation" }
+        } else {
+            Self { inner: None, holder: None, uid: "uid", version: "version" }
+        }
+    }
+
+    fn own<'f>(&self, fields: &'f mut Map<String, Json>) -> Option<&'f mut Map<String, Json>> {
+        match self.holder {
+            None => Some(fields),
+            Some(key) => fields.entry(key).or_insert_with(|| Json::Object(Map::new())).as_object_mut(),
+        }
+    }
+}
+
+/// A stored dashboard with its identifier and version.
+pub(crate) fn shown(mut dashboard: Json, uid: &str, version: i64) -> Json {
+    if let Some(fields) = dashboard.as_object_mut() {
+        let names = Names::of(fields);
+        if let Some(own) = names.own(fields) {
+            own.insert(names.uid.to_owned(), Json::from(uid));
+            own.insert(names.version.to_owned(), Json::from(version));
+        }
+    }
+    dashboard
 }
 
 fn tags(value: Option<&Json>) -> Result<Vec<String>, StateError> {

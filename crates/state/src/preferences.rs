@@ -23,6 +23,19 @@ pub struct Preferences {
     pub home_dashboard_uid: Option<String>,
 }
 
+impl Preferences {
+    /// These, and those of `other` where there is no wish.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            theme: self.theme.or(other.theme),
+            timezone: self.timezone.or(other.timezone),
+            week_start: self.week_start.or(other.week_start),
+            home_dashboard_uid: self.home_dashboard_uid.or(other.home_dashboard_uid),
+        }
+    }
+}
+
 /// Colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

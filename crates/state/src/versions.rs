@@ -62,12 +62,7 @@ impl Store {
             let old = dashboards::stored(db, uid)?.ok_or(StateError::NotFound("dashboard"))?;
             json_of(db, old.id, version)
         })?;
-        let mut dashboard = parse_stored(&text)?;
-        if let Some(fields) = dashboard.as_object_mut() {
-            fields.insert("uid".to_owned(), Json::from(uid));
-            fields.insert("version".to_owned(), Json::from(version));
-        }
-        Ok(dashboard)
+        Ok(dashboards::shown(parse_stored(&text)?, uid, version))
     }
 
     /// Makes an earlier version the newest one; the folder stays that of today.

@@ -24,6 +24,22 @@ fn a_dashboard_comes_back_as_it_was() {
 }
 
 #[test]
+fn a_dashboard_may_be_a_resource() {
+    let fixture = Fixture::new();
+    let resource = |version: i64| {
+        json!({"apiVersion": "dashboard.grafana.app/v2", "kind": "Dashboard",
+               "metadata": {"name": "new", "generation": version, "labels": {"a": "b"}},
+               "spec": {"title": "Newer", "tags": ["t"], "elements": {}}})
+    };
+    let about = fixture.store.save_dashboard(save(resource(7))).unwrap();
+    assert_eq!((about.uid.as_str(), about.title.as_str(), about.version), ("new", "Newer", 1));
+    assert_eq!(fixture.store.dashboard("new").unwrap().dashboard, resource(1));
+    assert!(fixture.store.save_dashboard(save(resource(7))).is_err());
+    assert_eq!(fixture.store.save_dashboard(save(resource(1))).unwrap().version, 2);
+    assert_eq!(fixture.store.tags().unwrap(), [("t".to_owned(), 1)]);
+}
+
+#[test]
 fn who_changed_it_meanwhile_is_not_overwritten() {
     let fixture = Fixture::new();
     fixture.store.save_dashboard(save(titled("a", "A"))).unwrap();
