@@ -1,0 +1,224 @@
+//! Requests to data sources, made by this server on behalf of who is asking.
+//!
+//! A browser never learns secrets of a data source nor where it is, and what is not allowed on this server's own
+//! paths is not allowed on those of others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use base::clock::SharedClock;
+use config::{BasicAuth, HttpClientConfig, Secret};
+use httpclient::Client;
+use parking_lot::Mutex;
+use serde_json::Value;
+use state::sources::{Source, SourceKind};
+
+use super::access::{Need, need};
+use super::caller::Caller;
+use super::{Failure, Shared};
+
+/// How long a data source may take, unless its setting `timeout` (seconds) says otherwise.
+const DEFAULT_TIMEOUT_S: u64 = 60;
+const MAX_TIMEOUT_S: u64 = 10 * 60;
+/// What of a request is sent on; in particular no cookies.
+const SENT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ACCEPT, header::ACCEPT_ENCODING];
+/// What of an answer comes back.
+const RETURNED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::RETRY_AFTER];
+
+/// A client for each data source: with its connections, and what it logs in with.
+pub struct Clients {
+    clock: SharedClock,
+    clients: Mutex<HashMap<String, Arc<Target>>>,
+}
+
+/// A data source that can be asked.
+struct Target {
+    client: Client,
+    kind: SourceKind,
+    /// Without a slash at its end.
+    url: String,
+    headers: HeaderMap,
+    timeout: Duration,
+}
+
+impl Clients {
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, clients: Mutex::default() }
+    }
+
+    /// Has the next request use what is stored of a data source by then.
+    pub fn forget(&self, uid: &str) {
+        self.clients.lock().remove(uid);
+    }
+
+    /// The same for all.
+    pub fn forget_all(&self) {
+        self.clients.lock().clear();
+    }
+
+    fn known(&self, uid: &str) -> Option<Arc<Target>> {
+        self.clients.lock().get(uid).cloned()
+    }
+
+    fn make(&self, source: &Source, secrets: &BTreeMap<String, String>) -> Result<Arc<Target>, Failure> {
+        let target = Arc::new(Target::new(source, secrets, self.clock.clone())?);
+        self.clients.lock().insert(source.uid.clone(), target.clone());
+        Ok(target)
+    }
+}
+
+impl Target {
+    fn new(source: &Source, secrets: &BTreeMap<String, String>, clock: SharedClock) -> Result<Self, Failure> {
+        if source.url.is_empty() {
+            return Err(Failure::bad(format!(
+                "{:?} is this server itself: ask it without the proxy",
+                source.name
+            )));
+        }
+        let text = |key: &str| source.settings.get(key).and_then(Value::as_str).unwrap_or_default();
+        let is_set = |key: &str| source.settings.get(key).and_then(Value::as_bool).unwrap_or_default();
+        let secret = |key: &str| Secret::new(secrets.get(key).cloned().unwrap_or_default());
+        let mut config = HttpClientConfig::default();
+        if !text("basicAuthUser").is_empty() {
+            let username = text("basicAuthUser").to_owned();
+            config.basic_auth =
+                Some(BasicAuth { username, password: secret("basicAuthPassword"), ..BasicAuth::default() });
+        }
+        config.tls_config.insecure_skip_verify = is_set("tlsSkipVerify");
+        if is_set("tlsAuthWithCACert") {
+            config.tls_config.ca = secret("tlsCACert").expose().to_owned();
+        }
+        if is_set("tlsAuth") {
+            config.tls_config.cert = secret("tlsClientCert").expose().to_owned();
+            config.tls_config.key = secret("tlsClientKey");
+        }
+        let bad = |what: &str, error: &dyn std::fmt::Display| {
+            Failure(StatusCode::BAD_GATEWAY, format!("data source {:?}: {what}: {error}", source.name))
+        };
+        let client = Client::new(&config, clock).map_err(|error| bad("its settings", &error))?;
+        let mut headers = HeaderMap::new();
+        // `httpHeaderName1` and the secret `httpHeaderValue1`, and so on.
+        for (key, name) in source.settings.iter().filter(|(key, _)| key.starts_with("httpHeaderName")) {
+            let value = secrets.get(&key.replace("Name", "Value")).map(String::as_str).unwrap_or_default();
+            let name =
+                HeaderName::try_from(name.as_str().unwrap_or_default()).map_err(|error| bad(key, &error))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|error| bad(key, &error))?);
+        }
+        let seconds = source
+            .settings
+            .get("timeout")
+            .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+        let timeout = Duration::from_secs(seconds.unwrap_or(DEFAULT_TIMEOUT_S).clamp(1, MAX_TIMEOUT_S));
+        let url = source.url.trim_end_matches('/').to_owned();
+        Ok(Self { client, kind: source.kind, url, headers, timeout })
+    }
+
+    /// Below which path the API of a kind lies.
+    fn api(&self) -> &'static str {
+        match self.kind {
+            SourceKind::Prometheus => "/api/v1/",
+            SourceKind::Loki => "/loki/api/v1/",
+            SourceKind::Alertmanager => "/api/v2/",
+        }
+    }
+}
+
+/// `/proxy/{uid}/{path}`: asks a data source.
+pub(super) async fn forward(
+    State(screens): Shared,
+    Extension(caller): Extension<Caller>,
+    Path((uid, _)): Path<(String, String)>,
+    (method, uri, RawQuery(query)): (Method, Uri, RawQuery),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let target = match screens.clients.known(&uid) {
+        Some(target) => target,
+        None => {
+            let asked = uid.clone();
+            let (source, secrets) = screens.blocking(move |store| store.source(&asked)).await?;
+            screens.clients.make(&source, &secrets)?
+        }
+    };
+    // As it was sent: what is escaped stays escaped.
+    let path = inner_path(uri.path())?;
+    if !path.starts_with(target.api()) {
+        return Err(Failure::bad(format!("only paths below {} are asked, not {path}", target.api())));
+    }
+    let (Need::Read(role) | Need::Change(role)) = need(&method, path) else {
+        return Err(Failure::bad(format!("{path} is not asked for others")));
+    };
+    if caller.role.is_none_or(|has| has < role) {
+        let why = format!("this needs {}, not {}", role.as_str(), caller.role_name());
+        return Err(Failure(StatusCode::FORBIDDEN, why));
+    }
+    let query = query.map_or_else(String::new, |query| format!("?{query}"));
+    let mut sent = target.headers.clone();
+    for name in SENT {
+        if let Some(value) = headers.get(&name) {
+            sent.insert(name, value.clone());
+        }
+    }
+    let request = httpclient::Request::new(method, format!("{}{path}{query}", target.url), target.timeout);
+    let answer = target.client.send(request.headers(&sent).body(body)).await;
+    let answer = answer.map_err(|error| {
+        let status = if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+        Failure(status, format!("data source {uid:?}: {error}"))
+    })?;
+    Ok(returned(answer))
+}
+
+fn returned(answer: httpclient::Response) -> Response {
+    let mut headers = HeaderMap::new();
+    for name in RETURNED {
+        if let Some(value) = answer.headers().get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let status = match answer.status() {
+        // It is this server that did not get in, not who is asking: their browser would send them to log in.
+        StatusCode::UNAUTHORIZED => StatusCode::BAD_GATEWAY,
+        status => status,
+    };
+    let chunks = futures_util::stream::try_unfold(answer, async |mut answer| {
+        Ok::<_, httpclient::ClientError>(answer.chunk().await?.map(|chunk| (chunk, answer)))
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// What stands behind the identifier in `…/proxy/{uid}/…`, with a slash before it.
+fn inner_path(path: &str) -> Result<&str, Failure> {
+    let inner = path.split_once("/proxy/").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    let inner = inner.ok_or_else(|| Failure::bad("the path of the data source is missing"))?;
+    let lowered = inner.to_ascii_lowercase().replace("%2e", ".");
+    if lowered.split(['/', '\\']).any(|step| matches!(step, "." | "..")) {
+        return Err(Failure::bad("a path with steps up or to itself is not asked"));
+    }
+    Ok(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inner_path;
+
+    #[test]
+    fn paths_stay_below_the_data_source() {
+        assert_eq!(inner_path("/proxy/a/api/v1/query").ok(), Some("/api/v1/query"));
+        assert_eq!(
+            inner_path("/x/api/ui/proxy/a/api/v1/label/a%2Fb/values").ok(),
+            Some("/api/v1/label/a%2Fb/values")
+        );
+        for path in ["/proxy/a/api/v1/../admin", "/proxy/a/api/v1/%2E%2e/x", "/proxy/a/./b", "/proxy/a"] {
+            assert!(inner_path(path).is_err(), "{path}");
+        }
+    }
+}
