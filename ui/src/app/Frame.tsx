@@ -1,0 +1,168 @@
+import { css, cx } from '@emotion/css';
+import type { GrafanaTheme2 } from '@grafana/data';
+import { Icon, IconButton, useStyles2, type IconName } from '@grafana/ui';
+import { useState, type ReactNode } from 'react';
+import { useLocation } from 'react-router-dom';
+import { loadPreferences, savePreferences } from './preferences';
+
+interface Entry {
+  label: string;
+  href: string;
+  icon: IconName;
+}
+
+const ENTRIES: Entry[] = [
+  { label: 'Home', href: '/', icon: 'home-alt' },
+  { label: 'Dashboards', href: '/dashboards', icon: 'apps' },
+  { label: 'Explore', href: '/explore', icon: 'compass' },
+  { label: 'Alerts', href: '/alerts', icon: 'bell' },
+  { label: 'Silences', href: '/silences', icon: 'bell-slash' },
+  { label: 'Rules', href: '/rules', icon: 'list-ul' },
+  { label: 'Targets', href: '/targets', icon: 'sitemap' },
+  { label: 'Status', href: '/status', icon: 'info-circle' },
+];
+
+/** What is around every page: where one can go, and how it looks. */
+export function Frame({ children }: { children: ReactNode }) {
+  const styles = useStyles2(getStyles);
+  const location = useLocation();
+  const [open, setOpen] = useState(false);
+  const kiosk = new URLSearchParams(location.search).has('kiosk');
+  if (kiosk) return <main className={styles.main}>{children}</main>;
+  return (
+    <div className={styles.frame}>
+      <div className={styles.top}>
+        <IconButton
+          name="bars"
+          size="lg"
+          aria-label="Menu"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        />
+        <a href="/" className={styles.name}>
+          Bartizan
+        </a>
+      </div>
+      <nav className={cx(styles.nav, open && styles.open)} aria-label="Pages">
+        <a href="/" className={cx(styles.name, styles.brand)}>
+          <Tower /> <span>Bartizan</span>
+        </a>
+        {ENTRIES.map((entry) => (
+          <NavLink
+            key={entry.href}
+            entry={entry}
+            active={isActive(location.pathname, entry.href)}
+            onClick={() => setOpen(false)}
+          />
+        ))}
+        <div className={styles.spacer} />
+        <ThemeButton />
+      </nav>
+      <main className={styles.main}>{children}</main>
+    </div>
+  );
+}
+
+function isActive(path: string, href: string): boolean {
+  if (href === '/') return path === '/';
+  return path === href || path.startsWith(`${href}/`) || (href === '/dashboards' && path.startsWith('/d/'));
+}
+
+function NavLink({
+  entry: { label, href, icon },
+  active,
+  onClick,
+}: {
+  entry: Entry;
+  active: boolean;
+  onClick: () => void;
+}) {
+  const styles = useStyles2(getStyles);
+  return (
+    <a
+      href={href}
+      className={cx(styles.entry, active && styles.active)}
+      aria-current={active ? 'page' : undefined}
+      onClick={onClick}
+    >
+      <Icon name={icon} size="lg" />
+      <span>{label}</span>
+    </a>
+  );
+}
+
+function ThemeButton() {
+  const styles = useStyles2(getStyles);
+  const { theme } = loadPreferences();
+  const other = theme === 'dark' ? 'light' : 'dark';
+  const change = () => {
+    savePreferences({ theme: other });
+    window.location.reload();
+  };
+  return (
+    <button type="button" className={styles.entry} onClick={change}>
+      <Icon name="adjust-circle" size="lg" />
+      <span>{other === 'dark' ? 'Dark' : 'Light'} theme</span>
+    </button>
+  );
+}
+
+/** The turret, seen from its side. */
+function Tower() {
+  return (
+    <svg width="22" height="22" viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M5 3h3v2h2.5V3h3v2H16V3h3v7l-2 2v5l-5 4-5-4v-5L5 10z" fill="#f2a33a" />
+      <path d="M11 9h2v4h-2z" fill="#1b1d22" />
+    </svg>
+  );
+}
+
+const WIDTH = 184;
+const PHONE = '@media (max-width: 768px)';
+
+const getStyles = (theme: GrafanaTheme2) => ({
+  frame: css({ display: 'flex', minHeight: '100vh', [PHONE]: { flexDirection: 'column' } }),
+  top: css({
+    alignItems: 'center',
+    display: 'none',
+    gap: theme.spacing(1),
+    padding: theme.spacing(1, 2),
+    [PHONE]: { display: 'flex' },
+  }),
+  nav: css({
+    background: theme.colors.background.primary,
+    borderRight: `1px solid ${theme.colors.border.weak}`,
+    display: 'flex',
+    flex: `0 0 ${WIDTH}px`,
+    flexDirection: 'column',
+    gap: 2,
+    height: '100vh',
+    padding: theme.spacing(1),
+    position: 'sticky',
+    top: 0,
+    [PHONE]: { display: 'none', height: 'auto' },
+  }),
+  open: css({ [PHONE]: { display: 'flex' } }),
+  name: css({ color: theme.colors.text.primary, fontSize: theme.typography.h4.fontSize, fontWeight: 500 }),
+  brand: css({
+    alignItems: 'center',
+    display: 'flex',
+    gap: theme.spacing(1),
+    padding: theme.spacing(1, 1, 2),
+  }),
+  entry: css({
+    alignItems: 'center',
+    background: 'none',
+    border: 0,
+    borderRadius: theme.shape.radius.default,
+    color: theme.colors.text.secondary,
+    display: 'flex',
+    gap: theme.spacing(1.5),
+    padding: theme.spacing(1),
+    textAlign: 'left',
+    '&:hover': { background: theme.colors.action.hover, color: theme.colors.text.primary },
+  }),
+  active: css({ background: theme.colors.action.selected, color: theme.colors.text.primary }),
+  spacer: css({ flex: '1 1 auto' }),
+  main: css({ display: 'flex', flex: '1 1 auto', flexDirection: 'column', minWidth: 0 }),
+});

@@ -1,0 +1,26 @@
+import { locationService } from '@grafana/runtime';
+
+/** Links within the program change its page without loading it anew, wherever they are written: in tables, too. */
+export function interceptLinks(): void {
+  document.addEventListener('click', (event) => {
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey ||
+      event.altKey
+    )
+      return;
+    const anchor = (event.target as Element | null)?.closest?.('a[href]');
+    if (!(anchor instanceof HTMLAnchorElement)) return;
+    if (anchor.target === '_blank' || anchor.hasAttribute('download')) return;
+    const url = new URL(anchor.href, window.location.href);
+    if (url.origin !== window.location.origin || isServed(url.pathname)) return;
+    event.preventDefault();
+    locationService.push(`${url.pathname}${url.search}${url.hash}`);
+  });
+}
+
+/** What the server answers itself, and the program has no page for. */
+const isServed = (path: string) => /^\/(api|loki|metrics|federate|version|-|user)(\/|$)/.test(path);

@@ -1,0 +1,20 @@
+import 'uplot/dist/uPlot.min.css';
+import 'react-grid-layout/css/styles.css';
+import { initPluginTranslations } from '@grafana/i18n';
+import { createRoot } from 'react-dom/client';
+import { initRegistries } from '~/grafana-host/registries';
+import { initServices } from '~/grafana-host/services';
+import { interceptLinks } from './links';
+import { App } from './App';
+import './global.css';
+
+/** Sets up what the Grafana packages need, and shows the program. */
+export async function start(): Promise<void> {
+  await initPluginTranslations('grafana-scenes');
+  initRegistries();
+  initServices();
+  interceptLinks();
+  const root = document.getElementById('root');
+  if (!root) throw new Error('index.html has no root to draw in');
+  createRoot(root).render(<App />);
+}

@@ -1,0 +1,3 @@
+import type { DashboardJson } from '../model';
+
+export function migrate(_dashboard: DashboardJson): void {}

@@ -1,0 +1,2 @@
+/** In place of the editor of an option. */
+export const NoEditor = () => null;

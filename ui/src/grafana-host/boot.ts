@@ -1,0 +1,39 @@
+/**
+ * What the Grafana packages read from `window` while they are being imported. Nothing else may be
+ * imported before this module has run, which is why `main.ts` loads the program by a dynamic import.
+ */
+import { loadPreferences } from '../app/preferences';
+import { GRAFANA_VERSION } from './version';
+
+declare global {
+  interface Window {
+    __grafana_public_path__?: string;
+    grafanaBootData?: unknown;
+  }
+}
+
+const preferences = loadPreferences();
+
+window.__grafana_public_path__ = '/public/';
+window.grafanaBootData = {
+  assets: { dark: '', light: '' },
+  settings: {
+    appSubUrl: '',
+    appUrl: `${window.location.origin}/`,
+    buildInfo: { version: GRAFANA_VERSION, commit: '', env: 'production' },
+    datasources: {},
+    featureToggles: {},
+    minRefreshInterval: '1s',
+  },
+  user: {
+    theme: preferences.theme,
+    lightTheme: preferences.theme === 'light',
+    timezone: preferences.timeZone,
+    weekStart: 'browser',
+    locale: navigator.language || 'en-US',
+    language: 'en-US',
+    orgId: 1,
+    permissions: {},
+  },
+  navTree: [],
+};

@@ -1,0 +1,48 @@
+import path from 'node:path';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+import { compressed } from './build/compressed.ts';
+import { grafanaAssets } from './build/grafanaAssets.ts';
+
+const root = import.meta.dirname;
+const monaco = path.join(root, 'build/noMonaco.js');
+
+// Where `npm run dev` and `npm run preview` find a running server.
+const server = process.env.BARTIZAN_URL ?? 'http://127.0.0.1:9090';
+const proxy = Object.fromEntries(
+  ['/api', '/loki', '/-', '/metrics', '/federate', '/version'].map((prefix) => [`^${prefix}/?`, server]),
+);
+
+export default defineConfig({
+  plugins: [react(), grafanaAssets(root), compressed()],
+  resolve: {
+    alias: [
+      { find: /^~\//, replacement: `${path.join(root, 'src')}/` },
+      // The editors here are CodeMirror; Monaco would double the size of the program.
+      { find: /^monaco-editor.*/, replacement: monaco },
+      { find: /^@monaco-editor\/react$/, replacement: monaco },
+    ],
+    dedupe: [
+      'react',
+      'react-dom',
+      '@codemirror/state',
+      '@codemirror/view',
+      '@codemirror/language',
+      '@lezer/common',
+    ],
+  },
+  server: { proxy },
+  preview: { proxy },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 4096,
+    reportCompressedSize: false,
+  },
+  test: {
+    environment: 'happy-dom',
+    include: ['src/**/*.test.{ts,tsx}'],
+    setupFiles: ['src/grafana-host/boot.ts'],
+    server: { deps: { inline: [/@grafana\//, 'react-use', 'monaco-editor'] } },
+  },
+});
