@@ -21,6 +21,7 @@ export default defineConfig(
       'max-lines': ['error', { max: 600, skipBlankLines: true, skipComments: true }],
       'no-console': ['error', { allow: ['error'] }],
       '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-dynamic-delete': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
     },
   },
