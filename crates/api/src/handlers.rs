@@ -5,6 +5,7 @@ mod admission;
 pub mod exemplars;
 pub mod expression;
 pub mod federate;
+pub mod log_rules;
 pub mod loki;
 pub mod notifications;
 pub mod otlp;

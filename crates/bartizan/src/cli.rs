@@ -74,4 +74,7 @@ pub struct UpArgs {
     /// How long to keep logs; 0 is for ever.
     #[arg(long, default_value = "31d", value_name = "DURATION")]
     pub logs_retention: String,
+    /// Files of rules in LogQL; a pattern. Can be repeated. Clients add others at /loki/api/v1/rules.
+    #[arg(long, value_name = "FILE")]
+    pub log_rules: Vec<std::path::PathBuf>,
 }

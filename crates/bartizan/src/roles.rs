@@ -10,6 +10,7 @@
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 1 | [`alertmanager`] | in the embedded default: takes alerts, tells receivers | behind rules: it takes their alerts |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
+//! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
@@ -17,6 +18,7 @@
 mod agent;
 mod alertmanager;
 pub mod features;
+mod log_rules;
 mod logs;
 mod otlp;
 mod process;
@@ -115,11 +117,18 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         rules::Sources { opened: &opened, reading: &reading, querying: &querying, scraping: &scraping };
     let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
     let logs = settings.logs.as_ref().map(|_| logs::Logs::new(clock.clone(), &querying.budget));
+    let log_rules = settings.log_rules.clone().zip(logs.as_ref()).map(|(place, logs)| {
+        let (logs, opened) = (logs.source(), opened.clone());
+        let sink = rules.sink_linking_to(log_rules::explore_link);
+        let sources = log_rules::Sources { logs, opened, sink, budget: querying.rules_budget.clone() };
+        log_rules::LogRules::new(place, &settings, &registry, clock.clone(), sources)
+    });
     let asked = (&reading, &querying, &rules, &logs);
     let start =
         |alerts| alertmanager::Running::beside(alerts, &settings.external_url, clock.clone(), &registry);
     let alerts = settings.alerts.as_ref().map(start).transpose()?;
     let more = alerts.as_ref().map(|alerts| alerts.routes(&settings.route_prefix)).unwrap_or_default();
+    let more = log_rules.iter().fold(more, |more, rules| more.merge(rules.routes()));
     let web =
         web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), (&registry, more))
             .await?;
@@ -157,6 +166,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.on_reload(otlp);
     system.on_reload(reading);
     system.on_reload(rules.clone());
+    if let Some(log_rules) = &log_rules {
+        system.on_reload(log_rules.clone());
+    }
     if let Some(alerts) = &alerts {
         system.on_reload(alerts.follower());
     }
@@ -174,6 +186,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     tracing::info!("stopping");
     drop(signals);
     upkeep.stop().await;
+    if let Some(log_rules) = &log_rules {
+        log_rules.stop().await;
+    }
     rules.stop().await;
     if let Some(alerts) = alerts {
         alerts.stop().await;

@@ -1,5 +1,6 @@
 //! What a rule asks, and who answers: the traits in which query languages and rules meet.
 
+mod logql;
 mod promql;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use base::CancelFlag;
 use model::{FloatHistogram, Labels, Matcher};
 
+pub use self::logql::{LogQl, LogQlLanguage};
 pub use self::promql::{PromQl, PromQlLanguage, QueryLimits};
 
 /// An expression that was understood.

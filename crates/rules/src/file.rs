@@ -19,6 +19,8 @@ use config::{NameValidation, PromDuration};
 use model::Labels;
 use model::labels::Quoted;
 
+pub use self::decode::namespaces_yaml;
+
 use crate::expression::Language;
 
 /// How rule files are read.
@@ -167,6 +169,17 @@ impl RuleFile {
         let file = decode::read(text, options.ignore_unknown_fields)?;
         let faults = validate::faults(&file, text, options);
         if faults.is_empty() { Ok(file) } else { Err(faults) }
+    }
+
+    /// Reads and checks the text of a single group, as clients send it.
+    pub fn parse_group(text: &str, options: &FileOptions<'_>) -> Result<RuleGroup, Vec<FileFault>> {
+        let group = decode::read_group(text, options.ignore_unknown_fields)?;
+        let mut file = Self { groups: vec![group], warnings: Vec::new() };
+        let faults = validate::faults(&file, text, options);
+        match file.groups.pop() {
+            Some(group) if faults.is_empty() => Ok(group),
+            _ => Err(faults),
+        }
     }
 
     /// Reads and checks a file. A file that cannot be read is a fault too; faults do not name the file.

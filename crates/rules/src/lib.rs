@@ -4,7 +4,7 @@
 //! what becomes of an alert once an Alertmanager has it: that is another crate's. Query languages come in
 //! through the traits of [`expression`], storage through those of `model`, time through `base`.
 //!
-//! In reading order: [`file`](mod@file) (rule files, their faults and lints), [`expression`] (what a rule asks, and who
+//! In reading order: [`file`](mod@file) (rule files, their faults and lints), [`store`] (rules that clients make), [`expression`] (what a rule asks, and who
 //! answers), [`template`] (what labels and annotations are written in), [`rule`] and [`alert`] (one rule and what it
 //! makes), `dependencies` (which rules wait for others), [`group`] (one evaluation), `restore` (alerts after a
 //! restart), [`manager`] (when groups are due, and reloads), [`metrics`], [`notify`] (alerts on their way), then what
@@ -22,5 +22,6 @@ pub mod metrics;
 pub mod notify;
 mod restore;
 pub mod rule;
+pub mod store;
 pub mod template;
 pub mod unit_test;

@@ -19,8 +19,10 @@ pub struct Metrics {
     pub(crate) group_duration: Summary,
     pub(crate) group_duration_histogram: Histogram,
     pub(crate) expansions: Expansions,
-    groups: Arc<Mutex<BTreeMap<String, Arc<GroupMetrics>>>>,
+    groups: Groups,
 }
+
+type Groups = Arc<Mutex<BTreeMap<String, Arc<GroupMetrics>>>>;
 
 /// What is published about one group.
 #[derive(Debug, Default)]
@@ -99,42 +101,48 @@ const OF_GROUPS: [(&str, &str, Kind, Read); 11] = [
 ];
 
 impl Metrics {
-    /// Publishes in `registry`.
+    /// Publishes in `registry` what the seat of Prometheus does.
     pub fn new(registry: &Registry) -> Self {
+        Self::with_prefix(registry, "")
+    }
+
+    /// Publishes in `registry` under names that begin with `prefix`.
+    pub fn with_prefix(registry: &Registry, prefix: &'static str) -> Self {
         let tails = [0.5, 0.9, 0.99];
+        let named = |name: &str| format!("{prefix}{name}");
         let metrics = Self {
             rule_duration: registry.summary(
-                "prometheus_rule_evaluation_duration_seconds",
+                &named("prometheus_rule_evaluation_duration_seconds"),
                 "The duration for a rule to execute.",
                 &[],
                 &tails,
             ),
             rule_duration_histogram: registry.histogram(
-                "prometheus_rule_evaluation_duration_histogram_seconds",
+                &named("prometheus_rule_evaluation_duration_histogram_seconds"),
                 "The duration for a rule to execute.",
                 &[],
                 &BOUNDS,
             ),
             group_duration: registry.summary(
-                "prometheus_rule_group_duration_seconds",
+                &named("prometheus_rule_group_duration_seconds"),
                 "The duration of rule group evaluations.",
                 &[],
                 &[0.01, 0.05, 0.5, 0.9, 0.99],
             ),
             group_duration_histogram: registry.histogram(
-                "prometheus_rule_group_duration_histogram_seconds",
+                &named("prometheus_rule_group_duration_histogram_seconds"),
                 "The duration of rule group evaluations.",
                 &[],
                 &BOUNDS,
             ),
             expansions: Expansions {
                 total: registry.counter(
-                    "prometheus_template_text_expansions_total",
+                    &named("prometheus_template_text_expansions_total"),
                     "The total number of template text expansions.",
                     &[],
                 ),
                 failed: registry.counter(
-                    "prometheus_template_text_expansion_failures_total",
+                    &named("prometheus_template_text_expansion_failures_total"),
                     "The total number of template text expansion failures.",
                     &[],
                 ),
@@ -142,7 +150,7 @@ impl Metrics {
             groups: Arc::default(),
         };
         let groups = metrics.groups.clone();
-        registry.collect_with(move |families| publish(&groups.lock(), families));
+        registry.collect_with(move |families| publish(prefix, &groups.lock(), families));
         metrics
     }
 
@@ -157,12 +165,12 @@ impl Metrics {
     }
 }
 
-fn publish(groups: &BTreeMap<String, Arc<GroupMetrics>>, families: &mut Vec<Family>) {
+fn publish(prefix: &str, groups: &BTreeMap<String, Arc<GroupMetrics>>, families: &mut Vec<Family>) {
     if groups.is_empty() {
         return;
     }
     for (name, help, kind, read) in OF_GROUPS {
-        let mut family = Family::new(name, help, kind);
+        let mut family = Family::new(format!("{prefix}{name}"), help, kind);
         groups.iter().for_each(|(key, group)| family.push(&[("rule_group", key)], read(group)));
         families.push(family);
     }

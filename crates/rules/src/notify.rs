@@ -204,10 +204,37 @@ impl Notifier {
     }
 }
 
+/// The path below the server's URL at which an expression can be looked at.
+pub type Link = fn(expression: &str) -> String;
+
+/// A [`Notifier`] for rules whose expressions are looked at elsewhere than those of metrics.
+#[derive(Clone)]
+pub struct LinkingTo {
+    notifier: Notifier,
+    link: Link,
+}
+
+impl AlertSink for LinkingTo {
+    fn send(&self, expression: &str, alerts: Vec<Alert>) {
+        self.notifier.send_linking_to(&(self.link)(expression), alerts);
+    }
+}
+
 impl AlertSink for Notifier {
     fn send(&self, expression: &str, alerts: Vec<Alert>) {
+        self.send_linking_to(&table_link(expression), alerts);
+    }
+}
+
+impl Notifier {
+    /// The same way to the Alertmanagers, with other links in alerts.
+    pub fn linking_to(&self, link: Link) -> LinkingTo {
+        LinkingTo { notifier: self.clone(), link }
+    }
+
+    fn send_linking_to(&self, path: &str, alerts: Vec<Alert>) {
         let external_url = self.0.options.external_url.trim_end_matches('/');
-        let generator_url = format!("{external_url}{}", table_link(expression));
+        let generator_url = format!("{external_url}{path}");
         let notification = |alert: Alert| Notification {
             labels: alert.labels,
             annotations: alert.annotations,

@@ -19,15 +19,20 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 /// `GET /rules`
 pub async fn rules(State(state): State<Shared>, params: Params) -> Result<Response, ApiError> {
     // There may be very many alerts.
-    let answer = tokio::task::spawn_blocking(move || answer(&state, &params)).await;
+    let answer =
+        tokio::task::spawn_blocking(move || rules_answer(&params, |with| state.rules.groups(with))).await;
     answer.map_err(|error| ApiError::internal(error.to_string()))?
 }
 
-fn answer(state: &Shared, params: &Params) -> Result<Response, ApiError> {
+/// The answer about groups that `groups` gives, with the alerts of each rule or without.
+pub(super) fn rules_answer(
+    params: &Params,
+    groups: impl FnOnce(bool) -> Vec<RuleGroupView>,
+) -> Result<Response, ApiError> {
     params.well_formed()?;
     let wanted = Wanted::of(params)?;
     let page = Page::of(params)?;
-    let groups = state.rules.groups(wanted.alerts_shown);
+    let groups = groups(wanted.alerts_shown);
     let start = match &page.token {
         Some(wanted) => groups.iter().position(|group| token(group) == *wanted).ok_or_else(|| {
             let problem = format!("invalid group_next_token '{wanted}'. were rule groups changed?");
@@ -224,13 +229,15 @@ fn time(ms: Option<i64>) -> String {
 
 /// `GET /alerts`
 pub async fn alerts(State(state): State<Shared>) -> Result<Response, ApiError> {
-    let answer = tokio::task::spawn_blocking(move || {
-        let groups = state.rules.groups(true);
-        let of_rules = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
-        let alerts = of_rules.flat_map(|alerting| alerting.alerts.iter().map(alert_json));
-        success(&json!({ "alerts": alerts.collect::<Vec<_>>() }))
-    });
+    let answer = tokio::task::spawn_blocking(move || alerts_answer(&state.rules.groups(true)));
     answer.await.map_err(|error| ApiError::internal(error.to_string()))
+}
+
+/// The answer about the alerts of groups.
+pub(super) fn alerts_answer(groups: &[RuleGroupView]) -> Response {
+    let of_rules = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
+    let alerts = of_rules.flat_map(|alerting| alerting.alerts.iter().map(alert_json));
+    success(&json!({ "alerts": alerts.collect::<Vec<_>>() }))
 }
 
 /// `GET /alertmanagers`

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::NameValidation;
-use rules::expression::PromQlLanguage;
+use rules::expression::{Language, LogQlLanguage, PromQlLanguage};
 use rules::file::{FileFault, FileOptions, RuleFile, lint};
 
 use crate::roles::features::Features;
@@ -16,6 +16,9 @@ pub struct RulesArgs {
     /// The rule files; the standard input stream by default.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// The language of expressions.
+    #[arg(long, value_enum, default_value = "promql")]
+    pub language: RuleLanguage,
     /// What to look for: `all`, `duplicate-rules` or `none`, separated by commas.
     #[arg(long, default_value = "duplicate-rules", value_delimiter = ',')]
     pub lint: Vec<String>,
@@ -28,6 +31,15 @@ pub struct RulesArgs {
     /// Comma-separated names of features the server runs with. Can be repeated.
     #[arg(long, value_delimiter = ',', value_name = "FEATURE")]
     pub enable_feature: Vec<String>,
+}
+
+/// A language of rules.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleLanguage {
+    /// Of metrics.
+    Promql,
+    /// Of logs.
+    Logql,
 }
 
 /// Something could be better.
@@ -48,9 +60,12 @@ pub fn run(args: &RulesArgs) -> anyhow::Result<ExitCode> {
             unknown => writeln!(out, "WARNING: unknown lint option: {unknown:?}")?,
         }
     }
-    let language = PromQlLanguage { options: features.parse_options() };
+    let language: &dyn Language = match args.language {
+        RuleLanguage::Promql => &PromQlLanguage { options: features.parse_options() },
+        RuleLanguage::Logql => &LogQlLanguage,
+    };
     let options = FileOptions {
-        language: &language,
+        language,
         names: NameValidation::Utf8,
         ignore_unknown_fields: args.ignore_unknown_fields,
     };

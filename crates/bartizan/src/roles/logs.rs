@@ -48,6 +48,11 @@ impl Logs {
         Self { store: Store::default(), clock, query_budget: query_budget.clone() }
     }
 
+    /// The logs, for whoever reads them.
+    pub fn source(&self) -> Arc<dyn LogSource> {
+        Arc::new(self.store.clone())
+    }
+
     /// The paths of the API of logs.
     pub fn routes(&self) -> axum::Router {
         let appender = Arc::new(self.store.clone());

@@ -89,6 +89,11 @@ impl Rules {
         Self(Arc::new(Inner { manager, notifier }))
     }
 
+    /// The way of alerts that are looked at under other links.
+    pub fn sink_linking_to(&self, link: rules::notify::Link) -> rules::notify::LinkingTo {
+        self.0.notifier.linking_to(link)
+    }
+
     /// Ends evaluation, then delivery.
     pub async fn stop(&self) {
         self.0.manager.stop().await;
@@ -97,7 +102,7 @@ impl Rules {
 }
 
 /// Where users reach the server, without a slash at the end.
-fn external_url(settings: &Settings) -> String {
+pub(super) fn external_url(settings: &Settings) -> String {
     settings.external_url.as_str().trim_end_matches('/').to_owned()
 }
 
@@ -129,7 +134,7 @@ impl Reloadable for Rules {
 }
 
 /// The files the patterns stand for, each once.
-fn rule_files(patterns: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn rule_files(patterns: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = BTreeSet::new();
     for pattern in patterns {
         let found = config::glob::glob(pattern)
@@ -154,7 +159,7 @@ fn ms(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-fn group_view(group: &Group, with_alerts: bool) -> RuleGroupView {
+pub(super) fn group_view(group: &Group, with_alerts: bool) -> RuleGroupView {
     let last = group.last_evaluation();
     RuleGroupView {
         name: group.name.clone(),

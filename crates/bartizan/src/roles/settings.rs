@@ -8,6 +8,7 @@ use anyhow::Context;
 use config::{Config, LoadOptions};
 
 use super::features::Features;
+use super::log_rules::LogRuleSettings;
 use crate::cli::prometheus::{self, WalCompression};
 use crate::cli::{PrometheusArgs, UpArgs};
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub storage_path: PathBuf,
     /// Where logs are kept, if they are.
     pub logs: Option<LogSettings>,
+    /// Where rules about logs come from, if there are any logs.
+    pub log_rules: Option<LogRuleSettings>,
     /// Alertmanager's settings, if it runs beside everything else.
     pub alerts: Option<super::alertmanager::AlertSettings>,
     /// Whether this host's metrics are served at [`HOST_METRICS_PATH`].
@@ -80,6 +83,7 @@ impl Settings {
                 .then_some(args.auto_reload_interval.value),
             storage_path: if args.agent.agent { &args.agent.path } else { &args.storage_path }.clone(),
             logs: None,
+            log_rules: None,
             alerts: None,
             host_metrics: false,
             flags,
@@ -109,6 +113,8 @@ impl Settings {
             config_file: up.alertmanager_config.clone(),
             path: up.data_dir.join("alerts"),
         });
+        settings.log_rules =
+            Some(LogRuleSettings { path: up.data_dir.join("log-rules"), files: up.log_rules.clone() });
         settings.logs = Some(LogSettings { path: up.data_dir.join("logs"), retention });
         Ok(settings)
     }
@@ -230,6 +236,7 @@ mod tests {
             scrape_interval_s: 15,
             retention: "15d".to_owned(),
             logs_retention: "31d".to_owned(),
+            log_rules: Vec::new(),
         };
         let settings = Settings::of_up(&up).unwrap();
         let config = settings.config.read(&settings).unwrap();

@@ -8,6 +8,7 @@ mod check;
 mod faults;
 mod federation;
 mod inspect;
+mod log_rules;
 mod otlp;
 mod peer;
 mod remote_read;

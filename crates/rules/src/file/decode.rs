@@ -15,21 +15,30 @@ const MORE_DOCUMENTS: &str =
 
 /// Reads the tree; faults are about its shape.
 pub(super) fn read(text: &str, ignore_unknown: bool) -> Result<RuleFile, Vec<FileFault>> {
-    let fault =
-        |message: &str| vec![FileFault { places: Vec::new(), rule: None, message: message.to_owned() }];
-    let mut root = parse(text, Limits::default()).map_err(|error| fault(&error.message))?;
-    if ignore_unknown {
-        keep_known(&mut root, FILE_KEYS);
-    }
-    let cx = Cx::new(Path::new(""));
-    let decoded = if root.is_null() { Ok(RuleFile::default()) } else { RuleFile::decode(&root, &cx) };
-    let source = Source::new("", text);
-    let mut file =
-        cx.finish(decoded).map_err(|faults| fault(ConfigError::new(&source, &faults).message()))?;
+    let mut file: RuleFile = read_as(text, ignore_unknown.then_some(FILE_KEYS))?;
     if has_more_documents(text) {
         file.warnings.push(MORE_DOCUMENTS.to_owned());
     }
     Ok(file)
+}
+
+/// Reads the tree of a single group.
+pub(super) fn read_group(text: &str, ignore_unknown: bool) -> Result<RuleGroup, Vec<FileFault>> {
+    read_as(text, ignore_unknown.then_some(&GROUP_KEYS))
+}
+
+/// Reads a tree; with `known`, other keys are passed over.
+fn read_as<T: Setting>(text: &str, known: Option<&Keys>) -> Result<T, Vec<FileFault>> {
+    let fault =
+        |message: &str| vec![FileFault { places: Vec::new(), rule: None, message: message.to_owned() }];
+    let mut root = parse(text, Limits::default()).map_err(|error| fault(&error.message))?;
+    if let Some(known) = known {
+        keep_known(&mut root, known);
+    }
+    let cx = Cx::new(Path::new(""));
+    let decoded = if root.is_null() { Ok(T::zero()) } else { T::decode(&root, &cx) };
+    let source = Source::new("", text);
+    cx.finish(decoded).map_err(|faults| fault(ConfigError::new(&source, &faults).message()))
 }
 
 /// Whether a document begins behind the first one.
@@ -193,6 +202,20 @@ impl RuleFile {
     pub fn to_yaml(&self) -> String {
         config::yaml::to_string(&self.emit())
     }
+}
+
+impl RuleGroup {
+    /// The group as YAML, without what is left at its default.
+    pub fn to_yaml(&self) -> String {
+        config::yaml::to_string(&self.emit())
+    }
+}
+
+/// Groups by namespace as YAML.
+pub fn namespaces_yaml(namespaces: &BTreeMap<String, Vec<RuleGroup>>) -> String {
+    config::yaml::to_string(&Out::Map(
+        namespaces.iter().map(|(name, groups)| (name.clone(), groups.emit())).collect(),
+    ))
 }
 
 impl RuleSpec {
