@@ -171,7 +171,7 @@ pub struct PrometheusArgs {
     #[arg(long = "query.max-samples", default_value_t = 50_000_000)]
     pub query_max_samples: u64,
 
-    /// Memory all queries together may hold, with a unit; an eighth more is kept for rules. Not a flag of Prometheus.
+    /// Memory all queries together may hold, with a unit; those of rules have a quarter of it on top. Not a flag of Prometheus.
     #[arg(long = "query.max-memory", default_value = "2GB", value_parser = bytes, value_name = "BYTES")]
     pub query_max_memory: BytesArg,
 

@@ -7,8 +7,8 @@ use promql::engine::{Engine, EngineOptions};
 
 use super::settings::Settings;
 
-/// Of the memory for queries, this part is added for rules alone.
-const RESERVED_PART: usize = 8;
+/// Rules have memory of their own, as much as this part of that for queries.
+const RULES_PART: usize = 4;
 
 /// The engine, and the memory queries share. Clones share both.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Querying {
     pub engine: Arc<Engine>,
     /// The memory queries of users share.
     pub budget: ByteBudget,
-    /// That, and a part users cannot take: whatever they ask, alerts are still evaluated.
+    /// The memory queries of rules share: whatever users ask, alerts are still evaluated.
     pub rules_budget: ByteBudget,
 }
 
@@ -37,9 +37,8 @@ impl Querying {
             ..EngineOptions::default()
         });
         let max_bytes = usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX);
-        let reserved = max_bytes / RESERVED_PART;
-        let rules_budget = ByteBudget::new("query.max-memory", max_bytes.saturating_add(reserved));
-        let budget = rules_budget.child("query.max-memory", max_bytes);
+        let budget = ByteBudget::new("query.max-memory", max_bytes);
+        let rules_budget = ByteBudget::new("a quarter of query.max-memory, for rules", max_bytes / RULES_PART);
         Self { engine: Arc::new(engine), budget, rules_budget }
     }
 }
