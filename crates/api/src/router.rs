@@ -25,6 +25,7 @@ use crate::openapi::document::{Version, render};
 use crate::openapi::{Endpoint, Verbs, endpoints};
 use crate::params::Params;
 use crate::state::ApiState;
+use crate::ui;
 
 /// Remote read streams what is compressed already.
 const NOT_CHUNKS: NotForContentType = NotForContentType::const_new("application/x-streamed-protobuf");
@@ -43,7 +44,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .route("/-/ready", get(system::ready))
         .route("/-/reload", post(system::reload).merge(put(system::reload)).get(system::only_post))
         .route("/-/quit", post(system::quit).merge(put(system::quit)).get(system::only_post))
-        .route("/", get(system::landing));
+        .merge(ui::routes());
     // Probes that are told of a path with a slash at its end are sent on.
     for path in ["/federate", "/metrics", "/version", "/-/healthy", "/-/ready"] {
         let target = format!("{prefix}{path}");
@@ -64,7 +65,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     } else {
         let home = format!("{prefix}/");
         Router::new()
-            .route(&home.clone(), get(system::landing))
+            .route(&home.clone(), get(ui::page))
             .route("/", get(move || async move { (StatusCode::FOUND, [(header::LOCATION, home)]) }))
             .nest(&prefix, routes.route("/{*rest}", any(not_found)))
     };

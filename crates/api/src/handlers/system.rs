@@ -116,6 +116,7 @@ pub async fn landing(State(state): State<Shared>) -> Html<String> {
     ))
 }
 
-fn escape_html(text: &str) -> String {
+/// Text as it stands in HTML, also within the quotes of an attribute.
+pub fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
