@@ -1,8 +1,12 @@
 //! Alerts: what is told, since when, and until when.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
+use config::alertmanager::MatcherMode;
+use config::alertmanager::matchers::is_valid_name;
 use jiff::Timestamp;
 use model::Labels;
 use model::labels::Quoted;
@@ -31,13 +35,47 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// The hash that the log of notifications knows an alert of these labels by.
+pub fn log_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::with_capacity(labels.as_bytes().len() + 16);
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(255);
+    }
+    xxhash_rust::xxh64::xxh64(&bytes, 0)
+}
+
+/// Hashes of the labels of an alert, which are needed again and again, once they were computed. Two alerts are
+/// equal whether or not they were.
+#[derive(Default)]
+pub struct Hashes(OnceLock<(Fingerprint, u64)>);
+
+impl Clone for Hashes {
+    /// A copy has none: its labels may be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Hashes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Hashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashes")
+    }
+}
+
 /// One alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// What it is known by.
     pub labels: Labels,
-    /// What is said about it.
-    pub annotations: Labels,
+    /// What is said about it; values may be empty.
+    pub annotations: BTreeMap<String, String>,
     /// Since when it fires.
     pub starts_at: Timestamp,
     /// When it was, or will be, resolved; `None` in a notification on an alert that still fires.
@@ -48,12 +86,18 @@ pub struct Alert {
     pub timeout: bool,
     /// Where the alert comes from.
     pub generator_url: String,
+    /// Hashes of the labels.
+    pub hashes: Hashes,
 }
 
 impl Alert {
     /// What the alert is known by.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.labels)
+        self.hashes().0
+    }
+
+    fn hashes(&self) -> (Fingerprint, u64) {
+        *self.hashes.0.get_or_init(|| (Fingerprint::of(&self.labels), log_hash(&self.labels)))
     }
 
     /// The name of the alert; empty when it has none.
@@ -68,28 +112,23 @@ impl Alert {
 
     /// The hash that the log of notifications knows the alert by.
     pub fn log_hash(&self) -> u64 {
-        let mut bytes = Vec::with_capacity(self.labels.as_bytes().len() + 16);
-        for text in self.labels.iter().flat_map(|(name, value)| [name, value]) {
-            bytes.extend_from_slice(text.as_bytes());
-            bytes.push(255);
-        }
-        xxhash_rust::xxh64::xxh64(&bytes, 0)
+        self.hashes().1
     }
 
     /// Fails when the alert makes no sense; the error is the reference's message.
-    pub fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self, mode: MatcherMode) -> Result<(), String> {
         if self.ends_at.is_some_and(|end| end < self.starts_at) {
             return Err("start time must be before end time".to_owned());
         }
         if self.labels.is_empty() {
             return Err("at least one label pair required".to_owned());
         }
-        for (what, set) in [("label set", &self.labels), ("annotations", &self.annotations)] {
-            if set.iter().any(|(name, _)| name.is_empty()) {
-                return Err(format!("invalid {what}: invalid name \"\""));
-            }
+        let labels = self.labels.iter().map(|(name, _)| ("label set", name));
+        let annotations = self.annotations.keys().map(|name| ("annotations", name.as_str()));
+        match labels.chain(annotations).find(|(_, name)| !is_valid_name(name, mode)) {
+            Some((what, name)) => Err(format!("invalid {what}: invalid name {}", Quoted(name))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the times of two alerts of the same labels overlap, so that they are one.
@@ -105,6 +144,8 @@ impl Alert {
     pub fn merge(&self, other: &Self, now: Timestamp) -> Self {
         let (older, newer) = if other.updated_at < self.updated_at { (other, self) } else { (self, other) };
         let mut merged = newer.clone();
+        // The labels are the same.
+        merged.hashes = Hashes(newer.hashes.0.clone());
         merged.starts_at = newer.starts_at.min(older.starts_at);
         let lasts_longer = older.ends_at > newer.ends_at;
         let keeps_end = if newer.is_resolved(now) { older.is_resolved(now) } else { !older.timeout };
@@ -166,12 +207,13 @@ mod tests {
     fn alert(start: i64, end: i64, updated: i64, timeout: bool) -> Alert {
         Alert {
             labels: Labels::from_pairs([("alertname", "Down"), ("job", "api")]),
-            annotations: Labels::empty(),
+            annotations: BTreeMap::new(),
             starts_at: from_ms(start),
             ends_at: Some(from_ms(end)),
             updated_at: from_ms(updated),
             timeout,
             generator_url: String::new(),
+            hashes: Hashes::default(),
         }
     }
 

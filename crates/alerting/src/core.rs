@@ -12,6 +12,8 @@
 mod explain;
 mod group;
 mod job;
+pub mod turns;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,13 +28,14 @@ use crate::inhibit::{Inhibition, Inhibitor};
 use crate::nflog::{IntegrationKey, LogEntry, Notes, NotificationLog, Reason};
 use crate::route::RouteTree;
 use crate::silence::{SilenceOptions, Silences};
-use crate::store::AlertStore;
+use crate::store::{AlertStore, StoreLimits};
 
 pub use explain::{Explanation, RouteExplanation, Told as ToldBefore};
-use group::Group;
 pub use group::GroupView;
-pub use job::Attempt;
-use job::Job;
+use group::{Carried, Group};
+pub use job::{Attempt, Tally, UnderWay};
+use job::{Flush, Job, Line, Orphans};
+pub use view::{Suppressors, View};
 
 /// Attempts that are remembered to explain what happened.
 const REMEMBERED_ATTEMPTS: usize = 2000;
@@ -44,8 +47,10 @@ pub struct CoreOptions {
     pub retention: Duration,
     /// Limits and lifetimes of silences.
     pub silences: SilenceOptions,
-    /// How many alerts of one name are taken; 0 for no limit.
-    pub alerts_per_name: usize,
+    /// How many alerts are taken.
+    pub alerts: StoreLimits,
+    /// How many groups there may be; 0 for no limit.
+    pub max_groups: usize,
     /// Nothing is sent before this moment.
     pub start_at: Timestamp,
 }
@@ -55,7 +60,8 @@ impl Default for CoreOptions {
         Self {
             retention: Duration::from_secs(120 * 3600),
             silences: SilenceOptions::default(),
-            alerts_per_name: 0,
+            alerts: StoreLimits::default(),
+            max_groups: 0,
             start_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -94,6 +100,9 @@ pub struct Delivery {
     pub route_labels: Arc<BTreeMap<String, String>>,
     /// The alerts, in order.
     pub alerts: Vec<Told>,
+    /// All alerts of the group that nothing suppresses: labels of the route are rendered on them, whichever of them
+    /// the integration is told of.
+    pub group_alerts: Arc<[Told]>,
     /// Why it is sent.
     pub reason: Reason,
     /// What the integration kept about the group.
@@ -106,15 +115,46 @@ pub struct Delivery {
     pub attempt: u32,
 }
 
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In words, not many.
+    pub message: String,
+    /// The kind, as metrics name it.
+    pub reason: &'static str,
+}
+
+impl Failure {
+    /// The kind of what has no kind of its own.
+    pub const OTHER: &str = "other";
+    /// The longest message that is kept: receivers may answer with whole pages.
+    const LONGEST_BYTES: usize = 1024;
+
+    /// A failure of no particular kind.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::of(message, Self::OTHER)
+    }
+
+    /// A failure of a kind.
+    pub fn of(message: impl Into<String>, reason: &'static str) -> Self {
+        let mut message = message.into();
+        if message.len() > Self::LONGEST_BYTES {
+            message.truncate(message.floor_char_boundary(Self::LONGEST_BYTES));
+            message.push('\u{2026}');
+        }
+        Self { message, reason }
+    }
+}
+
 /// How an attempt to send ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// It was accepted; what the integration wants to keep about the group.
     Sent(Notes),
     /// It failed and may succeed later.
-    Retry(String),
+    Retry(Failure),
     /// It failed for good.
-    Failed(String),
+    Failed(Failure),
 }
 
 /// What keeps an alert from being told.
@@ -150,7 +190,7 @@ enum Due {
 #[derive(Debug)]
 pub struct Core {
     options: CoreOptions,
-    tree: RouteTree,
+    tree: Arc<RouteTree>,
     integrations: HashMap<String, Vec<Integration>>,
     intervals: HashMap<String, Vec<TimeInterval>>,
     inhibitor: Inhibitor,
@@ -161,12 +201,24 @@ pub struct Core {
     groups: HashMap<u64, Group>,
     group_of: HashMap<(usize, Labels), u64>,
     jobs: HashMap<u64, Job>,
+    /// What was under way when the configuration was taken.
+    orphans: HashMap<Line, Orphans>,
+    /// What the groups of the time before a reload hand on to those in their place.
+    carried: HashMap<(Arc<str>, String), Carried>,
+    tallies: BTreeMap<Arc<IntegrationKey>, Tally>,
+    /// How many times the log was asked.
+    log_queries: u64,
+    /// How many times silences were asked about an alert.
+    silence_queries: u64,
+    /// How many times an alert had no group because there are too many.
+    groups_refused: u64,
     timers: BTreeSet<(Timestamp, Due)>,
     next_id: u64,
     attempts: VecDeque<Attempt>,
     suppressed: Suppressed,
     /// How long to give those before this instance to tell first; nothing when it is alone.
     peer_wait: Duration,
+    turns: turns::Turns,
 }
 
 impl Core {
@@ -177,22 +229,29 @@ impl Core {
         options: CoreOptions,
     ) -> Self {
         let mut core = Self {
-            tree: RouteTree::new(&settings.route),
+            tree: Arc::new(RouteTree::new(&settings.route)),
             integrations: HashMap::new(),
             intervals: HashMap::new(),
             inhibitor: Inhibitor::default(),
             resolve_timeout: Duration::ZERO,
-            alerts: AlertStore::new(options.alerts_per_name),
+            alerts: AlertStore::new(options.alerts),
             silences: Silences::new(options.silences),
             log: NotificationLog::new(options.retention),
             groups: HashMap::new(),
             group_of: HashMap::new(),
             jobs: HashMap::new(),
+            orphans: HashMap::new(),
+            carried: HashMap::new(),
+            tallies: BTreeMap::new(),
+            log_queries: 0,
+            silence_queries: 0,
+            groups_refused: 0,
             timers: BTreeSet::new(),
             next_id: 1,
             attempts: VecDeque::new(),
             suppressed: Suppressed::default(),
             peer_wait: Duration::ZERO,
+            turns: turns::Turns::default(),
             options,
         };
         core.configure(settings, integrations);
@@ -204,7 +263,7 @@ impl Core {
         settings: &AlertmanagerSettings,
         integrations: impl IntoIterator<Item = Integration>,
     ) {
-        self.tree = RouteTree::new(&settings.route);
+        self.tree = Arc::new(RouteTree::new(&settings.route));
         self.inhibitor = Inhibitor::new(&settings.inhibit_rules);
         self.resolve_timeout = settings.global.resolve_timeout.get();
         self.intervals = settings
@@ -219,25 +278,36 @@ impl Core {
     }
 
     /// Takes a new configuration. Groups are formed anew from all alerts, those that wait to be told as resolved
-    /// among them; what is being sent goes on, and its outcome is noted.
+    /// among them. A group that is in the place of an older one keeps its times. What is being sent goes on, its
+    /// outcome is noted, and only then it is decided what to tell the same integration of the same group.
     pub fn reload(
         &mut self,
         settings: &AlertmanagerSettings,
         integrations: impl IntoIterator<Item = Integration>,
         now: Timestamp,
     ) {
+        let before = self.integrations.clone();
+        let receivers: Vec<String> = self.tree.iter().map(|route| route.receiver.clone()).collect();
         self.configure(settings, integrations);
+        self.timers.clear();
+        let interrupted: BTreeSet<u64> = self.orphan_jobs().into_iter().collect();
+        self.tidy_turns();
         let mut alerts: BTreeMap<Fingerprint, Arc<Alert>> = BTreeMap::new();
-        for group in std::mem::take(&mut self.groups).into_values() {
+        for (id, group) in std::mem::take(&mut self.groups) {
+            let receiver = &receivers[group.route];
+            if same_integrations(before.get(receiver), self.integrations.get(receiver)) {
+                let place = (group.key.clone(), receiver.clone());
+                let carried = group.carry(interrupted.contains(&id));
+                self.carried.entry(place).and_modify(|known| known.join(&carried)).or_insert(carried);
+            }
             alerts.extend(group.into_alerts());
         }
         // What is in the store is at least as new as what is in groups.
         alerts.extend(self.alerts.iter().map(|alert| (alert.fingerprint(), alert.clone())));
         self.group_of.clear();
-        self.jobs.retain(|_, job| job.is_sending());
-        self.timers.clear();
-        alerts.values().for_each(|alert| self.inhibitor.observe(alert));
+        self.alerts.iter().for_each(|alert| self.inhibitor.observe(alert));
         alerts.values().for_each(|alert| self.group(alert, now));
+        self.carried.clear();
     }
 
     /// How long this instance waits for those before it.
@@ -245,14 +315,20 @@ impl Core {
         self.peer_wait = wait;
     }
 
-    /// Takes alerts as they were received, without an end or a start where none was given; `now` is when.
-    pub fn post(&mut self, alerts: Vec<Alert>, now: Timestamp) {
+    /// Takes alerts as they were received, without an end or a start where none was given; `now` is when. Says how
+    /// many were refused because there are too many.
+    pub fn post(&mut self, alerts: Vec<Alert>, now: Timestamp) -> usize {
+        let mut refused = 0;
         for alert in alerts {
-            if let Some(alert) = self.alerts.put(alert, now) {
-                self.inhibitor.observe(&alert);
-                self.group(&alert, now);
+            match self.alerts.put(alert, now) {
+                Some(alert) => {
+                    self.inhibitor.observe(&alert);
+                    self.group(&alert, now);
+                }
+                None => refused += 1,
             }
         }
+        refused
     }
 
     /// After this time without news an alert counts as resolved.
@@ -267,11 +343,15 @@ impl Core {
 
     /// Does what is due. Log entries are to be written down; they are in the log already.
     pub fn poll(&mut self, now: Timestamp) -> (Vec<Delivery>, Vec<LogEntry>) {
+        self.poll_some(now, usize::MAX)
+    }
+
+    /// As [`Core::poll`], for at most so many timers, so that others can have the lock in between.
+    pub fn poll_some(&mut self, now: Timestamp, most: usize) -> (Vec<Delivery>, Vec<LogEntry>) {
         let mut work = Work::default();
-        while let Some(&(at, due)) = self.timers.first()
-            && at <= now
-        {
-            self.timers.pop_first();
+        for _ in 0..most {
+            let Some(&(at, due)) = self.timers.first().filter(|(at, _)| *at <= now) else { break };
+            self.timers.remove(&(at, due));
             match due {
                 Due::Group(id) => self.flush(id, now, &mut work),
                 Due::Job(id) => self.resume(id, now, &mut work),
@@ -301,6 +381,7 @@ impl Core {
         self.inhibitor.forget(&gone);
         self.silences.forget_expired(now);
         self.log.forget_expired(now);
+        self.tidy_turns();
     }
 
     /// The alerts known.
@@ -343,6 +424,21 @@ impl Core {
         self.suppressed
     }
 
+    /// How many notifications there were, by integration.
+    pub fn tallies(&self) -> &BTreeMap<Arc<IntegrationKey>, Tally> {
+        &self.tallies
+    }
+
+    /// How many times the log, and silences, were asked.
+    pub fn queries(&self) -> (u64, u64) {
+        (self.log_queries, self.silence_queries)
+    }
+
+    /// How many times an alert was left without a group because there are too many.
+    pub fn groups_refused(&self) -> u64 {
+        self.groups_refused
+    }
+
     fn id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
@@ -367,6 +463,14 @@ impl Core {
         };
         names.iter().filter(contains).cloned().collect()
     }
+}
+
+/// Whether a receiver is told in the same ways as before.
+fn same_integrations(before: Option<&Vec<Integration>>, now: Option<&Vec<Integration>>) -> bool {
+    let keys = |integrations: Option<&Vec<Integration>>| -> Vec<Arc<IntegrationKey>> {
+        integrations.into_iter().flatten().map(|integration| integration.key.clone()).collect()
+    };
+    keys(before) == keys(now)
 }
 
 /// What came of a call.

@@ -10,12 +10,13 @@ use model::Labels;
 use crate::alert::{Alert, Fingerprint};
 
 /// The rules, each with the alerts that satisfy its source.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Inhibitor {
-    rules: Vec<Rule>,
+    /// A copy shares them until one changes.
+    rules: Vec<Arc<Rule>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rule {
     name: String,
     source: Matchers,
@@ -43,17 +44,28 @@ impl Rule {
     fn key(&self, labels: &Labels) -> Labels {
         labels.keep(&self.equal)
     }
+
+    fn forget(&mut self, key: &Labels, alert: Fingerprint) {
+        if let Some(sources) = self.sources.get_mut(key) {
+            sources.remove(&alert);
+            if sources.is_empty() {
+                self.sources.remove(key);
+            }
+        }
+    }
 }
 
 impl Inhibitor {
     /// The rules of a configuration, without any alerts.
     pub fn new(rules: &[InhibitRule]) -> Self {
-        let rule = |(i, rule): (usize, &InhibitRule)| Rule {
-            name: if rule.name.is_empty() { format!("#{}", i + 1) } else { rule.name.clone() },
-            source: rule.source(),
-            target: rule.target(),
-            equal: rule.equal.clone(),
-            sources: HashMap::new(),
+        let rule = |(i, rule): (usize, &InhibitRule)| {
+            Arc::new(Rule {
+                name: if rule.name.is_empty() { format!("#{}", i + 1) } else { rule.name.clone() },
+                source: rule.source(),
+                target: rule.target(),
+                equal: rule.equal.clone(),
+                sources: HashMap::new(),
+            })
         };
         Self { rules: rules.iter().enumerate().map(rule).collect() }
     }
@@ -63,7 +75,11 @@ impl Inhibitor {
         for rule in &mut self.rules {
             if matches(&rule.source, &alert.labels) {
                 let key = rule.key(&alert.labels);
-                rule.sources.entry(key).or_default().insert(alert.fingerprint(), alert.clone());
+                Arc::make_mut(rule)
+                    .sources
+                    .entry(key)
+                    .or_default()
+                    .insert(alert.fingerprint(), alert.clone());
             }
         }
     }
@@ -73,10 +89,8 @@ impl Inhibitor {
         for rule in &mut self.rules {
             for alert in alerts {
                 let key = rule.key(&alert.labels);
-                let Some(sources) = rule.sources.get_mut(&key) else { continue };
-                sources.remove(&alert.fingerprint());
-                if sources.is_empty() {
-                    rule.sources.remove(&key);
+                if rule.sources.get(&key).is_some_and(|sources| sources.contains_key(&alert.fingerprint())) {
+                    Arc::make_mut(rule).forget(&key, alert.fingerprint());
                 }
             }
         }

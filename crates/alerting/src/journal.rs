@@ -5,8 +5,11 @@
 //! as made. A frame there is the length and the CRC-32C of a record, four little-endian bytes each, and the
 //! record. The journal is emptied only after the snapshot that holds its records is on disk; reading both again
 //! does no harm, because records merge.
+//!
+//! What is damaged costs only itself: reading goes on at the next frame whose sum holds, and a copy of the damaged
+//! file is kept before anything of it is removed. The journal is locked while it is open.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +17,12 @@ use crate::record;
 
 /// A record is never larger; what claims to be is damage.
 const LARGEST_RECORD_BYTES: usize = 64 << 20;
+/// Behind damage only frames up to this size are looked for: beginnings that chance made are many.
+const LARGEST_FOUND_BYTES: usize = 1 << 20;
+/// The most bytes that sums are taken of in looking for frames.
+const SEARCH_BYTES: usize = 1 << 32;
+/// Copies of damaged files that are kept of each.
+const MOST_COPIES: u32 = 100;
 
 /// A snapshot and its journal.
 #[derive(Debug)]
@@ -22,6 +31,8 @@ pub struct Journal {
     log: File,
     /// Where the next frame goes: behind the last one that is whole.
     end: u64,
+    /// Whether something may lie behind the end that would hide what is appended.
+    is_littered: bool,
     snapshot_bytes: u64,
 }
 
@@ -30,7 +41,7 @@ pub struct Journal {
 pub struct Recovered {
     /// All records, those of the snapshot first.
     pub records: Vec<Vec<u8>>,
-    /// What could not be read, in words; it was set aside or is the torn end of the journal.
+    /// What could not be read, in words; a copy of it was set aside.
     pub damage: Vec<String>,
 }
 
@@ -38,6 +49,9 @@ impl Journal {
     /// Opens, or creates, the state `name` in a directory, and reads it.
     pub fn open(dir: &Path, name: &str) -> io::Result<(Self, Recovered)> {
         std::fs::create_dir_all(dir)?;
+        let path = dir.join(format!("{name}.journal"));
+        let mut log = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        lock(&log, &path)?;
         let snapshot = dir.join(name);
         let mut found = Recovered::default();
         let bytes = match std::fs::read(&snapshot) {
@@ -47,52 +61,67 @@ impl Journal {
         let (records, damaged) = record::split(&bytes);
         found.records.extend(records.into_iter().map(<[u8]>::to_vec));
         if let Some(at) = damaged {
-            let aside = dir.join(format!("{name}.damaged"));
-            std::fs::copy(&snapshot, &aside)?;
+            let aside = keep_copy(&snapshot, &bytes)?;
             let (from, to) = (snapshot.display(), aside.display());
             found.damage.push(format!("{from} is damaged from byte {at} on; a copy is kept as {to}"));
         }
-        let path = dir.join(format!("{name}.journal"));
-        let mut log = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut frames = Vec::new();
         log.read_to_end(&mut frames)?;
-        let end = read_frames(&frames, &mut found.records);
-        if end < frames.len() {
-            let torn = frames.len() - end;
-            found.damage.push(format!("the last {torn} bytes of {name}.journal are torn and were dropped"));
+        let read = read_frames(&frames);
+        found.records.extend(read.records.iter().map(|range| frames[range.clone()].to_vec()));
+        if read.damaged_bytes > 0 {
+            let aside = keep_copy(&path, &frames)?;
+            let (from, to) = (path.display(), aside.display());
+            let damaged = read.damaged_bytes;
+            found.damage.push(format!("{damaged} bytes of {from} are damaged; a copy is kept as {to}"));
         }
-        let mut journal = Self { snapshot, log, end: end as u64, snapshot_bytes: bytes.len() as u64 };
-        journal.cut()?;
+        if read.torn_bytes > 0 {
+            // Nobody was told that it is there, and yet it may be of use.
+            let torn = path.with_extension("journal.torn");
+            write_synced(&torn, &frames[read.end..])?;
+            let bytes = read.torn_bytes;
+            found.damage.push(format!(
+                "the last {bytes} bytes of {name}.journal are torn; they are kept in {}",
+                torn.display()
+            ));
+        }
+        let mut journal = Self {
+            snapshot,
+            log,
+            end: read.end as u64,
+            is_littered: true,
+            snapshot_bytes: bytes.len() as u64,
+        };
         sync_dir(dir)?;
+        journal.cut()?;
         Ok((journal, found))
     }
 
     /// Removes what lies behind the last whole frame.
     fn cut(&mut self) -> io::Result<()> {
         self.log.set_len(self.end)?;
-        self.log.seek(SeekFrom::Start(self.end)).map(|_| ())
+        self.log.seek(SeekFrom::Start(self.end))?;
+        self.is_littered = false;
+        Ok(())
     }
 
     /// Adds records; they are on disk when this returns. After an error none of them is there.
     pub fn append<'r>(&mut self, records: impl IntoIterator<Item = &'r [u8]>) -> io::Result<()> {
         let mut frames = Vec::new();
-        for record in records {
-            frames.extend_from_slice(&(record.len() as u32).to_le_bytes());
-            frames.extend_from_slice(&crc32c::crc32c(record).to_le_bytes());
-            frames.extend_from_slice(record);
+        records.into_iter().for_each(|record| put_frame(&mut frames, record));
+        if self.is_littered {
+            // Half a frame in the middle would hide all that comes after it.
+            self.cut()?;
         }
-        let written = self.log.write_all(&frames).and_then(|()| self.log.sync_data());
-        match written {
-            Ok(()) => {
-                self.end += frames.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // Half a frame in the middle would hide all that comes after it.
-                self.cut()?;
-                Err(error)
-            }
+        self.is_littered = true;
+        if let Err(error) = self.log.write_all(&frames).and_then(|()| self.log.sync_data()) {
+            // If that fails too, the next call does it, or fails.
+            let _ = self.cut();
+            return Err(error);
         }
+        self.end += frames.len() as u64;
+        self.is_littered = false;
+        Ok(())
     }
 
     /// Replaces the snapshot by these records, then empties the journal. They must hold everything that was
@@ -100,17 +129,27 @@ impl Journal {
     pub fn replace(&mut self, records: impl IntoIterator<Item = Vec<u8>>) -> io::Result<()> {
         let bytes = record::join(records);
         let temporary = self.snapshot.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
+        write_synced(&temporary, &bytes)?;
         std::fs::rename(&temporary, &self.snapshot)?;
         if let Some(dir) = self.snapshot.parent() {
             sync_dir(dir)?;
         }
         self.snapshot_bytes = bytes.len() as u64;
         self.end = 0;
+        self.is_littered = true;
         self.cut()?;
         self.log.sync_data()
+    }
+
+    /// Keeps records that nobody can read, as frames at the end of `name.unreadable`.
+    pub fn set_aside(&self, records: &[&[u8]]) -> io::Result<()> {
+        let path = self.snapshot.with_extension("unreadable");
+        let mut frames = Vec::new();
+        records.iter().for_each(|record| put_frame(&mut frames, record));
+        let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+        file.write_all(&frames)?;
+        file.sync_all()?;
+        path.parent().map_or(Ok(()), sync_dir)
     }
 
     /// Bytes of the journal: how much a restart has to read again.
@@ -124,78 +163,115 @@ impl Journal {
     }
 }
 
+/// Takes the lock of a journal: two processes would write over each other's records.
+fn lock(log: &File, path: &Path) -> io::Result<()> {
+    match log.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) => {
+            let path = path.display();
+            Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                format!("another process uses it and holds a lock on {path}"),
+            ))
+        }
+    }
+}
+
 fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Reads whole frames, and tells where they end.
-fn read_frames(bytes: &[u8], records: &mut Vec<Vec<u8>>) -> usize {
-    let mut at = 0;
-    while let Some(head) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let sum = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let Some(record) = bytes.get(at + 8..).and_then(|rest| rest.get(..len)) else { break };
-        if len > LARGEST_RECORD_BYTES || len == 0 || crc32c::crc32c(record) != sum {
-            break;
-        }
-        records.push(record.to_vec());
-        at += 8 + len;
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Keeps the bytes of a file under a name that is still free. Where there are too many copies the last is written
+/// over.
+fn keep_copy(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let named = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{n}"));
+        PathBuf::from(name)
+    };
+    let free = (1..MOST_COPIES).map(named).find(|copy| !copy.exists()).unwrap_or_else(|| named(MOST_COPIES));
+    write_synced(&free, bytes)?;
+    Ok(free)
+}
+
+fn put_frame(frames: &mut Vec<u8>, record: &[u8]) {
+    frames.extend_from_slice(&(record.len() as u32).to_le_bytes());
+    frames.extend_from_slice(&crc32c::crc32c(record).to_le_bytes());
+    frames.extend_from_slice(record);
+}
+
+/// What frames were found.
+#[derive(Debug, Default)]
+struct Frames {
+    /// Where the records are.
+    records: Vec<std::ops::Range<usize>>,
+    /// Where the last whole frame ends.
+    end: usize,
+    /// Bytes that are no frames, and have frames behind them or look like whole ones.
+    damaged_bytes: usize,
+    /// Bytes at the end that are the beginning of a frame.
+    torn_bytes: usize,
+}
+
+/// The frame at an offset, if it is whole and at most so large.
+fn frame_at(bytes: &[u8], at: usize, largest: usize, search: &mut usize) -> Option<std::ops::Range<usize>> {
+    let head = bytes.get(at..)?.first_chunk::<8>()?;
+    let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let sum = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    if len == 0 || len > largest || len > *search {
+        return None;
     }
-    at
+    let record = bytes.get(at + 8..at + 8 + len)?;
+    *search -= len;
+    (crc32c::crc32c(record) == sum).then_some(at + 8..at + 8 + len)
+}
+
+/// Whether the bytes from an offset on can be a frame that was not written to its end.
+fn is_torn(bytes: &[u8], at: usize) -> bool {
+    let rest = &bytes[at..];
+    rest.first_chunk::<4>().is_none_or(|head| {
+        let len = u32::from_le_bytes(*head) as usize;
+        len <= LARGEST_RECORD_BYTES && rest.len() < len + 8
+    })
+}
+
+/// Reads all frames that are whole, also behind damage.
+fn read_frames(bytes: &[u8]) -> Frames {
+    let mut found = Frames::default();
+    let (mut search, mut unlimited) = (SEARCH_BYTES, usize::MAX);
+    while found.end < bytes.len() {
+        let at = found.end;
+        if let Some(range) = frame_at(bytes, at, LARGEST_RECORD_BYTES, &mut unlimited) {
+            found.end = range.end;
+            found.records.push(range);
+            continue;
+        }
+        let next = (at + 1..bytes.len()).find_map(|at| frame_at(bytes, at, LARGEST_FOUND_BYTES, &mut search));
+        match next {
+            Some(range) => {
+                found.damaged_bytes += range.start - 8 - at;
+                found.end = range.end;
+                found.records.push(range);
+            }
+            None if is_torn(bytes, at) => {
+                found.torn_bytes = bytes.len() - at;
+                break;
+            }
+            None => {
+                found.damaged_bytes += bytes.len() - at;
+                break;
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(dir: &Path) -> Vec<Vec<u8>> {
-        Journal::open(dir, "silences").unwrap().1.records
-    }
-
-    #[test]
-    fn what_was_appended_is_there_after_any_cut() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, found) = Journal::open(dir.path(), "silences").unwrap();
-        assert!(found.records.is_empty() && found.damage.is_empty());
-        journal.append([&b"one"[..], b"two"]).unwrap();
-        let acknowledged = journal.journal_bytes();
-        journal.append([&b"three"[..]]).unwrap();
-        drop(journal);
-        let path = dir.path().join("silences.journal");
-        let whole = std::fs::read(&path).unwrap();
-        for len in acknowledged as usize..whole.len() {
-            std::fs::write(&path, &whole[..len]).unwrap();
-            assert_eq!(records(dir.path()), [b"one".to_vec(), b"two".to_vec()], "cut at {len}");
-        }
-        std::fs::write(&path, &whole).unwrap();
-        assert_eq!(records(dir.path()).len(), 3);
-    }
-
-    #[test]
-    fn a_snapshot_takes_the_place_of_the_journal() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(dir.path(), "silences").unwrap();
-        journal.append([&b"one"[..]]).unwrap();
-        journal.replace([b"one".to_vec()]).unwrap();
-        assert_eq!(journal.journal_bytes(), 0);
-        journal.append([&b"two"[..]]).unwrap();
-        drop(journal);
-        assert_eq!(records(dir.path()), [b"one".to_vec(), b"two".to_vec()]);
-    }
-
-    #[test]
-    fn damage_is_set_aside_and_costs_only_what_it_hit() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(dir.path(), "silences").unwrap();
-        journal.replace([b"one".to_vec(), b"two".to_vec()]).unwrap();
-        drop(journal);
-        let path = dir.path().join("silences");
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[4] = 200;
-        std::fs::write(&path, bytes).unwrap();
-        let (_, found) = Journal::open(dir.path(), "silences").unwrap();
-        assert_eq!(found.records, [b"one".to_vec()]);
-        assert_eq!(found.damage.len(), 1);
-        assert!(dir.path().join("silences.damaged").exists());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The log of notifications: which alerts of a group each integration was told of last, and when.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,9 +50,9 @@ pub struct LogEntry {
     pub integration: (String, String, u32),
     /// When it was told.
     pub at: Timestamp,
-    /// Hashes of the alerts that were firing.
+    /// Hashes of the alerts that were firing, sorted.
     pub firing: Vec<u64>,
-    /// Hashes of the alerts that were resolved.
+    /// Hashes of the alerts that were resolved, sorted.
     pub resolved: Vec<u64>,
     /// What the integration keeps.
     pub notes: Notes,
@@ -88,28 +88,32 @@ impl Reason {
     }
 }
 
+/// Whether all of a sorted list are in another sorted one.
+fn is_within(few: &[u64], many: &[u64]) -> bool {
+    let mut many = many.iter();
+    few.iter().all(|hash| many.find(|other| *other >= hash) == Some(hash))
+}
+
 /// Decides whether an integration has to be told, from what it was told last.
 ///
-/// That all alerts are resolved is a reason even where resolved alerts are not told, so that the log forgets what
+/// Hashes of alerts are sorted. That all alerts are resolved is a reason even where resolved alerts are not told, so that the log forgets what
 /// was firing.
 pub fn decide(
     entry: Option<&LogEntry>,
-    firing: &BTreeSet<u64>,
-    resolved: &BTreeSet<u64>,
+    (firing, resolved): (&[u64], &[u64]),
     sends_resolved: bool,
     repeat_interval: Duration,
     now: Timestamp,
 ) -> Option<Reason> {
     let Some(entry) = entry else { return (!firing.is_empty()).then_some(Reason::First) };
-    let told_firing: BTreeSet<u64> = entry.firing.iter().copied().collect();
-    if !firing.is_subset(&told_firing) {
-        return Some(if told_firing.is_empty() { Reason::First } else { Reason::NewAlerts });
+    if !is_within(firing, &entry.firing) {
+        return Some(if entry.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
     }
     if firing.is_empty() {
         // What fired and was resolved between two notifications is not worth one.
-        return (!told_firing.is_empty()).then_some(Reason::AllResolved);
+        return (!entry.firing.is_empty()).then_some(Reason::AllResolved);
     }
-    if sends_resolved && !resolved.iter().all(|hash| entry.resolved.contains(hash)) {
+    if sends_resolved && !is_within(resolved, &entry.resolved) {
         return Some(Reason::NewResolved);
     }
     (entry.at < before(now, repeat_interval)).then_some(Reason::Repeat)
@@ -122,12 +126,18 @@ pub struct NotificationLog {
     entries: HashMap<String, Arc<LogEntry>>,
 }
 
+/// What an entry of a group and integration is known by.
+pub(crate) fn line(group_key: &str, integration: &IntegrationKey) -> String {
+    key_of(group_key, &integration.receiver, integration.kind, integration.index)
+}
+
 fn key_of(group_key: &str, receiver: &str, kind: &str, index: u32) -> String {
     format!("{group_key}:{receiver}/{kind}/{index}")
 }
 
 impl LogEntry {
-    fn key(&self) -> String {
+    /// What the entry is known by.
+    pub(crate) fn line(&self) -> String {
         let (receiver, kind, index) = &self.integration;
         key_of(&self.group_key, receiver, kind, *index)
     }
@@ -141,7 +151,12 @@ impl NotificationLog {
 
     /// The last notification on a group.
     pub fn get(&self, group_key: &str, integration: &IntegrationKey) -> Option<&Arc<LogEntry>> {
-        self.entries.get(&key_of(group_key, &integration.receiver, integration.kind, integration.index))
+        self.entries.get(&line(group_key, integration))
+    }
+
+    /// The entry known by a line.
+    pub(crate) fn get_line(&self, line: &str) -> Option<&Arc<LogEntry>> {
+        self.entries.get(line)
     }
 
     /// The entry for a notification that was sent, to be merged and written down.
@@ -171,7 +186,7 @@ impl NotificationLog {
     /// Takes an entry, from here or from elsewhere, unless a later one is known or it is to be forgotten. Says
     /// whether it was news.
     pub fn merge(&mut self, entry: LogEntry, now: Timestamp) -> bool {
-        let key = entry.key();
+        let key = entry.line();
         if entry.expires_at < now || self.entries.get(&key).is_some_and(|known| known.at >= entry.at) {
             return false;
         }
@@ -274,6 +289,9 @@ fn decode_record(bytes: &[u8]) -> Result<LogEntry, wire::protobuf::ProtobufError
             _ => reader.skip()?,
         }
     }
+    // Other writers may have another order.
+    entry.firing.sort_unstable();
+    entry.resolved.sort_unstable();
     Ok(entry)
 }
 
@@ -356,8 +374,7 @@ mod tests {
         resolved: &[u64],
         sends_resolved: bool,
     ) -> Option<Reason> {
-        let set = |hashes: &[u64]| hashes.iter().copied().collect();
-        decide(entry.as_ref(), &set(firing), &set(resolved), sends_resolved, REPEAT, from_ms(100_000))
+        decide(entry.as_ref(), (firing, resolved), sends_resolved, REPEAT, from_ms(100_000))
     }
 
     #[test]

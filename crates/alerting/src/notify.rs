@@ -1,9 +1,13 @@
 //! Telling: one [`Channel`] for each integration of each receiver turns a delivery into requests or a mail.
 //!
-//! Nearly all services take one JSON document by HTTP. What they have in common is in [`Call`]: which answers are
-//! successes, which are worth another attempt, which are final. A module for each family of services says
+//! A notification is first composed, then sent. Composing renders all templates and reads all files, on a thread
+//! that may compute; it gives a [`Plan`], which sending carries out without either.
+//!
+//! Nearly all services take one JSON document by HTTP. What they have in common is in [`call::Call`]: which answers
+//! are successes, which are worth another attempt, which are final. A module for each family of services says
 //! what the document holds.
 
+mod call;
 mod chat;
 mod duty;
 mod email;
@@ -20,15 +24,19 @@ use base::clock::SharedClock;
 use config::HttpClientConfig;
 use config::Secret;
 use config::alertmanager::Receiver;
-use httpclient::{Client, ClientError, HeaderName, HeaderValue, Method, Request, header};
+use httpclient::Client;
+use parking_lot::Mutex;
 use serde_json::Value as Json;
+use tokio::sync::Semaphore;
 
-use crate::core::{Delivery, Integration, Outcome};
+use crate::core::{Delivery, Failure, Integration, Outcome};
 use crate::nflog::{IntegrationKey, Notes};
-use crate::template::{Data, TemplateSet};
+use crate::template::{ClockDebug, Data, Renderer, TemplateSet};
 
-/// The most that is read of an answer.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+use call::{Call, Judge};
+
+/// Notifications that one integration is sent at once; more wait. One that never answers keeps only itself waiting.
+const MAX_AT_ONCE: usize = 64;
 
 /// Why a notification was not accepted.
 #[derive(Debug, Clone)]
@@ -51,22 +59,33 @@ impl SendError {
     fn passing(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry: true, reason: "other" }
     }
+
+    /// A failure of ours that should not be possible.
+    pub(crate) fn defect(error: &tokio::task::JoinError) -> Self {
+        Self::passing(format!("sending ended by a defect: {error}"))
+    }
 }
 
 /// What rendering needs.
 struct Render<'r> {
-    templates: &'r TemplateSet,
-    data: Data,
+    renderer: Renderer,
+    data: Arc<Data>,
     group_key: &'r str,
+    /// How many alerts the notification leaves out.
+    truncated: usize,
 }
 
 impl Render<'_> {
     fn text(&self, text: &str) -> Result<String, SendError> {
-        self.templates.text(text, &self.data).map_err(SendError::fatal)
+        self.renderer.text(text).map_err(SendError::fatal)
     }
 
     fn html(&self, text: &str) -> Result<String, SendError> {
-        self.templates.html(text, &self.data).map_err(SendError::fatal)
+        self.renderer.html(text).map_err(SendError::fatal)
+    }
+
+    fn any(&self, value: &config::alertmanager::values::Any) -> Result<Json, String> {
+        self.renderer.any(value)
     }
 
     fn is_resolved(&self) -> bool {
@@ -75,9 +94,21 @@ impl Render<'_> {
 
     /// A key for the group that services can take: of fixed length.
     fn key_hash(&self) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.group_key.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(ring::digest::digest(&ring::digest::SHA256, self.group_key.as_bytes()).as_ref())
     }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A form as the body of a request.
+fn form<'n>(fields: impl IntoIterator<Item = (&'n str, &'n str)>) -> String {
+    let escape = gotmpl::library::query_escape;
+    let pairs: Vec<String> =
+        fields.into_iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    pairs.join("&")
 }
 
 /// A secret that is given or stands in a file, whose white space at the ends does not count.
@@ -88,158 +119,6 @@ fn secret(given: &str, file: &str) -> Result<String, SendError> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| SendError::fatal(format!("could not read {file}: {error}")))?;
     Ok(text.trim().to_owned())
-}
-
-/// How the body of an answer is judged that has a good status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judge {
-    /// The status says it all.
-    Status,
-    /// Slack: `ok`, or JSON with `ok`.
-    Slack,
-    /// Rocket.Chat: JSON with `success`.
-    Success,
-    /// WeChat: JSON with an error code.
-    Wechat,
-    /// Telegram: JSON with `ok`.
-    Ok,
-}
-
-/// One request of a notification.
-struct Call {
-    method: Method,
-    url: String,
-    headers: Vec<(HeaderName, String)>,
-    body: Vec<u8>,
-    /// Statuses besides 5xx after which another attempt is worth it.
-    retry_on: &'static [u16],
-    judge: Judge,
-    /// A limit of its own for the request.
-    timeout: Option<Duration>,
-    /// What goes before messages about it.
-    about: String,
-}
-
-impl Call {
-    fn json(url: impl Into<String>, body: &Json) -> Self {
-        Self {
-            method: Method::POST,
-            url: url.into(),
-            headers: vec![(header::CONTENT_TYPE, "application/json".to_owned())],
-            body: crate::template::go_json(body).into_bytes(),
-            retry_on: &[],
-            judge: Judge::Status,
-            timeout: None,
-            about: String::new(),
-        }
-    }
-
-    fn retry_on(mut self, statuses: &'static [u16]) -> Self {
-        self.retry_on = statuses;
-        self
-    }
-
-    fn judged_by(mut self, judge: Judge) -> Self {
-        self.judge = judge;
-        self
-    }
-
-    /// Sends the request within `limit`; the answer's body when it was accepted.
-    async fn send(self, client: &Client, limit: Duration) -> Result<Json, SendError> {
-        let limit = self.timeout.map_or(limit, |own| own.min(limit));
-        let mut request = Request::new(self.method, self.url, limit).body(self.body);
-        let agent = HeaderValue::from_static(concat!("Bartizan/", env!("CARGO_PKG_VERSION")));
-        request = request.header(header::USER_AGENT, agent);
-        for (name, value) in self.headers {
-            let value = HeaderValue::from_str(&value).map_err(|error| SendError::fatal(error.to_string()))?;
-            request = request.header(name, value);
-        }
-        let mut response = client.send(request).await.map_err(|error| unsent(&error))?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let is_accepted = (200..300).contains(&status);
-        match response.read_body(&mut body, MAX_ANSWER_BYTES).await {
-            Ok(()) | Err(ClientError::BodyTooLarge { .. }) => {}
-            // Where the status decides, what is wrong with the rest must not have it told again.
-            Err(_) if is_accepted && matches!(self.judge, Judge::Status) => {}
-            Err(error) => return Err(unsent(&error)),
-        }
-        let about = if self.about.is_empty() { String::new() } else { format!("{}: ", self.about) };
-        if !is_accepted {
-            let text = String::from_utf8_lossy(&body);
-            let details = if text.is_empty() { String::new() } else { format!(": {}", text.trim()) };
-            return Err(SendError {
-                message: format!("{about}unexpected status code {status}{details}"),
-                retry: status / 100 == 5 || self.retry_on.contains(&status),
-                reason: reason_of(status),
-            });
-        }
-        let is_json =
-            response.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-        judge(self.judge, &body, is_json)
-            .map_err(|error| SendError { message: format!("{about}{}", error.message), ..error })
-    }
-}
-
-/// A request that got no answer. The URL, which may be a secret, is not repeated.
-fn unsent(error: &ClientError) -> SendError {
-    let message = match error {
-        ClientError::Exchange { method, cause, .. } => format!("{method} \"<redacted>\": {cause}"),
-        ClientError::Timeout { method, .. } => format!("{method} \"<redacted>\": context deadline exceeded"),
-        other => other.to_string(),
-    };
-    let reason = if error.is_timeout() { "contextDeadlineExceeded" } else { "other" };
-    SendError { message, retry: true, reason }
-}
-
-fn reason_of(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "authError",
-        429 => "rateLimited",
-        400..500 => "clientError",
-        500..600 => "serverError",
-        _ => "other",
-    }
-}
-
-fn judge(judge: Judge, body: &[u8], is_json: bool) -> Result<Json, SendError> {
-    let text = || String::from_utf8_lossy(body).into_owned();
-    let parsed: Option<Json> = serde_json::from_slice(body).ok();
-    let refused = |message: String| Err(SendError { message, retry: false, reason: "clientError" });
-    let field = |name: &str| parsed.as_ref().map_or(&Json::Null, |json| &json[name]);
-    match judge {
-        Judge::Status => {}
-        Judge::Slack if !is_json && body == b"ok" => {}
-        Judge::Slack if !is_json => {
-            return refused(format!("received an error response from Slack: {}", text()));
-        }
-        Judge::Slack | Judge::Success | Judge::Wechat | Judge::Ok if parsed.is_none() => {
-            return Err(SendError::passing(format!("could not unmarshal JSON response {:?}", text())));
-        }
-        Judge::Slack if field("ok") != true => {
-            return refused(format!(
-                "error response from Slack: {}",
-                field("error").as_str().unwrap_or_default()
-            ));
-        }
-        Judge::Success if field("success") != true => {
-            return refused(format!(
-                "error response from Rocketchat: {}",
-                field("error").as_str().unwrap_or_default()
-            ));
-        }
-        Judge::Ok if field("ok") != true => {
-            return refused(format!("error response: {}", field("description").as_str().unwrap_or_default()));
-        }
-        Judge::Wechat if field("errcode") != 0 => {
-            let message = field("errmsg").as_str().unwrap_or_default().to_owned();
-            // The token has expired; the next attempt fetches another.
-            let retry = field("errcode") == 42001;
-            return Err(SendError { message, retry, reason: "clientError" });
-        }
-        Judge::Slack | Judge::Success | Judge::Wechat | Judge::Ok => {}
-    }
-    Ok(parsed.unwrap_or(Json::Null))
 }
 
 /// A JSON object of these entries; empty texts, empty lists and nulls are left out.
@@ -277,10 +156,23 @@ enum Settings {
     Webhook(config::alertmanager::receivers::duty::WebhookConfig),
     Email(config::alertmanager::receivers::mail::EmailConfig),
     Slack(config::alertmanager::receivers::chat::SlackConfig),
+    Wechat(config::alertmanager::receivers::chat::WechatConfig),
     Chat(chat::Settings),
     Duty(duty::Settings),
     Jira(config::alertmanager::receivers::duty::JiraConfig),
     Sns(config::alertmanager::receivers::duty::SnsConfig),
+}
+
+impl Settings {
+    /// The most alerts a notification holds; the others are only counted in it.
+    fn most_alerts(&self) -> usize {
+        let most = match self {
+            Self::Webhook(config) => config.max_alerts,
+            Self::Duty(duty::Settings::Incidentio(config)) => config.max_alerts,
+            _ => 0,
+        };
+        if most == 0 { usize::MAX } else { usize::try_from(most).unwrap_or(usize::MAX) }
+    }
 }
 
 /// One way in which one receiver is told.
@@ -292,16 +184,26 @@ pub struct Channel {
     client: Client,
     templates: Arc<TemplateSet>,
     external_url: String,
-    clock: SharedClockDebug,
+    clock: ClockDebug,
+    /// Notifications that may be sent now.
+    slots: Semaphore,
+    /// What lets one send to WeChat, for as long as it does.
+    token: Mutex<Option<chat::Token>>,
 }
 
-#[derive(Clone)]
-struct SharedClockDebug(SharedClock);
-
-impl std::fmt::Debug for SharedClockDebug {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
-    }
+/// A notification, rendered.
+#[derive(Debug)]
+enum Plan {
+    /// Requests, one after the other.
+    Calls(Vec<Call>),
+    /// A mail.
+    Mail(Box<smtp::Job>),
+    /// A message that may take the place of an older one.
+    Slack { call: Box<Call>, keeps_message: bool },
+    /// An issue that is looked for first.
+    Jira(Box<jira::Plan>),
+    /// A message that needs a token.
+    Wechat(Box<chat::WechatPlan>),
 }
 
 /// What all channels of a configuration share.
@@ -342,7 +244,7 @@ pub fn channels(receiver: &Receiver, options: &ChannelOptions) -> Result<Vec<Cha
     }
     each!(pagerduty_configs, "pagerduty", |c| Settings::Duty(duty::Settings::Pagerduty(c)));
     each!(opsgenie_configs, "opsgenie", |c| Settings::Duty(duty::Settings::Opsgenie(c)));
-    each!(wechat_configs, "wechat", |c| Settings::Chat(chat::Settings::Wechat(c)));
+    each!(wechat_configs, "wechat", Settings::Wechat);
     each!(slack_configs, "slack", Settings::Slack);
     each!(victorops_configs, "victorops", |c| Settings::Duty(duty::Settings::Victorops(c)));
     each!(pushover_configs, "pushover", |c| Settings::Duty(duty::Settings::Pushover(c)));
@@ -366,8 +268,17 @@ pub fn channels(receiver: &Receiver, options: &ChannelOptions) -> Result<Vec<Cha
         let client = Client::new(&http.unwrap_or_default(), options.clock.clone())
             .map_err(|error| format!("receiver {:?}, {key}: {error}", receiver.name))?;
         let ChannelOptions { templates, external_url, clock } = options.clone();
-        let clock = SharedClockDebug(clock);
-        channels.push(Channel { key, sends_resolved, settings, client, templates, external_url, clock });
+        channels.push(Channel {
+            key,
+            sends_resolved,
+            settings,
+            client,
+            templates,
+            external_url,
+            clock: ClockDebug(clock),
+            slots: Semaphore::new(MAX_AT_ONCE),
+            token: Mutex::default(),
+        });
     }
     Ok(channels)
 }
@@ -378,36 +289,65 @@ impl Channel {
         Integration { key: self.key.clone(), sends_resolved: self.sends_resolved }
     }
 
-    /// Sends a notification within `limit`.
-    pub async fn send(&self, delivery: &Delivery, limit: Duration) -> Result<Notes, SendError> {
-        let mut data = Data::new(delivery, &self.external_url);
-        data.route_labels = self.templates.route_labels(&data.route_labels, &data);
-        let render = Render { templates: &self.templates, data, group_key: &delivery.group_key };
-        let notes = delivery.notes.clone();
-        let calls = match &self.settings {
+    /// Sends a notification within `limit`, whatever it takes: waiting for others on the same channel, rendering, and
+    /// all requests. What the integration wants to keep about the group comes back.
+    pub async fn send(self: Arc<Self>, delivery: Delivery, limit: Duration) -> Result<Notes, SendError> {
+        let sending = async {
+            let Ok(_slot) = self.slots.acquire().await else { return Err(timed_out()) };
+            let (channel, notes) = (self.clone(), delivery.notes.clone());
+            let plan = tokio::task::spawn_blocking(move || channel.compose(&delivery)).await;
+            let plan = plan.unwrap_or_else(|error| Err(SendError::defect(&error)))?;
+            self.carry_out(plan, notes, limit).await
+        };
+        tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Renders a notification. This computes, and reads files.
+    fn compose(&self, delivery: &Delivery) -> Result<Plan, SendError> {
+        let shown = &delivery.alerts[..self.settings.most_alerts().min(delivery.alerts.len())];
+        let mut data = Data::new(delivery, shown, &self.external_url);
+        data.route_labels = self.templates.labels_of_route(delivery, &self.external_url);
+        let data = Arc::new(data);
+        let render = Render {
+            renderer: self.templates.renderer(&data),
+            data,
+            group_key: &delivery.group_key,
+            truncated: delivery.alerts.len() - shown.len(),
+        };
+        Ok(match &self.settings {
             Settings::Email(config) => {
                 let mail = email::compose(config, &render, &self.clock.0)?;
-                return tokio::time::timeout(limit, smtp::send(config, &mail))
-                    .await
-                    .unwrap_or_else(|_| Err(timed_out()))
-                    .map(|()| notes);
+                Plan::Mail(Box::new(smtp::Job::new(config, mail)?))
             }
-            Settings::Slack(config) => {
-                return slack::send(config, &render, notes, &self.client, limit).await;
+            Settings::Slack(config) => Plan::Slack {
+                call: Box::new(slack::call(config, &render, &delivery.notes)?),
+                keeps_message: config.update_message,
+            },
+            Settings::Jira(config) => Plan::Jira(Box::new(jira::Plan::new(config, &render)?)),
+            Settings::Wechat(config) => Plan::Wechat(Box::new(chat::WechatPlan::new(config, &render)?)),
+            Settings::Sns(config) => Plan::Calls(vec![sns::call(config, &render, &self.clock.0)?]),
+            Settings::Webhook(config) => Plan::Calls(webhook::calls(config, &render)?),
+            Settings::Chat(settings) => Plan::Calls(vec![settings.call(&render)?]),
+            Settings::Duty(settings) => Plan::Calls(settings.calls(&render)?),
+        })
+    }
+
+    async fn carry_out(&self, plan: Plan, mut notes: Notes, limit: Duration) -> Result<Notes, SendError> {
+        match plan {
+            Plan::Calls(calls) => {
+                for call in calls {
+                    call.send(&self.client, limit).await?;
+                }
             }
-            Settings::Jira(config) => {
-                return jira::send(config, &render, &self.client, limit).await.map(|()| notes);
+            Plan::Mail(job) => job.send().await?,
+            Plan::Slack { call, keeps_message } => {
+                let answer = call.send(&self.client, limit).await?;
+                if keeps_message {
+                    slack::keep_message(&answer, &mut notes);
+                }
             }
-            Settings::Chat(chat::Settings::Wechat(config)) => {
-                return chat::send_wechat(config, &render, &self.client, limit).await.map(|()| notes);
-            }
-            Settings::Sns(config) => vec![sns::call(config, &render, &self.clock.0)?],
-            Settings::Webhook(config) => webhook::calls(config, render)?,
-            Settings::Chat(settings) => settings.calls(&render)?,
-            Settings::Duty(settings) => settings.calls(&render)?,
-        };
-        for call in calls {
-            call.send(&self.client, limit).await?;
+            Plan::Jira(plan) => plan.send(&self.client, limit).await?,
+            Plan::Wechat(plan) => plan.send(&self.client, limit, &self.token, &self.clock.0).await?,
         }
         Ok(notes)
     }
@@ -425,8 +365,8 @@ impl From<Result<Notes, SendError>> for Outcome {
     fn from(sent: Result<Notes, SendError>) -> Self {
         match sent {
             Ok(notes) => Self::Sent(notes),
-            Err(error) if error.retry => Self::Retry(error.message),
-            Err(error) => Self::Failed(error.message),
+            Err(error) if error.retry => Self::Retry(Failure::of(error.message, error.reason)),
+            Err(error) => Self::Failed(Failure::of(error.message, error.reason)),
         }
     }
 }

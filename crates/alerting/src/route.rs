@@ -1,6 +1,7 @@
 //! The routing tree: which receivers an alert goes to, and how it is grouped on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::alertmanager::{Matchers, Route as RouteConfig};
@@ -44,7 +45,7 @@ pub struct Route {
     /// Names of the only intervals in which something is sent.
     pub active_intervals: Vec<String>,
     /// Labels of the route; values may be templates.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
 }
 
 impl Route {
@@ -73,7 +74,7 @@ impl Route {
             repeat_interval: Duration::from_secs(4 * 3600),
             mute_intervals: Vec::new(),
             active_intervals: Vec::new(),
-            labels: BTreeMap::new(),
+            labels: Arc::default(),
         }
     }
 
@@ -108,7 +109,8 @@ impl Route {
             labels: above.labels.clone(),
             index: 0,
         };
-        route.labels.extend(config.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let labels = Arc::make_mut(&mut route.labels);
+        labels.extend(config.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
         if config.groups_by_all() {
             route.group_by_all = true;
         } else if let Some(names) = &config.group_by {

@@ -1,6 +1,7 @@
 //! Silences: alerts that match one are not told while it is active.
 
 mod encoding;
+mod live;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::alert::after;
 use crate::record::next_version;
 
 pub use encoding::{decode, encode};
+pub use live::LiveSilences;
 
 /// A silence.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,7 +174,7 @@ pub struct Silences {
     options: SilenceOptions,
     by_id: HashMap<String, SilenceRecord>,
     /// Those that were not expired when they were last looked at: what alerts are matched against.
-    live: Vec<Arc<Silence>>,
+    live: Arc<LiveSilences>,
 }
 
 impl Silences {
@@ -254,9 +256,12 @@ impl Silences {
         {
             return false;
         }
-        self.live.retain(|live| live.id != silence.id);
+        let live = Arc::make_mut(&mut self.live);
+        if let Some(known) = known {
+            live.remove(&known.silence);
+        }
         if silence.state(now) != SilenceState::Expired {
-            self.live.push(silence.clone());
+            live.add(silence);
         }
         self.by_id.insert(silence.id.clone(), record);
         true
@@ -284,18 +289,23 @@ impl Silences {
 
     /// Ids of the active silences an alert of these labels satisfies, sorted.
     pub fn silencing(&self, labels: &Labels, now: Timestamp) -> Vec<String> {
-        let active = self.live.iter().filter(|silence| silence.state(now) == SilenceState::Active);
-        let mut ids: Vec<String> =
-            active.filter(|silence| silence.matches(labels)).map(|silence| silence.id.clone()).collect();
-        ids.sort_unstable();
-        ids
+        self.live.silencing(labels, now)
+    }
+
+    /// Those that alerts are matched against.
+    pub fn live(&self) -> &Arc<LiveSilences> {
+        &self.live
     }
 
     /// Forgets what has been expired for long enough. Says how many that were.
     pub fn forget_expired(&mut self, now: Timestamp) -> usize {
         let before = self.by_id.len();
         self.by_id.retain(|_, record| record.expires_at > now);
-        self.live.retain(|silence| silence.state(now) != SilenceState::Expired);
+        let expired = self.live.expired(now);
+        if !expired.is_empty() {
+            let live = Arc::make_mut(&mut self.live);
+            expired.iter().for_each(|silence| live.remove(silence));
+        }
         before - self.by_id.len()
     }
 }

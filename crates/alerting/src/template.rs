@@ -2,18 +2,21 @@
 
 mod data;
 mod functions;
+mod render;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::clock::SharedClock;
-use config::alertmanager::values::Any;
-use gotmpl::{Functions, MissingKey, Templates, Value};
+use gotmpl::{Functions, Templates, Value};
 use parking_lot::Mutex;
+
+use crate::core::Delivery;
 
 pub use data::{AlertData, Data, status};
 pub(crate) use functions::go_json;
+pub use render::Renderer;
 
 /// Names used by configurations everywhere; the texts are ours.
 const DEFAULTS: [(&str, &str); 2] = [
@@ -25,14 +28,14 @@ const DEFAULTS: [(&str, &str); 2] = [
 #[derive(Debug, Clone)]
 pub struct TemplateSet {
     templates: Templates,
-    clock: SharedClockDebug,
+    clock: ClockDebug,
 }
 
 /// A clock in a structure that is printed for debugging.
 #[derive(Clone)]
-struct SharedClockDebug(SharedClock);
+pub(crate) struct ClockDebug(pub SharedClock);
 
-impl std::fmt::Debug for SharedClockDebug {
+impl std::fmt::Debug for ClockDebug {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clock")
     }
@@ -54,38 +57,46 @@ impl TemplateSet {
                 parse_file(&mut templates, &file)?;
             }
         }
-        Ok(Self { templates, clock: SharedClockDebug(clock) })
+        Ok(Self { templates, clock: ClockDebug(clock) })
+    }
+
+    /// What carries out texts with these data.
+    pub fn renderer(&self, data: &Arc<Data>) -> Renderer {
+        let labels = functions::Labels::rendered(data.route_labels.clone());
+        Renderer::new(self.templates.with_functions(functions::all(&self.clock.0, labels)), data.value())
     }
 
     /// Carries out a text as a template.
     pub fn text(&self, text: &str, data: &Data) -> Result<String, String> {
-        self.run(text, data, false)
+        self.renderer(&Arc::new(data.clone())).text(text)
     }
 
     /// Carries out a text as an HTML template.
     pub fn html(&self, text: &str, data: &Data) -> Result<String, String> {
-        self.run(text, data, true)
+        self.renderer(&Arc::new(data.clone())).html(text)
     }
 
-    fn run(&self, text: &str, data: &Data, html: bool) -> Result<String, String> {
-        if !text.contains("{{") {
-            return Ok(text.to_owned());
+    /// The labels of the route of a notification: carried out on all alerts of the group, whichever of them are told
+    /// and why, so that all integrations see the same.
+    pub fn labels_of_route(&self, delivery: &Delivery, external_url: &str) -> BTreeMap<String, String> {
+        if !needs_rendering(&delivery.route_labels) {
+            return (*delivery.route_labels).clone();
         }
-        let labels = functions::Labels::rendered(data.route_labels.clone());
-        let templates = self.templates.with_functions(functions::all(&self.clock.0, labels));
-        render(templates, text, data.value(), html)
+        let mut data = Data::new(delivery, &delivery.group_alerts, external_url);
+        data.reason = data::UNKNOWN_REASON;
+        self.route_labels(&delivery.route_labels, &data)
     }
 
     /// Carries out the labels of a route, which may refer to each other.
     pub fn route_labels(&self, labels: &BTreeMap<String, String>, data: &Data) -> BTreeMap<String, String> {
-        if labels.values().all(|value| !value.contains("{{")) {
+        if !needs_rendering(labels) {
             return labels.clone();
         }
         let resolver = Arc::new(Resolver {
             raw: labels.clone(),
             templates: self.templates.clone(),
             clock: self.clock.0.clone(),
-            data: data.value(),
+            data: Arc::new(data.clone()).value(),
             stack: Mutex::default(),
         });
         let mut rendered = BTreeMap::new();
@@ -99,26 +110,11 @@ impl TemplateSet {
         }
         rendered
     }
+}
 
-    /// Carries out all texts in a value. A text that then reads as a number, list or mapping of YAML becomes one.
-    pub fn any(&self, value: &Any, data: &Data) -> Result<serde_json::Value, String> {
-        use serde_json::Value as Json;
-        Ok(match value {
-            Any::Null => Json::Null,
-            Any::Bool(value) => Json::Bool(*value),
-            Any::Int(value) => Json::from(*value),
-            Any::Float(value) => Json::from(*value),
-            Any::Text(text) => functions::inline_yaml(self.text(text, data)?),
-            Any::List(items) => {
-                Json::Array(items.iter().map(|item| self.any(item, data)).collect::<Result<_, _>>()?)
-            }
-            Any::Map(entries) => {
-                let entry =
-                    |(name, value): &(String, Any)| Ok((self.text(name, data)?, self.any(value, data)?));
-                Json::Object(entries.iter().map(entry).collect::<Result<_, String>>()?)
-            }
-        })
-    }
+/// Whether one of the labels is a template.
+fn needs_rendering(labels: &BTreeMap<String, String>) -> bool {
+    labels.values().any(|value| value.contains("{{"))
 }
 
 fn parse_file(templates: &mut Templates, file: &Path) -> Result<(), String> {
@@ -126,20 +122,6 @@ fn parse_file(templates: &mut Templates, file: &Path) -> Result<(), String> {
     // A file is a template under its own name too.
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     templates.parse(&name, text).map_err(|error| error.to_string())
-}
-
-fn render(mut templates: Templates, text: &str, data: Value, html: bool) -> Result<String, String> {
-    templates.parse("", text).map_err(|error| error.to_string())?;
-    let mut out = Vec::new();
-    let done = if html {
-        templates.render_html("", data, MissingKey::Zero, &mut out)
-    } else if templates.contains("") {
-        templates.render("", data, MissingKey::Zero, &mut out)
-    } else {
-        Ok(())
-    };
-    done.map_err(|error| error.to_string())?;
-    Ok(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Resolves labels of a route, each of which may be a template that refers to others.
@@ -166,7 +148,8 @@ impl Resolver {
         let inner = self.clone();
         let labels = functions::Labels::resolved(move |name| inner.resolve(name));
         let functions: Functions = functions::all(&self.clock, labels);
-        let rendered = render(self.templates.with_functions(functions), text, self.data.clone(), false);
+        let renderer = Renderer::new(self.templates.with_functions(functions), self.data.clone());
+        let rendered = renderer.text(text);
         self.stack.lock().pop();
         rendered
     }

@@ -15,11 +15,12 @@ pub(crate) fn settings(yaml: &str) -> AlertmanagerSettings {
 pub(crate) fn alert(labels: &[(&str, &str)], start_ms: i64, end_ms: i64) -> Alert {
     Alert {
         labels: Labels::from_pairs(labels.iter().copied()),
-        annotations: Labels::empty(),
+        annotations: Default::default(),
         starts_at: from_ms(start_ms),
         ends_at: Some(from_ms(end_ms)),
         updated_at: from_ms(start_ms),
         timeout: false,
         generator_url: String::new(),
+        hashes: Default::default(),
     }
 }

@@ -1,25 +1,35 @@
 //! Alertmanager's API, version 2, and what stands around it in its seat.
 //!
-//! The paths and shapes are those of Alertmanager's OpenAPI description. Failures are a text as JSON, as it
-//! says. One path is ours: `explain`. In reading order: [`query`] (parameters), [`alerts`], [`silences`], [`explain`].
+//! The paths and shapes are those of Alertmanager's OpenAPI description. One path is ours: `explain`. In reading
+//! order: `guard` (what no handler need look at), `failure`, `query` (parameters), `read` (bodies), `alerts`,
+//! `silences`, `explain`.
 
 mod alerts;
 mod explain;
+mod failure;
+mod guard;
 mod query;
+mod read;
 mod silences;
 
 use std::sync::Arc;
 
 use alerting::Alertmanager;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{FromRef, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use base::metrics::Registry;
+use base::{ByteBudget, Reservation};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+use crate::handlers::write::{BodyRefused, ReceivedBody, read_body};
+
+use failure::Failure;
+pub use guard::RequestLimits;
 use query::Query;
 
 /// The version of Alertmanager whose API this is.
@@ -29,30 +39,30 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 
 type Shared = State<Arc<Alertmanager>>;
 
-/// A failure: a status, and what is wrong as a JSON text.
-#[derive(Debug)]
-struct Failure(StatusCode, String);
+/// What handlers have.
+#[derive(Clone)]
+struct Seat {
+    manager: Arc<Alertmanager>,
+    /// What bodies take their memory from.
+    budget: ByteBudget,
+}
 
-impl Failure {
-    fn bad(message: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, message.into())
-    }
-
-    fn not_found(message: impl Into<String>) -> Self {
-        Self(StatusCode::NOT_FOUND, message.into())
+impl FromRef<Seat> for Arc<Alertmanager> {
+    fn from_ref(seat: &Seat) -> Self {
+        seat.manager.clone()
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (self.0, axum::Json(Json::String(self.1))).into_response()
+impl FromRef<Seat> for ByteBudget {
+    fn from_ref(seat: &Seat) -> Self {
+        seat.budget.clone()
     }
 }
 
 type Answer = Result<axum::Json<Json>, Failure>;
 
-/// The API below `/api/v2`.
-pub fn api_v2(manager: Arc<Alertmanager>) -> Router {
+/// The API below `/api/v2`. Bodies of requests take their memory from `budget`.
+pub fn api_v2(manager: Arc<Alertmanager>, budget: ByteBudget) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/receivers", get(receivers))
@@ -61,16 +71,25 @@ pub fn api_v2(manager: Arc<Alertmanager>) -> Router {
         .route("/alerts", get(alerts::list).post(alerts::post))
         .route("/alerts/groups", get(alerts::groups))
         .route("/explain", get(explain::explain))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .fallback(|| async { Failure::Absent })
+        .layer(middleware::from_fn(guard::check_form))
         .layer(middleware::map_response(no_store))
-        .with_state(manager)
+        .with_state(Seat { manager, budget })
 }
 
 /// All paths of an Alertmanager's seat but its metrics, below the route prefix.
-pub fn seat(manager: Arc<Alertmanager>, prefix: &str) -> Router {
+pub fn seat(
+    manager: Arc<Alertmanager>,
+    prefix: &str,
+    budget: ByteBudget,
+    limits: RequestLimits,
+    registry: &Registry,
+) -> Router {
+    let gate = guard::Gate::new(limits, registry);
     let routes = Router::new()
-        .nest("/api/v2", api_v2(manager.clone()))
+        .nest("/api/v2", api_v2(manager.clone(), budget))
         .route("/api/v1/{*rest}", axum::routing::any(api_v1_is_gone))
+        .layer(middleware::from_fn_with_state(gate, guard::limit))
         .merge(lifecycle(manager));
     if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes) }
 }
@@ -160,48 +179,25 @@ fn show_labels(labels: &model::Labels) -> Json {
     labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect()
 }
 
-/// A moment of a request; an empty text and the year 1 are none.
-fn read_time(value: &Json, field: &str) -> Result<Option<Timestamp>, Failure> {
-    let wrong = || Failure::bad(format!("{field} in body must be of type date-time: {value}"));
-    match value {
-        Json::Null => Ok(None),
-        Json::String(text) if text.is_empty() => Ok(None),
-        Json::String(text) => {
-            let at: Timestamp = text.parse().map_err(|_| wrong())?;
-            Ok(Some(at).filter(|at| at.as_second() > -62_135_596_800))
-        }
-        _ => Err(wrong()),
-    }
+/// Has something computed where it keeps nobody waiting.
+async fn computed<T: Send + 'static>(
+    compute: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(compute).await.unwrap_or_else(|error| Err(Failure::broken(error)))
 }
 
-/// A JSON object of texts as pairs.
-fn read_labels(value: &Json, field: &str) -> Result<model::Labels, Failure> {
-    let wrong = || Failure::bad(format!("{field} in body must be an object of strings"));
-    let entries = match value {
-        Json::Null => return Ok(model::Labels::empty()),
-        Json::Object(entries) => entries,
-        _ => return Err(wrong()),
-    };
-    let mut pairs = Vec::with_capacity(entries.len());
-    for (name, value) in entries {
-        pairs.push((name.as_str(), value.as_str().ok_or_else(wrong)?));
-    }
-    Ok(model::Labels::from_pairs(pairs))
-}
-
-/// A text of a request; absent, it is empty.
-fn read_text(value: &Json, field: &str) -> Result<String, Failure> {
-    match value {
-        Json::Null => Ok(String::new()),
-        Json::String(text) => Ok(text.clone()),
-        _ => Err(Failure::bad(format!("{field} in body must be of type string"))),
-    }
-}
-
-/// The document of a request.
-fn read_body(body: &[u8]) -> Result<Json, Failure> {
-    serde_json::from_slice(body)
-        .map_err(|error| Failure::bad(format!("parsing body from \"\" failed, because {error}")))
+/// The bytes of a request, and the share of memory they hold.
+async fn body(request: Request, budget: &ByteBudget) -> Result<(Vec<u8>, Reservation), Failure> {
+    let received = read_body(request, budget, MAX_BODY_BYTES).await;
+    received.map(ReceivedBody::into_parts).map_err(|refused| {
+        let status = match refused {
+            BodyRefused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyRefused::Memory(_) => StatusCode::SERVICE_UNAVAILABLE,
+            BodyRefused::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyRefused::Broken(_) => StatusCode::BAD_REQUEST,
+        };
+        Failure::Object(status, status.as_u16(), refused.to_string())
+    })
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Templates {
         Self { trees: self.trees.clone(), functions }
     }
 
+    /// Forgets the template `name`.
+    pub fn remove(&mut self, name: &str) {
+        self.trees.remove(name);
+    }
+
     /// Whether there is a template `name`.
     pub fn contains(&self, name: &str) -> bool {
         self.trees.contains_key(name)

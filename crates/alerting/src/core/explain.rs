@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::Labels;
 
-use super::{Attempt, Core, Suppression};
+use super::{Attempt, Core, Suppression, UnderWay};
+use crate::alert::{Fingerprint, log_hash};
 use crate::nflog::LogEntry;
 use crate::route::Route;
 
@@ -41,6 +42,8 @@ pub struct RouteExplanation {
     pub muted_by: Vec<String>,
     /// What each integration was told last.
     pub told: Vec<Told>,
+    /// What is under way on the group, or waits to be tried again.
+    pub under_way: Vec<UnderWay>,
     /// Attempts on the group that are remembered, the oldest first.
     pub attempts: Vec<Attempt>,
 }
@@ -61,7 +64,7 @@ pub struct Told {
 impl Core {
     /// Why an alert of these labels is, or is not, told.
     pub fn explain(&self, labels: &Labels, now: Timestamp) -> Explanation {
-        let known = self.alerts.iter().find(|alert| alert.labels == *labels);
+        let known = self.alerts.get(Fingerprint::of(labels));
         let routes = self.tree.matching(labels);
         Explanation {
             suppression: self.suppression(labels, now),
@@ -79,22 +82,13 @@ impl Core {
         let is_active = active.is_empty() || !self.intervals_now(active, now).is_empty();
         let muted_by =
             if is_active { self.intervals_now(&route.mute_intervals, now) } else { active.clone() };
-        let hash = crate::alert::Alert {
-            labels: labels.clone(),
-            annotations: Labels::empty(),
-            starts_at: now,
-            ends_at: None,
-            updated_at: now,
-            timeout: false,
-            generator_url: String::new(),
-        }
-        .log_hash();
+        let hash = log_hash(labels);
         let integrations = self.integrations.get(&route.receiver).map_or(&[][..], Vec::as_slice);
         let told = integrations.iter().map(|integration| {
             let entry = self.log.get(&group_key, &integration.key).cloned();
             Told {
                 integration: integration.key.to_string(),
-                knows_firing: entry.as_ref().is_some_and(|entry| entry.firing.contains(&hash)),
+                knows_firing: entry.as_ref().is_some_and(|entry| entry.firing.binary_search(&hash).is_ok()),
                 repeats_after: entry
                     .as_ref()
                     .map(|entry| crate::alert::after(entry.at, route.repeat_interval)),
@@ -114,6 +108,7 @@ impl Core {
             due_at: group.map(|group| group.due_at),
             muted_by,
             told: told.collect(),
+            under_way: self.under_way(&group_key),
             attempts: self
                 .attempts
                 .iter()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::Labels;
 
-use super::{Core, Due, Job, Told, Work, deadline};
+use super::{Core, Due, Flush, Job, Told, Work, deadline};
 use crate::alert::{Alert, Fingerprint, after, order_sets, show_set};
 
 /// Alerts of one route with the same group labels.
@@ -27,9 +27,40 @@ pub(super) struct Group {
     resolved: Vec<Arc<Alert>>,
     /// Names of the intervals that muted the group when it was last looked at.
     pub muted_by: Vec<String>,
+    /// Whether it was looked at before.
+    is_known: bool,
+}
+
+/// What a group hands on over a reload.
+#[derive(Debug)]
+pub(super) struct Carried {
+    due_at: Timestamp,
+    /// Whether something was still to be told, so that it is looked at without delay.
+    is_urgent: bool,
+    is_known: bool,
+    muted_by: Vec<String>,
+}
+
+impl Carried {
+    /// Joins what two groups of one key hand on.
+    pub fn join(&mut self, other: &Self) {
+        self.due_at = self.due_at.min(other.due_at);
+        self.is_urgent |= other.is_urgent;
+        self.is_known |= other.is_known;
+    }
 }
 
 impl Group {
+    /// What the group hands on; `interrupted` says that one of its jobs waited for another attempt.
+    pub fn carry(&self, interrupted: bool) -> Carried {
+        Carried {
+            due_at: self.due_at,
+            is_urgent: interrupted || self.failed || self.due_again,
+            is_known: self.is_known,
+            muted_by: self.muted_by.clone(),
+        }
+    }
+
     /// The alerts, when the group ends.
     pub fn into_alerts(self) -> HashMap<Fingerprint, Arc<Alert>> {
         self.alerts
@@ -55,6 +86,18 @@ pub struct GroupView {
     pub due_at: Timestamp,
 }
 
+impl GroupView {
+    /// Puts the alerts in order.
+    pub fn sort(&mut self) {
+        self.alerts.sort_by(|a, b| a.order(b));
+    }
+
+    /// Puts groups in order.
+    pub fn sort_all(groups: &mut [Self]) {
+        groups.sort_by(|a, b| order_sets(&a.labels, &b.labels).then_with(|| a.receiver.cmp(&b.receiver)));
+    }
+}
+
 impl Core {
     /// Puts an alert into the groups its routes say.
     pub(super) fn group(&mut self, alert: &Arc<Alert>, now: Timestamp) {
@@ -75,13 +118,28 @@ impl Core {
             group.alerts.insert(alert.fingerprint(), alert.clone());
             return;
         }
+        let most = self.options.max_groups;
+        if most > 0 && self.groups.len() >= most {
+            self.groups_refused += 1;
+            tracing::error!(alert = %alert.name(), "too many groups (--dispatch.max-groups={most}): the alert is not told");
+            return;
+        }
         let id = self.id();
         let Some(node) = self.tree.get(route) else { return };
-        let wait_over = after(alert.starts_at, node.group_wait) < now;
-        let due_at = if wait_over { now } else { after(now, node.group_wait) };
+        let key: Arc<str> = format!("{}:{}", node.key, show_set(&place.1)).into();
+        let carried = self.carried.get(&(key.clone(), node.receiver.clone()));
+        let due_at = match carried {
+            Some(carried) if carried.is_urgent => now,
+            Some(carried) => {
+                let longest = if carried.is_known { node.group_interval } else { node.group_wait };
+                carried.due_at.min(after(now, longest))
+            }
+            None if after(alert.starts_at, node.group_wait) < now => now,
+            None => after(now, node.group_wait),
+        };
         let group = Group {
             route,
-            key: format!("{}:{}", node.key, show_set(&place.1)).into(),
+            key,
             labels: place.1.clone(),
             alerts: HashMap::from([(alert.fingerprint(), alert.clone())]),
             due_at,
@@ -89,11 +147,24 @@ impl Core {
             failed: false,
             due_again: false,
             resolved: Vec::new(),
-            muted_by: Vec::new(),
+            muted_by: carried.map(|carried| carried.muted_by.clone()).unwrap_or_default(),
+            is_known: carried.is_some_and(|carried| carried.is_known),
         };
         self.groups.insert(id, group);
         self.group_of.insert(place, id);
         self.set_timer(due_at, Due::Group(id));
+    }
+
+    /// Has groups of a key looked at now.
+    pub(super) fn hasten(&mut self, key: &str, now: Timestamp) {
+        let start_at = self.options.start_at;
+        for (id, group) in
+            self.groups.iter_mut().filter(|(_, group)| *group.key == *key && group.due_at > now)
+        {
+            self.timers.remove(&(group.due_at.max(start_at), Due::Group(*id)));
+            group.due_at = now;
+            self.timers.insert((now.max(start_at), Due::Group(*id)));
+        }
     }
 
     /// Looks at a group that is due.
@@ -123,21 +194,17 @@ impl Core {
         if let Some(group) = self.groups.get_mut(&id) {
             group.running = integrations.len();
             group.failed = false;
+            group.is_known = true;
         }
         if integrations.is_empty() {
             return self.flushed(id, now, work);
         }
-        let left: Arc<[Told]> = left.into();
+        let found = Arc::new(Flush::new(left, now, until));
         for integration in integrations {
-            let job = self.id();
             let Some(group) = self.groups.get(&id) else { return };
             let Some(route) = self.tree.get(group.route) else { return };
-            self.jobs.insert(job, Job::new(id, group, route, integration, left.clone(), now, until));
-            if self.peer_wait.is_zero() {
-                self.resume(job, now, work);
-            } else {
-                self.set_timer(after(now, self.peer_wait), Due::Job(job));
-            }
+            let job = Job::new(id, group, route, integration, found.clone());
+            self.begin_job(job, now, work);
         }
     }
 
@@ -151,8 +218,20 @@ impl Core {
         let is_active = active.is_empty() || !self.intervals_now(active, now).is_empty();
         let muted_by = if is_active { self.intervals_now(mute, now) } else { active.clone() };
         let before = alerts.len();
-        let inhibited = |told: &Told| self.inhibitor.inhibits(&told.alert.labels, now).is_some();
-        let mut left: Vec<Told> = alerts.into_iter().filter(|told| !inhibited(told)).collect();
+        self.silence_queries += before as u64;
+        let (inhibitor, silences, store) = (&self.inhibitor, self.silences.live(), &mut self.alerts);
+        let mut is_silenced = Vec::with_capacity(before);
+        let mut left = alerts;
+        left.retain(|told| {
+            let labels = &told.alert.labels;
+            let inhibited = inhibitor.inhibits(labels, now).is_some();
+            let silenced = silences.is_silenced(labels, now);
+            store.mark(told.alert.fingerprint(), inhibited || silenced);
+            if !inhibited {
+                is_silenced.push(silenced);
+            }
+            !inhibited
+        });
         let after_inhibition = left.len();
         let mut counts = self.suppressed;
         counts.inhibition += (before - after_inhibition) as u64;
@@ -163,7 +242,8 @@ impl Core {
             counts.mute_interval += after_inhibition as u64;
             left.clear();
         } else {
-            left.retain(|told| self.silences.silencing(&told.alert.labels, now).is_empty());
+            let mut is_silenced = is_silenced.into_iter();
+            left.retain(|_| is_silenced.next() != Some(true));
             counts.silence += (after_inhibition - left.len()) as u64;
         }
         self.suppressed = counts;
@@ -191,9 +271,8 @@ impl Core {
         if !group.failed {
             for alert in resolved {
                 let fingerprint = alert.fingerprint();
-                let is_same =
-                    |now: &Arc<Alert>| Arc::ptr_eq(now, &alert) || now.updated_at == alert.updated_at;
-                if group.alerts.get(&fingerprint).is_some_and(is_same) {
+                // What was posted meanwhile is another alert, even at the same moment.
+                if group.alerts.get(&fingerprint).is_some_and(|now| Arc::ptr_eq(now, &alert)) {
                     group.alerts.remove(&fingerprint);
                 }
             }
@@ -208,23 +287,27 @@ impl Core {
         }
     }
 
-    /// All groups, by labels and receiver, and for each alert its receivers.
+    /// All groups, by labels and receiver.
     pub fn groups(&self) -> Vec<GroupView> {
-        let mut views: Vec<GroupView> = self.groups.values().filter_map(|group| self.view(group)).collect();
-        views.sort_by(|a, b| order_sets(&a.labels, &b.labels).then_with(|| a.receiver.cmp(&b.receiver)));
+        let mut views = self.raw_groups();
+        views.iter_mut().for_each(GroupView::sort);
+        GroupView::sort_all(&mut views);
         views
     }
 
-    fn view(&self, group: &Group) -> Option<GroupView> {
+    /// All groups, in no order, nor their alerts: what is cheap to do while everything waits.
+    pub(super) fn raw_groups(&self) -> Vec<GroupView> {
+        self.groups.values().filter_map(|group| self.view_group(group)).collect()
+    }
+
+    fn view_group(&self, group: &Group) -> Option<GroupView> {
         let route = self.tree.get(group.route)?;
-        let mut alerts: Vec<Arc<Alert>> = group.alerts.values().cloned().collect();
-        alerts.sort_by(|a, b| a.order(b));
         Some(GroupView {
             route: group.route,
             key: group.key.clone(),
             labels: group.labels.clone(),
             receiver: route.receiver.clone(),
-            alerts,
+            alerts: group.alerts.values().cloned().collect(),
             muted_by: group.muted_by.clone(),
             due_at: group.due_at,
         })

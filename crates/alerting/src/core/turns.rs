@@ -252,14 +252,7 @@ impl Core {
         (work.deliveries, work.entries)
     }
 
-    fn answer(
-        &mut self,
-        from: Arc<str>,
-        id: u64,
-        line: String,
-        known_at: Option<Timestamp>,
-        now: Timestamp,
-    ) {
+    fn answer(&mut self, from: Arc<str>, id: u64, line: String, known_at: Option<Timestamp>, now: Timestamp) {
         let told = self.log.get_line(&line).filter(|entry| known_at.is_none_or(|known| known < entry.at));
         let verdict = match told {
             Some(entry) => Verdict::Told(entry.clone()),
@@ -296,7 +289,9 @@ impl Core {
                 self.set_job_timer(job, after(now, BUSY));
             }
             // What it says is in the log by now: there is less to tell, or nothing.
-            Verdict::Told(entry) if self.log.get_line(&entry.line()).is_some_and(|known| known.at >= entry.at) => {
+            Verdict::Told(entry)
+                if self.log.get_line(&entry.line()).is_some_and(|known| known.at >= entry.at) =>
+            {
                 self.turns.give_way(job);
                 self.set_job_timer(job, now);
             }

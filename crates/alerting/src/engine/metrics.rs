@@ -1,23 +1,24 @@
 //! Metrics under Alertmanager's names.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Point, Registry};
+use base::metrics::{Counter, Family, Gauge, Histogram, Kind, Point, Registry, Summary};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::Alertmanager;
-use crate::core::Delivery;
-use crate::notify::SendError;
+use crate::core::{Core, Failure, Tally};
+use crate::nflog::IntegrationKey;
 use crate::silence::SilenceState;
 
 /// Upper bounds of how long a request takes, in seconds.
 const LATENCY_S: [f64; 6] = [1.0, 5.0, 10.0, 15.0, 20.0, 60.0];
 /// Kinds of failures.
 const REASONS: [&str; 7] = [
-    "other",
+    Failure::OTHER,
     "clientError",
     "serverError",
     "contextCanceled",
@@ -27,38 +28,78 @@ const REASONS: [&str; 7] = [
 ];
 
 #[derive(Debug)]
-struct Sent {
-    notifications: u64,
-    requests: u64,
-    failed_requests: u64,
-    failed: BTreeMap<&'static str, u64>,
+struct Requests {
+    all: u64,
+    failed: u64,
     latency: Histogram,
 }
 
-impl Default for Sent {
+impl Default for Requests {
+    fn default() -> Self {
+        Self { all: 0, failed: 0, latency: Histogram::new(&LATENCY_S) }
+    }
+}
+
+/// What is counted of state on disk.
+#[derive(Debug)]
+pub(super) struct StateMetrics {
+    pub maintained: Counter,
+    pub failed: Counter,
+    pub damaged: Counter,
+    pub gc: Summary,
+    pub snapshot_bytes: AtomicU64,
+    snapshot: Summary,
+}
+
+impl Default for StateMetrics {
     fn default() -> Self {
         Self {
-            notifications: 0,
-            requests: 0,
-            failed_requests: 0,
-            failed: REASONS.iter().map(|reason| (*reason, 0)).collect(),
-            latency: Histogram::new(&LATENCY_S),
+            maintained: Counter::default(),
+            failed: Counter::default(),
+            damaged: Counter::default(),
+            gc: Summary::new(&[]),
+            snapshot_bytes: AtomicU64::new(0),
+            snapshot: Summary::new(&[]),
         }
     }
 }
 
+impl StateMetrics {
+    /// Notes that a snapshot was written.
+    pub fn snapshot(&self, bytes: u64, took: Duration) {
+        self.snapshot_bytes.store(bytes, Ordering::Relaxed);
+        self.snapshot.observe(took.as_secs_f64());
+    }
+}
+
 /// Counts of what happened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Metrics {
     firing: Counter,
     resolved: Counter,
     invalid: Counter,
-    sent: Mutex<BTreeMap<&'static str, Sent>>,
+    pub processing: Summary,
+    requests: Mutex<BTreeMap<Arc<IntegrationKey>, Requests>>,
     load_succeeded: Gauge,
     loaded_at_s: Gauge,
-    maintenance: Counter,
-    failed_silences: Counter,
-    failed_log: Counter,
+    pub silences: StateMetrics,
+    pub log: StateMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            firing: Counter::default(),
+            resolved: Counter::default(),
+            invalid: Counter::default(),
+            processing: Summary::new(&[]),
+            requests: Mutex::default(),
+            load_succeeded: Gauge::default(),
+            loaded_at_s: Gauge::default(),
+            silences: StateMetrics::default(),
+            log: StateMetrics::default(),
+        }
+    }
 }
 
 impl Metrics {
@@ -77,27 +118,13 @@ impl Metrics {
         }
     }
 
-    pub fn maintained(&self) {
-        self.maintenance.inc();
-    }
-
-    pub fn maintenance_failed(&self, what: &str) {
-        if what == "nflog" { self.failed_log.inc() } else { self.failed_silences.inc() }
-    }
-
     /// Notes an attempt to send.
-    pub fn attempted(&self, delivery: &Delivery, error: Option<&SendError>, took: Duration) {
-        let mut sent = self.sent.lock();
-        let sent = sent.entry(delivery.integration.kind).or_default();
-        sent.requests += 1;
-        sent.notifications += u64::from(delivery.attempt == 1);
-        sent.latency.observe(took.as_secs_f64());
-        if let Some(error) = error {
-            sent.failed_requests += 1;
-            if !error.retry {
-                *sent.failed.entry(error.reason).or_default() += 1;
-            }
-        }
+    pub fn attempted(&self, key: &Arc<IntegrationKey>, succeeded: bool, took: Duration) {
+        let mut requests = self.requests.lock();
+        let requests = requests.entry(key.clone()).or_default();
+        requests.all += 1;
+        requests.failed += u64::from(!succeeded);
+        requests.latency.observe(took.as_secs_f64());
     }
 }
 
@@ -111,33 +138,36 @@ pub(super) fn publish(manager: &Arc<Alertmanager>, registry: &Registry) {
     });
 }
 
-fn collect(manager: &Alertmanager, families: &mut Vec<Family>) {
-    let metrics = &manager.metrics;
-    let mut add = |name: &str, help: &str, kind, points: &[(&[(&str, &str)], f64)]| {
+/// Families that are being put together.
+struct Sheet<'f>(&'f mut Vec<Family>);
+
+impl Sheet<'_> {
+    fn add(&mut self, name: &str, help: &str, kind: Kind, points: &[(&[(&str, &str)], f64)]) {
         let mut family = Family::new(format!("alertmanager_{name}"), help, kind);
         points.iter().for_each(|(labels, value)| family.push(labels, *value));
-        families.push(family);
-    };
-    let settings = manager.settings();
-    add(
-        "config_hash",
-        "Hash of the currently loaded alertmanager configuration.",
-        Kind::Gauge,
-        &[(&[], (settings.bytes_hash() >> 16) as f64)],
-    );
-    add(
-        "config_last_reload_successful",
-        "Whether the last configuration reload attempt was successful.",
-        Kind::Gauge,
-        &[(&[], metrics.load_succeeded.get())],
-    );
-    add(
-        "config_last_reload_success_timestamp_seconds",
-        "Timestamp of the last successful configuration reload.",
-        Kind::Gauge,
-        &[(&[], metrics.loaded_at_s.get())],
-    );
-    add(
+        self.0.push(family);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.add(name, help, Kind::Gauge, &[(&[], value)]);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.add(name, help, Kind::Counter, &[(&[], value as f64)]);
+    }
+
+    fn summary(&mut self, name: &str, help: &str, summary: &Summary) {
+        let mut family = Family::new(format!("alertmanager_{name}"), help, Kind::Summary);
+        family.points.push(Point { labels: Vec::new(), value: summary.value() });
+        self.0.push(family);
+    }
+}
+
+fn collect(manager: &Alertmanager, families: &mut Vec<Family>) {
+    let mut sheet = Sheet(families);
+    of_configuration(manager, &mut sheet);
+    let metrics = &manager.metrics;
+    sheet.add(
         "alerts_received_total",
         "The total number of received alerts.",
         Kind::Counter,
@@ -146,125 +176,232 @@ fn collect(manager: &Alertmanager, families: &mut Vec<Family>) {
             (&[("status", "resolved"), ("version", "v2")], metrics.resolved.get() as f64),
         ],
     );
-    add(
+    sheet.add(
         "alerts_invalid_total",
         "The total number of received alerts that were invalid.",
         Kind::Counter,
         &[(&[("version", "v2")], metrics.invalid.get() as f64)],
     );
-    add(
-        "receivers",
-        "Number of configured receivers.",
-        Kind::Gauge,
-        &[(&[], settings.receivers.len() as f64)],
+    sheet.summary(
+        "dispatcher_alert_processing_duration_seconds",
+        "Summary of latencies for the processing of alerts.",
+        &metrics.processing,
     );
-    add(
-        "integrations",
-        "Number of configured integrations.",
-        Kind::Gauge,
-        &[(&[], manager.loaded.load().channels.len() as f64)],
+    let now = manager.now();
+    let tallies = manager.with_core(|core| {
+        of_core(core, now, &mut sheet);
+        core.tallies().clone()
+    });
+    of_state("silences", &metrics.silences, &mut sheet);
+    of_state("nflog", &metrics.log, &mut sheet);
+    of_notifications(manager, &tallies, families);
+}
+
+fn of_configuration(manager: &Alertmanager, sheet: &mut Sheet<'_>) {
+    let (metrics, settings) = (&manager.metrics, manager.settings());
+    sheet.gauge(
+        "config_hash",
+        "Hash of the currently loaded alertmanager configuration.",
+        (settings.bytes_hash() >> 16) as f64,
     );
-    add("cluster_enabled", "Indicates whether the clustering is enabled or not.", Kind::Gauge, &[(&[], 0.0)]);
+    sheet.gauge(
+        "config_last_reload_successful",
+        "Whether the last configuration reload attempt was successful.",
+        metrics.load_succeeded.get(),
+    );
+    sheet.gauge(
+        "config_last_reload_success_timestamp_seconds",
+        "Timestamp of the last successful configuration reload.",
+        metrics.loaded_at_s.get(),
+    );
+    sheet.gauge("receivers", "Number of configured receivers.", settings.receivers.len() as f64);
+    let integrations = manager.loaded.load().channels.len();
+    sheet.gauge("integrations", "Number of configured integrations.", integrations as f64);
+    sheet.gauge(
+        "inhibition_rules",
+        "Number of configured inhibition rules.",
+        settings.inhibit_rules.len() as f64,
+    );
+    sheet.gauge("cluster_enabled", "Indicates whether the clustering is enabled or not.", 0.0);
     let version =
         [("version", env!("CARGO_PKG_VERSION")), ("revision", ""), ("branch", ""), ("goversion", "")];
-    add(
+    sheet.add(
         "build_info",
         "A metric with a constant '1' value labeled by version, revision, branch and goversion.",
         Kind::Gauge,
         &[(&version, 1.0)],
     );
-    let now = manager.now();
-    manager.with_core(|core| {
-        let count = |state: SilenceState| core.silences().count(state, now) as f64;
-        add("silences", "How many silences by state.", Kind::Gauge, &[
+}
+
+fn of_core(core: &Core, now: Timestamp, sheet: &mut Sheet<'_>) {
+    let count = |state: SilenceState| core.silences().count(state, now) as f64;
+    sheet.add(
+        "silences",
+        "How many silences by state.",
+        Kind::Gauge,
+        &[
             (&[("state", "active")], count(SilenceState::Active)),
             (&[("state", "pending")], count(SilenceState::Pending)),
             (&[("state", "expired")], count(SilenceState::Expired)),
-        ]);
-        let suppresses = |alert: &Arc<crate::alert::Alert>| {
-            let by = core.suppression(&alert.labels, now);
-            !by.silenced_by.is_empty() || by.inhibited_by.is_some()
-        };
-        let firing: Vec<_> = core.alerts().iter().filter(|alert| !alert.is_resolved(now)).collect();
-        let suppressed = firing.iter().filter(|alert| suppresses(alert)).count();
-        let active = firing.len() - suppressed;
-        for name in ["alerts", "marked_alerts"] {
-            add(name, "How many alerts by state.", Kind::Gauge, &[
-                (&[("state", "active")], active as f64),
-                (&[("state", "suppressed")], suppressed as f64),
-                (&[("state", "unprocessed")], 0.0),
-            ]);
-        }
-        add("alerts_limited_total", "Total number of alerts that were dropped due to per alert name limit.", Kind::Counter, &[(&[], core.alerts().limited() as f64)]);
-        add("dispatcher_aggregation_groups", "Number of active aggregation groups.", Kind::Gauge, &[(&[], core.group_count() as f64)]);
-        let by = core.suppressed();
-        add("notifications_suppressed_total", "The total number of notifications suppressed for being silenced, inhibited, outside of active time intervals or within muted time intervals.", Kind::Counter, &[
-            (&[("reason", "silence")], by.silence as f64),
-            (&[("reason", "inhibition")], by.inhibition as f64),
-            (&[("reason", "mute_time_interval")], by.mute_interval as f64),
-            (&[("reason", "active_time_interval")], by.active_interval as f64),
-        ]);
-    });
-    let (silences, log) = manager.snapshot_bytes();
-    let maintained = metrics.maintenance.get() as f64;
-    for (name, bytes, failed) in
-        [("silences", silences, &metrics.failed_silences), ("nflog", log, &metrics.failed_log)]
-    {
-        add(
-            &format!("{name}_snapshot_size_bytes"),
-            "Size of the last snapshot in bytes.",
+        ],
+    );
+    let marked = core.alerts().marked(now);
+    for name in ["alerts", "marked_alerts"] {
+        sheet.add(
+            name,
+            "How many alerts by state.",
             Kind::Gauge,
-            &[(&[], bytes as f64)],
-        );
-        add(
-            &format!("{name}_maintenance_total"),
-            "How many maintenances were executed.",
-            Kind::Counter,
-            &[(&[], maintained)],
-        );
-        add(
-            &format!("{name}_maintenance_errors_total"),
-            "How many maintenances were executed that failed.",
-            Kind::Counter,
-            &[(&[], failed.get() as f64)],
+            &[
+                (&[("state", "active")], marked.active as f64),
+                (&[("state", "suppressed")], marked.suppressed as f64),
+                (&[("state", "unprocessed")], marked.unprocessed as f64),
+            ],
         );
     }
-    sent(manager, families);
+    let limits = core.alerts().limits();
+    sheet.gauge(
+        "alerts_per_alert_limit",
+        "The most alerts of one name that are taken.",
+        limits.per_name as f64,
+    );
+    sheet.counter(
+        "alerts_limited_total",
+        "Alerts that were not taken because there were too many, of their name or in all.",
+        core.alerts().limited(),
+    );
+    sheet.gauge(
+        "dispatcher_aggregation_groups",
+        "Number of active aggregation groups.",
+        core.group_count() as f64,
+    );
+    sheet.counter(
+        "dispatcher_aggregation_group_limit_reached_total",
+        "Number of times when dispatcher failed to create new aggregation group due to limit.",
+        core.groups_refused(),
+    );
+    let by = core.suppressed();
+    sheet.add("notifications_suppressed_total", "The total number of notifications suppressed for being silenced, inhibited, outside of active time intervals or within muted time intervals.", Kind::Counter, &[
+        (&[("reason", "silence")], by.silence as f64),
+        (&[("reason", "inhibition")], by.inhibition as f64),
+        (&[("reason", "mute_time_interval")], by.mute_interval as f64),
+        (&[("reason", "active_time_interval")], by.active_interval as f64),
+    ]);
+    let (log, silences) = core.queries();
+    sheet.counter("nflog_queries_total", "How many times the log of notifications was asked.", log);
+    sheet.counter("silences_queries_total", "How many times silences were asked about an alert.", silences);
 }
 
-/// What was sent, by kind of integration; kinds that are configured are there from the start.
-fn sent(manager: &Alertmanager, families: &mut Vec<Family>) {
-    let mut sent = manager.metrics.sent.lock();
+fn of_state(name: &str, metrics: &StateMetrics, sheet: &mut Sheet<'_>) {
+    let bytes = metrics.snapshot_bytes.load(Ordering::Relaxed);
+    let named = |what: &str| format!("{name}_{what}");
+    sheet.gauge(&named("snapshot_size_bytes"), "Size of the last snapshot in bytes.", bytes as f64);
+    sheet.summary(&named("snapshot_duration_seconds"), "Duration of the last snapshot.", &metrics.snapshot);
+    sheet.summary(&named("gc_duration_seconds"), "Duration of the last garbage collection.", &metrics.gc);
+    sheet.counter(
+        &named("maintenance_total"),
+        "How many maintenances were executed.",
+        metrics.maintained.get(),
+    );
+    sheet.counter(
+        &named("maintenance_errors_total"),
+        "How many maintenances were executed that failed.",
+        metrics.failed.get(),
+    );
+    sheet.counter(
+        &named("damaged_total"),
+        "How many damages of files and unreadable records were found and set aside.",
+        metrics.damaged.get(),
+    );
+}
+
+/// What was sent; integrations that are configured are there from the start.
+fn of_notifications(
+    manager: &Alertmanager,
+    tallies: &BTreeMap<Arc<IntegrationKey>, Tally>,
+    families: &mut Vec<Family>,
+) {
+    let with_receiver = manager.options.receivers_in_metrics;
+    let place =
+        |key: &IntegrationKey| (key.kind, if with_receiver { key.receiver.clone() } else { String::new() });
+    let mut told: BTreeMap<(&'static str, String), Tally> = BTreeMap::new();
     manager.loaded.load().channels.keys().for_each(|key| {
-        sent.entry(key.kind).or_default();
+        told.entry(place(key)).or_default();
     });
+    for (key, tally) in tallies {
+        let sum = told.entry(place(key)).or_default();
+        sum.begun += tally.begun;
+        tally.failed.iter().for_each(|(reason, count)| *sum.failed.entry(reason).or_default() += count);
+    }
     let family = |name: &str, help: &str, kind| Family::new(format!("alertmanager_{name}"), help, kind);
     let mut all =
         family("notifications_total", "The total number of attempted notifications.", Kind::Counter);
     let mut failed =
         family("notifications_failed_total", "The total number of failed notifications.", Kind::Counter);
-    let mut requests = family(
+    for ((kind, receiver), tally) in &told {
+        let mut labels = vec![("integration", *kind)];
+        if with_receiver {
+            labels.push(("receiver_name", receiver));
+        }
+        all.push(&labels, tally.begun as f64);
+        for reason in REASONS {
+            labels.push(("reason", reason));
+            failed.push(&labels, tally.failed.get(reason).copied().unwrap_or_default() as f64);
+            labels.pop();
+        }
+    }
+    families.extend([all, failed]);
+    of_requests(manager, told.into_keys().collect(), &place, families);
+}
+
+fn of_requests(
+    manager: &Alertmanager,
+    places: Vec<(&'static str, String)>,
+    place: &dyn Fn(&IntegrationKey) -> (&'static str, String),
+    families: &mut Vec<Family>,
+) {
+    let family = |name: &str, help: &str, kind| Family::new(format!("alertmanager_{name}"), help, kind);
+    let mut all = family(
         "notification_requests_total",
         "The total number of attempted notification requests.",
         Kind::Counter,
     );
-    let mut failed_requests = family(
+    let mut failed = family(
         "notification_requests_failed_total",
         "The total number of failed notification requests.",
         Kind::Counter,
     );
     let mut latency =
         family("notification_latency_seconds", "The latency of notifications in seconds.", Kind::Histogram);
-    for (kind, sent) in &*sent {
-        let labels = [("integration", *kind)];
-        all.push(&labels, sent.notifications as f64);
-        requests.push(&labels, sent.requests as f64);
-        failed_requests.push(&labels, sent.failed_requests as f64);
-        for (reason, count) in &sent.failed {
-            failed.push(&[("integration", kind), ("reason", reason)], *count as f64);
+    let requests = manager.metrics.requests.lock();
+    for (kind, receiver) in places {
+        let mut labels = vec![("integration", kind)];
+        if !receiver.is_empty() {
+            labels.push(("receiver_name", &receiver));
         }
-        let labels = vec![("integration".to_owned(), (*kind).to_owned())];
-        latency.points.push(Point { labels, value: sent.latency.value() });
+        let of_place = || requests.iter().filter(|(key, _)| place(key) == (kind, receiver.clone()));
+        all.push(&labels, of_place().map(|(_, requests)| requests.all).sum::<u64>() as f64);
+        failed.push(&labels, of_place().map(|(_, requests)| requests.failed).sum::<u64>() as f64);
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let value = joined(of_place().map(|(_, requests)| &requests.latency));
+        latency.points.push(Point { labels, value });
     }
-    families.extend([all, failed, requests, failed_requests, latency]);
+    families.extend([all, failed, latency]);
+}
+
+/// One histogram of several with the same bounds.
+fn joined<'h>(histograms: impl Iterator<Item = &'h Histogram>) -> base::metrics::Value {
+    use base::metrics::Value;
+    let mut sum = Histogram::new(&LATENCY_S).value();
+    for histogram in histograms {
+        if let (
+            Value::Histogram { buckets, sum, count },
+            Value::Histogram { buckets: more, sum: s, count: c },
+        ) = (&mut sum, histogram.value())
+        {
+            buckets.iter_mut().zip(more).for_each(|(bucket, more)| bucket.1 += more.1);
+            *sum += s;
+            *count += c;
+        }
+    }
+    sum
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use base::clock::SharedClock;
 use config::alertmanager::receivers::chat::{
     DiscordConfig, MattermostConfig, MattermostField, MsTeamsConfig, MsTeamsV2Config, RocketchatConfig,
     TelegramConfig, WebexConfig, WechatConfig,
 };
 use httpclient::{Client, HeaderName, Method};
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
-use super::{Call, Judge, Render, SendError, cut, given, object, secret, url_of};
+use super::{Call, Judge, Render, SendError, cut, form, given, object, secret, url_of};
 
 /// The settings of one of the services.
 #[derive(Debug, Clone)]
@@ -21,23 +23,20 @@ pub(super) enum Settings {
     Rocketchat(RocketchatConfig),
     Telegram(TelegramConfig),
     Webex(WebexConfig),
-    Wechat(WechatConfig),
 }
 
 impl Settings {
-    /// The requests of a notification.
-    pub fn calls(&self, render: &Render<'_>) -> Result<Vec<Call>, SendError> {
-        let call = match self {
-            Self::Discord(config) => discord(config, render)?,
-            Self::Mattermost(config) => mattermost(config, render)?,
-            Self::MsTeams(config) => teams(config, render)?,
-            Self::MsTeamsV2(config) => teams_v2(config, render)?,
-            Self::Rocketchat(config) => rocketchat(config, render)?,
-            Self::Telegram(config) => telegram(config, render)?,
-            Self::Webex(config) => webex(config, render)?,
-            Self::Wechat(_) => return Ok(Vec::new()),
-        };
-        Ok(vec![call])
+    /// The request of a notification.
+    pub fn call(&self, render: &Render<'_>) -> Result<Call, SendError> {
+        match self {
+            Self::Discord(config) => discord(config, render),
+            Self::Mattermost(config) => mattermost(config, render),
+            Self::MsTeams(config) => teams(config, render),
+            Self::MsTeamsV2(config) => teams_v2(config, render),
+            Self::Rocketchat(config) => rocketchat(config, render),
+            Self::Telegram(config) => telegram(config, render),
+            Self::Webex(config) => webex(config, render),
+        }
     }
 }
 
@@ -237,12 +236,14 @@ fn telegram(config: &TelegramConfig, render: &Render<'_>) -> Result<Call, SendEr
     } else {
         cut(render.text(&config.message)?, LONGEST)
     };
-    let token = secret(given(&config.bot_token), &config.bot_token_file)?;
+    // A file that is not there may come; so may the right chat.
+    let again = |error: SendError| SendError { retry: true, ..error };
+    let token = secret(given(&config.bot_token), &config.bot_token_file).map_err(again)?;
     let chat = match config.chat_id {
         0 => {
-            let text = secret("", &config.chat_id_file)?;
+            let text = secret("", &config.chat_id_file).map_err(again)?;
             text.parse().map_err(|_| {
-                SendError::fatal(format!("could not parse chat_id from {}", config.chat_id_file))
+                SendError::passing(format!("could not parse chat_id from {}", config.chat_id_file))
             })?
         }
         id => id,
@@ -258,7 +259,9 @@ fn telegram(config: &TelegramConfig, render: &Render<'_>) -> Result<Call, SendEr
         ("message_thread_id", thread),
     ]);
     let url = format!("{}/bot{token}/sendMessage", config.api_url.as_str().trim_end_matches('/'));
-    Ok(Call::json(url, &body).judged_by(Judge::Ok).retry_on(&[400, 401, 403, 404, 429]))
+    let mut call = Call::json(url, &body).judged_by(Judge::Ok);
+    call.retries_all = true;
+    Ok(call)
 }
 
 fn webex(config: &WebexConfig, render: &Render<'_>) -> Result<Call, SendError> {
@@ -273,35 +276,81 @@ fn webex(config: &WebexConfig, render: &Render<'_>) -> Result<Call, SendError> {
     Ok(Call::json(config.api_url.as_str(), &body))
 }
 
-/// WeChat: a token for the secret, then the message.
-pub(super) async fn send_wechat(
-    config: &WechatConfig,
-    render: &Render<'_>,
-    client: &Client,
-    limit: Duration,
-) -> Result<(), SendError> {
-    let secret = render.text(&secret(given(&config.api_secret), &config.api_secret_file)?)?;
-    let corporation = render.text(&config.corp_id)?;
-    let escape = gotmpl::library::query_escape;
-    let base = config.api_url.as_str();
-    let query = format!("corpid={}&corpsecret={}", escape(&corporation), escape(&secret));
-    let mut fetch = Call::json(format!("{base}gettoken?{query}"), &Json::Null).judged_by(Judge::Wechat);
-    (fetch.method, fetch.body) = (Method::GET, Vec::new());
-    let token = fetch.send(client, limit).await?["access_token"].as_str().unwrap_or_default().to_owned();
-    if token.is_empty() {
-        return Err(SendError::fatal(format!("invalid APISecret for CorpID: {corporation}")));
+/// How long a token of WeChat is used. It holds for as long; how often one may ask for another is limited.
+const TOKEN_LIFE: Duration = Duration::from_secs(2 * 3600);
+
+/// What lets one send messages to WeChat.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    text: String,
+    /// Until when it is used, on the monotonic clock.
+    until: Duration,
+}
+
+/// A message to WeChat: a token for the secret, unless there is one, then the message.
+#[derive(Debug)]
+pub(super) struct WechatPlan {
+    base: String,
+    corporation: String,
+    secret: String,
+    body: Json,
+}
+
+impl WechatPlan {
+    pub fn new(config: &WechatConfig, render: &Render<'_>) -> Result<Self, SendError> {
+        let text = |text: &str| render.text(text).map(Json::from);
+        let kind = if config.message_type == "markdown" { "markdown" } else { "text" };
+        let body = object([
+            (kind, json!({"content": render.text(&config.message)?})),
+            ("touser", text(&config.to_user)?),
+            ("toparty", text(&config.to_party)?),
+            ("totag", text(&config.to_tag)?),
+            ("agentid", text(&config.agent_id)?),
+            ("safe", "0".into()),
+            ("msgtype", kind.into()),
+        ]);
+        Ok(Self {
+            base: config.api_url.as_str().to_owned(),
+            corporation: render.text(&config.corp_id)?,
+            secret: render.text(&secret(given(&config.api_secret), &config.api_secret_file)?)?,
+            body,
+        })
     }
-    let text = |text: &str| render.text(text).map(Json::from);
-    let kind = if config.message_type == "markdown" { "markdown" } else { "text" };
-    let body = object([
-        (kind, json!({"content": render.text(&config.message)?})),
-        ("touser", text(&config.to_user)?),
-        ("toparty", text(&config.to_party)?),
-        ("totag", text(&config.to_tag)?),
-        ("agentid", text(&config.agent_id)?),
-        ("safe", "0".into()),
-        ("msgtype", kind.into()),
-    ]);
-    let url = format!("{base}message/send?access_token={}", escape(&token));
-    Call::json(url, &body).judged_by(Judge::Wechat).send(client, limit).await.map(|_| ())
+
+    async fn fetch_token(&self, client: &Client, limit: Duration) -> Result<String, SendError> {
+        let query = form([("corpid", self.corporation.as_str()), ("corpsecret", &self.secret)]);
+        let mut fetch =
+            Call::json(format!("{}gettoken?{query}", self.base), &Json::Null).judged_by(Judge::Wechat);
+        (fetch.method, fetch.body) = (Method::GET, Vec::new());
+        let answer = fetch.send(client, limit).await?;
+        match answer["access_token"].as_str() {
+            Some(token) if !token.is_empty() => Ok(token.to_owned()),
+            _ => Err(SendError::fatal(format!("invalid APISecret for CorpID: {}", self.corporation))),
+        }
+    }
+
+    pub async fn send(
+        &self,
+        client: &Client,
+        limit: Duration,
+        kept: &Mutex<Option<Token>>,
+        clock: &SharedClock,
+    ) -> Result<(), SendError> {
+        let known = kept.lock().clone().filter(|token| clock.monotonic() < token.until);
+        let token = match known {
+            Some(token) => token.text,
+            None => {
+                let text = self.fetch_token(client, limit).await?;
+                *kept.lock() = Some(Token { text: text.clone(), until: clock.monotonic() + TOKEN_LIFE });
+                text
+            }
+        };
+        let url = format!("{}message/send?{}", self.base, form([("access_token", token.as_str())]));
+        let sent = Call::json(url, &self.body).judged_by(Judge::Wechat).send(client, limit).await;
+        if sent.is_err() {
+            // It may be the token that is not good any more; the next attempt fetches another.
+            kept.lock().take_if(|kept| kept.text == token);
+        }
+        sent.map(|_| ())
+    }
 }

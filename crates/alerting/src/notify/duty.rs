@@ -7,7 +7,7 @@ use config::alertmanager::values::GoDuration;
 use httpclient::{Method, header};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Call, Render, SendError, cut, given, object, secret, webhook};
+use super::{Call, Render, SendError, cut, form, given, object, secret, webhook};
 
 /// The settings of one of the services.
 #[derive(Debug, Clone)]
@@ -38,16 +38,17 @@ fn own_limit(timeout: GoDuration) -> Option<std::time::Duration> {
 
 fn incidentio(config: &IncidentioConfig, render: &Render<'_>) -> Result<Call, SendError> {
     const LARGEST_BYTES: usize = 512 * 1024;
-    let mut copy =
-        Render { templates: render.templates, data: render.data.clone(), group_key: render.group_key };
-    let mut body = webhook::document(&mut copy, "1", config.max_alerts);
-    if body.to_string().len() > LARGEST_BYTES
+    let mut body = webhook::document(render, "1");
+    let url = secret(config.url.as_str(), &config.url_file)?;
+    let mut call = Call::json(url.as_str(), &body);
+    if call.body.len() > LARGEST_BYTES
         && let Some(alerts) = body["alerts"].as_array_mut()
     {
         // One alert makes the incident; the others are good to have.
         alerts.truncate(1);
+        call = Call::json(url, &body);
     }
-    let mut call = Call::json(secret(config.url.as_str(), &config.url_file)?, &body).retry_on(&[429]);
+    call.retry_on = &[429];
     if !given(&config.alert_source_token).is_empty() || !config.alert_source_token_file.is_empty() {
         let token = secret(given(&config.alert_source_token), &config.alert_source_token_file)?;
         call.headers.push((header::AUTHORIZATION, format!("Bearer {token}")));
@@ -61,7 +62,7 @@ fn pagerduty(config: &PagerdutyConfig, render: &Render<'_>) -> Result<Call, Send
     let is_old = !given(&config.service_key).is_empty() || !config.service_key_file.is_empty();
     let mut details = Map::new();
     for (name, value) in &config.details {
-        let value = render.templates.any(value, &render.data);
+        let value = render.any(value);
         let value = value.map_err(|error| SendError::fatal(format!("failed to render details: {error}")))?;
         details.insert(name.clone(), value);
     }
@@ -244,14 +245,12 @@ fn pushover(config: &PushoverConfig, render: &Render<'_>) -> Result<Call, SendEr
     if config.ttl.get().as_secs() > 0 {
         parameters.push(("ttl", config.ttl.get().as_secs().to_string()));
     }
-    let escape = gotmpl::library::query_escape;
-    let form: Vec<String> =
-        parameters.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
     let mut call = Call::json("https://api.pushover.net/1/messages.json", &Json::Null);
     // In the body, where no proxy writes them down.
-    call.body = form.join("&").into_bytes();
+    call.body = form(parameters.iter().map(|(name, value)| (*name, value.as_str()))).into_bytes();
     call.headers = vec![(header::CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned())];
-    Ok(call.retry_on(&[429]))
+    // Statuses of the fives only: Pushover asks not to repeat what it refused.
+    Ok(call)
 }
 
 fn victorops(config: &VictoropsConfig, render: &Render<'_>) -> Result<Call, SendError> {

@@ -113,7 +113,7 @@ fn random_hex() -> Result<String, SendError> {
     ring::rand::SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| SendError::passing("the system gives no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(super::hex(&bytes))
 }
 
 fn host_name() -> String {

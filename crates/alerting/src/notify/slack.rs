@@ -1,9 +1,6 @@
 //! Slack, and what takes its incoming webhooks.
 
-use std::time::Duration;
-
 use config::alertmanager::receivers::chat::SlackConfig;
-use httpclient::Client;
 use serde_json::{Value as Json, json};
 
 use super::{Call, Judge, Render, SendError, cut, object, url_of};
@@ -73,13 +70,8 @@ fn attachment(config: &SlackConfig, render: &Render<'_>) -> Result<Json, SendErr
     Ok(attachment)
 }
 
-pub(super) async fn send(
-    config: &SlackConfig,
-    render: &Render<'_>,
-    mut notes: Notes,
-    client: &Client,
-    limit: Duration,
-) -> Result<Notes, SendError> {
+/// The request of a notification; `notes` say which message the group has already.
+pub(super) fn call(config: &SlackConfig, render: &Render<'_>, notes: &Notes) -> Result<Call, SendError> {
     let mut url = url_of(config.api_url.expose(), &config.api_url_file)?;
     let mut channel = render.text(&config.channel)?;
     let mut timestamp = Json::Null;
@@ -107,12 +99,13 @@ pub(super) async fn send(
     let mut call = Call::json(url, &body).judged_by(Judge::Slack);
     call.about = format!("channel {channel:?}");
     call.timeout = Some(config.timeout.get()).filter(|timeout| !timeout.is_zero());
-    let answer = call.send(client, limit).await?;
-    if config.update_message
-        && let (Some(thread), Some(id)) = (answer["ts"].as_str(), answer["channel"].as_str())
-    {
+    Ok(call)
+}
+
+/// Keeps which message the answer is about.
+pub(super) fn keep_message(answer: &Json, notes: &mut Notes) {
+    if let (Some(thread), Some(id)) = (answer["ts"].as_str(), answer["channel"].as_str()) {
         notes.insert("threadTs".to_owned(), Note::Text(thread.to_owned()));
         notes.insert("channelId".to_owned(), Note::Text(id.to_owned()));
     }
-    Ok(notes)
 }

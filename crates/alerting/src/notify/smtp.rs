@@ -9,8 +9,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _,
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::SendError;
 use super::email::Mail;
-use super::{SendError, secret};
 
 /// How long a server that has taken a mail is waited for.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -28,15 +28,54 @@ struct Reply {
     lines: Vec<String>,
 }
 
+/// A mail, and all that sending it needs.
+pub(super) struct Job {
+    mail: Mail,
+    host: String,
+    port: u16,
+    /// What the server is told who asks.
+    hello: String,
+    /// Whether TLS begins with the connection.
+    implicit: bool,
+    /// Whether there is nothing without TLS.
+    require_tls: bool,
+    tls: Result<Tls, SendError>,
+    login: Login,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// Who sends; what is not given is empty.
+#[derive(Clone)]
+struct Login {
+    user: String,
+    identity: String,
+    /// For PLAIN and LOGIN.
+    password: String,
+    /// For CRAM-MD5.
+    secret: String,
+}
+
 struct Session {
     stream: BufReader<Box<dyn Stream>>,
     /// What the server can do, as the answer to the greeting says.
     extensions: Vec<String>,
+    /// Whether nobody else can read what is said.
+    is_private: bool,
 }
 
 impl Session {
-    fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream: BufReader::new(stream), extensions: Vec::new() }
+    fn new(stream: Box<dyn Stream>, is_private: bool) -> Self {
+        Self { stream: BufReader::new(stream), extensions: Vec::new(), is_private }
     }
 
     async fn reply(&mut self) -> Result<Reply, SendError> {
@@ -80,11 +119,10 @@ impl Session {
     }
 
     async fn greet(&mut self, hello: &str) -> Result<(), SendError> {
-        let name = if hello.is_empty() { "localhost" } else { hello };
-        match self.command("EHLO", &format!("EHLO {name}"), &[250]).await {
+        match self.command("EHLO", &format!("EHLO {hello}"), &[250]).await {
             Ok(reply) => self.extensions = reply.lines.into_iter().skip(1).collect(),
             Err(_) => {
-                self.command("HELO", &format!("HELO {name}"), &[250]).await?;
+                self.command("HELO", &format!("HELO {hello}"), &[250]).await?;
                 self.extensions.clear();
             }
         }
@@ -99,57 +137,76 @@ impl Session {
         })
     }
 
-    async fn authenticate(&mut self, config: &EmailConfig) -> Result<(), SendError> {
+    async fn authenticate(&mut self, login: &Login) -> Result<(), SendError> {
         let Some(mechanisms) = self.extension("AUTH").map(str::to_owned) else { return Ok(()) };
-        let user = &config.auth_username;
-        if user.is_empty() {
+        if login.user.is_empty() {
             return Ok(());
         }
-        let password = || secret(config.auth_password.expose(), &config.auth_password_file);
         let mut missing = Vec::new();
         for mechanism in mechanisms.split_whitespace() {
-            let usable = match mechanism {
-                "CRAM-MD5" => !config.auth_secret.expose().is_empty() || !config.auth_secret_file.is_empty(),
-                "PLAIN" | "LOGIN" => {
-                    !config.auth_password.expose().is_empty() || !config.auth_password_file.is_empty()
-                }
+            let (given, what) = match mechanism {
+                "CRAM-MD5" => (&login.secret, "secret"),
+                "PLAIN" | "LOGIN" => (&login.password, "password"),
                 other => {
                     missing.push(format!("unknown auth mechanism: {other}"));
                     continue;
                 }
             };
-            if !usable {
-                let what = if mechanism == "CRAM-MD5" { "secret" } else { "password" };
+            if given.is_empty() {
                 missing.push(format!("missing {what} for {mechanism} auth mechanism"));
                 continue;
             }
-            return match mechanism {
-                "CRAM-MD5" => {
-                    let secret = secret(config.auth_secret.expose(), &config.auth_secret_file)?;
-                    let reply = self.command("AUTH", "AUTH CRAM-MD5", &[334]).await?;
-                    let challenge = STANDARD.decode(reply.lines.join("")).unwrap_or_default();
-                    let answer = format!("{user} {}", hmac_md5(secret.as_bytes(), &challenge));
-                    self.command("AUTH", &STANDARD.encode(answer), &[235]).await
-                }
-                "PLAIN" => {
-                    let token = format!("{}\0{user}\0{}", config.auth_identity, password()?);
-                    self.command("AUTH", &format!("AUTH PLAIN {}", STANDARD.encode(token)), &[235]).await
-                }
-                _ => {
-                    self.command("AUTH", "AUTH LOGIN", &[334]).await?;
-                    self.command("AUTH", &STANDARD.encode(user), &[334]).await?;
-                    self.command("AUTH", &STANDARD.encode(password()?), &[235]).await
-                }
-            }
-            .map(|_| ());
+            return self.authenticate_by(mechanism, login).await;
         }
         Err(SendError::passing(format!("find auth mechanism: {}", missing.join("\n"))))
+    }
+
+    async fn authenticate_by(&mut self, mechanism: &str, login: &Login) -> Result<(), SendError> {
+        let Login { user, identity, password, secret } = login;
+        match mechanism {
+            "CRAM-MD5" => {
+                let reply = self.command("AUTH", "AUTH CRAM-MD5", &[334]).await?;
+                let challenge = STANDARD.decode(reply.lines.join("")).unwrap_or_default();
+                let answer = format!("{user} {}", hmac_md5(secret.as_bytes(), &challenge));
+                self.command("AUTH", &STANDARD.encode(answer), &[235]).await?;
+            }
+            // Whoever listens would have the password.
+            "PLAIN" if !self.is_private => {
+                return Err(SendError::passing("plain auth: unencrypted connection"));
+            }
+            "PLAIN" => {
+                let token = STANDARD.encode(format!("{identity}\0{user}\0{password}"));
+                self.command("AUTH", &format!("AUTH PLAIN {token}"), &[235]).await?;
+            }
+            _ => {
+                let mut reply = self.command("AUTH", "AUTH LOGIN", &[334]).await?;
+                // The server says what it wants; most ask for the name, then the password.
+                for turn in 0..2 {
+                    let prompt =
+                        STANDARD.decode(reply.lines.join("")).unwrap_or_default().to_ascii_lowercase();
+                    let wants_password = match () {
+                        () if prompt.starts_with(b"pass") => true,
+                        () if prompt.starts_with(b"user") => false,
+                        () => turn == 1,
+                    };
+                    let answer = STANDARD.encode(if wants_password { password } else { user });
+                    reply = self.command("AUTH", &answer, &[334, 235]).await?;
+                    if reply.code == 235 {
+                        return Ok(());
+                    }
+                }
+                return Err(SendError::passing(
+                    "LOGIN auth: the server asks for more than name and password",
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn transmit(&mut self, mail: &Mail) -> Result<(), SendError> {
         self.command("MAIL", &format!("MAIL FROM:<{}>", mail.from), &[250]).await?;
         for address in &mail.to {
-            self.command("RCPT", &format!("RCPT TO:<{address}>"), &[250, 251]).await?;
+            self.command("RCPT", &format!("RCPT TO:<{address}>"), &[250, 251, 252]).await?;
         }
         self.command("DATA", "DATA", &[354]).await?;
         let failed = |error: std::io::Error| SendError::passing(format!("write mail: {error}"));
@@ -188,58 +245,95 @@ fn hmac_md5(key: &[u8], message: &[u8]) -> String {
     outer.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn secure(config: &EmailConfig, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, SendError> {
-    let tls = config.tls_config.clone().unwrap_or_default();
-    let name =
-        if tls.server_name.is_empty() { config.smarthost.host.clone() } else { tls.server_name.clone() };
-    let options = httpclient::tls_config(&tls)
-        .map_err(|error| SendError::fatal(format!("parse TLS configuration: {error}")))?;
-    let name = ServerName::try_from(name).map_err(|error| SendError::fatal(error.to_string()))?;
-    let secured = TlsConnector::from(options).connect(name, stream).await;
-    secured
-        .map(|stream| Box::new(stream) as Box<dyn Stream>)
-        .map_err(|error| SendError::passing(format!("establish TLS connection to server: {error}")))
+/// Whether a server is on this machine, where nobody listens between.
+fn is_local(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
-/// Sends a mail as the configuration says.
-pub(super) async fn send(config: &EmailConfig, mail: &Mail) -> Result<(), SendError> {
-    let implicit = config.force_implicit_tls.unwrap_or(config.smarthost.port == "465");
-    let port: u16 = match config.smarthost.port.as_str() {
-        "smtp" => 25,
-        "submission" => 587,
-        "smtps" | "submissions" => 465,
-        port => port.parse().map_err(|_| SendError::fatal(format!("unknown port {port}")))?,
-    };
-    let connected = TcpStream::connect((config.smarthost.host.as_str(), port)).await;
-    let stream =
-        connected.map_err(|error| SendError::passing(format!("establish connection to server: {error}")))?;
-    let mut stream: Box<dyn Stream> = Box::new(stream);
-    if implicit {
-        stream = secure(config, stream).await?;
+impl Job {
+    /// Makes ready to send a mail as the configuration says. Reads files of secrets and certificates.
+    pub fn new(config: &EmailConfig, mail: Mail) -> Result<Self, SendError> {
+        let port: u16 = match config.smarthost.port.as_str() {
+            "smtp" => 25,
+            "submission" => 587,
+            "smtps" | "submissions" => 465,
+            port => port.parse().map_err(|_| SendError::fatal(format!("unknown port {port}")))?,
+        };
+        let given = |secret: &config::Secret, file: &str| {
+            if secret.expose().is_empty() && file.is_empty() {
+                return Ok(String::new());
+            }
+            super::secret(secret.expose(), file)
+        };
+        Ok(Self {
+            mail,
+            host: config.smarthost.host.clone(),
+            port,
+            hello: if config.hello.is_empty() { "localhost".to_owned() } else { config.hello.clone() },
+            implicit: config.force_implicit_tls.unwrap_or(config.smarthost.port == "465"),
+            require_tls: config.require_tls.unwrap_or(true),
+            tls: Tls::of(config),
+            login: Login {
+                user: config.auth_username.clone(),
+                identity: config.auth_identity.clone(),
+                password: given(&config.auth_password, &config.auth_password_file)?,
+                secret: given(&config.auth_secret, &config.auth_secret_file)?,
+            },
+        })
     }
-    let mut session = Session::new(stream);
-    session.expect("greeting", &[220]).await?;
-    session.greet(&config.hello).await?;
-    if config.require_tls.unwrap_or(true) && !implicit {
-        if session.extension("STARTTLS").is_none() {
-            return Err(SendError::passing(format!(
-                "'require_tls' is true (default) but {:?} does not advertise the STARTTLS extension",
-                config.smarthost.to_string()
-            )));
+
+    /// Sends the mail.
+    pub async fn send(&self) -> Result<(), SendError> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| SendError::passing(format!("establish connection to server: {error}")))?;
+        let mut stream: Box<dyn Stream> = Box::new(stream);
+        if self.implicit {
+            stream = self.secure(stream).await?;
         }
-        session.command("STARTTLS", "STARTTLS", &[220]).await?;
-        if !session.stream.buffer().is_empty() {
-            // Whatever came before the encryption may be from anybody.
-            return Err(SendError::passing("the mail server sent data before TLS began"));
+        let mut session = Session::new(stream, self.implicit || is_local(&self.host));
+        session.expect("greeting", &[220]).await?;
+        session.greet(&self.hello).await?;
+        if self.require_tls && !self.implicit {
+            if session.extension("STARTTLS").is_none() {
+                let server = format!("{}:{}", self.host, self.port);
+                return Err(SendError::passing(format!(
+                    "'require_tls' is true (default) but {server:?} does not advertise the STARTTLS extension"
+                )));
+            }
+            session.command("STARTTLS", "STARTTLS", &[220]).await?;
+            if !session.stream.buffer().is_empty() {
+                // Whatever came before the encryption may be from anybody.
+                return Err(SendError::passing("the mail server sent data before TLS began"));
+            }
+            session = Session::new(self.secure(session.stream.into_inner()).await?, true);
+            session.greet(&self.hello).await?;
         }
-        session = Session::new(secure(config, session.stream.into_inner()).await?);
-        session.greet(&config.hello).await?;
+        session.authenticate(&self.login).await?;
+        session.transmit(&self.mail).await?;
+        // The mail is accepted; how the farewell goes, and whether, does not matter.
+        let _ = tokio::time::timeout(FAREWELL, session.command("QUIT", "QUIT", &[221])).await;
+        Ok(())
     }
-    session.authenticate(config).await?;
-    session.transmit(mail).await?;
-    // The mail is accepted; how the farewell goes, and whether, does not matter.
-    let _ = tokio::time::timeout(FAREWELL, session.command("QUIT", "QUIT", &[221])).await;
-    Ok(())
+
+    async fn secure(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, SendError> {
+        let tls = self.tls.as_ref().map_err(Clone::clone)?;
+        let secured = tls.connector.connect(tls.name.clone(), stream).await;
+        secured
+            .map(|stream| Box::new(stream) as Box<dyn Stream>)
+            .map_err(|error| SendError::passing(format!("establish TLS connection to server: {error}")))
+    }
+}
+
+impl Tls {
+    fn of(config: &EmailConfig) -> Result<Self, SendError> {
+        let tls = config.tls_config.clone().unwrap_or_default();
+        let name = if tls.server_name.is_empty() { &config.smarthost.host } else { &tls.server_name };
+        let options = httpclient::tls_config(&tls)
+            .map_err(|error| SendError::fatal(format!("parse TLS configuration: {error}")))?;
+        let name = ServerName::try_from(name.clone()).map_err(|error| SendError::fatal(error.to_string()))?;
+        Ok(Self { connector: TlsConnector::from(options), name })
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use httpclient::{HeaderName, header};
 use ring::{digest, hmac};
 use serde_json::Value as Json;
 
-use super::{Call, Render, SendError};
+use super::{Call, Render, SendError, hex};
 use crate::alert::from_ms;
 
 /// What requests are signed with.
@@ -49,10 +49,6 @@ impl Credentials {
         }
         Ok(found)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
@@ -124,10 +120,7 @@ fn form(config: &SnsConfig, render: &Render<'_>) -> Result<String, SendError> {
         add(&format!("{entry}.Value.DataType"), "String".to_owned());
         add(&format!("{entry}.Value.StringValue"), value);
     }
-    let escape = gotmpl::library::query_escape;
-    let pairs: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
-    Ok(pairs.join("&"))
+    Ok(super::form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
 }
 
 /// The signed request of a notification.

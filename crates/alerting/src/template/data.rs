@@ -12,6 +12,9 @@ use model::Labels;
 use crate::alert::ALERT_NAME;
 use crate::core::{Delivery, GroupView, Told};
 
+/// The reason of what is shown without a notification.
+pub(super) const UNKNOWN_REASON: &str = "unknown";
+
 /// The data of a notification.
 #[derive(Debug, Clone)]
 pub struct Data {
@@ -28,7 +31,7 @@ pub struct Data {
     /// Labels all alerts have.
     pub common_labels: Labels,
     /// Annotations all alerts have.
-    pub common_annotations: Labels,
+    pub common_annotations: BTreeMap<String, String>,
     /// The labels of the route, rendered.
     pub route_labels: BTreeMap<String, String>,
     /// Where this server is.
@@ -43,7 +46,7 @@ pub struct AlertData {
     /// Its labels.
     pub labels: Labels,
     /// Its annotations.
-    pub annotations: Labels,
+    pub annotations: BTreeMap<String, String>,
     /// Since when it fires.
     pub starts_at: Timestamp,
     /// Until when it fired.
@@ -84,6 +87,22 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
     Labels::from_sorted(pairs.into_iter())
 }
 
+/// The annotations that all have.
+fn common_annotations<'a>(
+    mut sets: impl Iterator<Item = &'a BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    let mut common = sets.next().cloned().unwrap_or_default();
+    for set in sets {
+        common.retain(|name, value| set.get(name) == Some(value));
+    }
+    common
+}
+
+/// The entries of a map, as texts.
+fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    map.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
 /// A text with the characters quoted that mean something in a pattern.
 fn quote_pattern(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
@@ -97,14 +116,14 @@ fn quote_pattern(text: &str) -> String {
 }
 
 impl Data {
-    /// The data of a delivery; the labels of the route are still as configured.
-    pub fn new(delivery: &Delivery, external_url: &str) -> Self {
-        let alerts: Vec<Arc<AlertData>> = delivery.alerts.iter().map(|told| Arc::new(told.into())).collect();
+    /// The data of a delivery on some alerts of its; the labels of the route are still as configured.
+    pub fn new(delivery: &Delivery, alerts: &[Told], external_url: &str) -> Self {
+        let alerts: Vec<Arc<AlertData>> = alerts.iter().map(|told| Arc::new(told.into())).collect();
         Self {
             receiver: quote_pattern(&delivery.integration.receiver),
             status: status(alerts.iter().all(|alert| alert.status == "resolved")),
             common_labels: common(alerts.iter().map(|alert| &alert.labels)),
-            common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+            common_annotations: common_annotations(alerts.iter().map(|alert| &alert.annotations)),
             alerts: Arc::new(alerts),
             reason: delivery.reason.as_str(),
             group_labels: delivery.group_labels.clone(),
@@ -129,9 +148,9 @@ impl Data {
             receiver: quote_pattern(&group.receiver),
             status: status(alerts.iter().all(|alert| alert.status == "resolved")),
             common_labels: common(alerts.iter().map(|alert| &alert.labels)),
-            common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+            common_annotations: common_annotations(alerts.iter().map(|alert| &alert.annotations)),
             alerts: Arc::new(alerts),
-            reason: "unknown",
+            reason: UNKNOWN_REASON,
             group_labels: group.labels.clone(),
             route_labels: route_labels.clone(),
             external_url: external_url.to_owned(),
@@ -139,7 +158,7 @@ impl Data {
     }
 
     /// The data as templates see it.
-    pub fn value(&self) -> Value {
+    pub fn value(self: &Arc<Self>) -> Value {
         Value::Object(Arc::new(Root(self.clone())))
     }
 
@@ -155,7 +174,7 @@ fn list(items: Vec<Value>, element: &'static str) -> Value {
 }
 
 #[derive(Debug)]
-struct Root(Data);
+struct Root(Arc<Data>);
 
 impl Object for Root {
     fn type_name(&self) -> &'static str {
@@ -173,10 +192,10 @@ impl Object for Root {
             "Status" => data.status.into(),
             "Alerts" => Value::Object(Arc::new(Alerts(data.alerts.clone()))),
             "NotificationReason" => data.reason.into(),
-            "GroupLabels" => Pairs::map(&data.group_labels),
-            "CommonLabels" => Pairs::map(&data.common_labels),
-            "CommonAnnotations" => Pairs::map(&data.common_annotations),
-            "RouteLabels" => Pairs::map(&Labels::from_pairs(&data.route_labels)),
+            "GroupLabels" => Pairs::map(data.group_labels.iter()),
+            "CommonLabels" => Pairs::map(data.common_labels.iter()),
+            "CommonAnnotations" => Pairs::map(pairs(&data.common_annotations)),
+            "RouteLabels" => Pairs::map(pairs(&data.route_labels)),
             "ExternalURL" => data.external_url.as_str().into(),
             _ => return None,
         })
@@ -238,8 +257,8 @@ impl Object for One {
         let alert = &self.0;
         Some(match name {
             "Status" => alert.status.into(),
-            "Labels" => Pairs::map(&alert.labels),
-            "Annotations" => Pairs::map(&alert.annotations),
+            "Labels" => Pairs::map(alert.labels.iter()),
+            "Annotations" => Pairs::map(pairs(&alert.annotations)),
             "StartsAt" => time(Some(alert.starts_at)).value(),
             "EndsAt" => time(alert.ends_at).value(),
             "GeneratorURL" => alert.generator_url.as_str().into(),
@@ -257,9 +276,9 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn map(labels: &Labels) -> Value {
+    fn map<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Value {
         let mut pairs: Vec<(String, String)> =
-            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         // A stable sort: all others keep the order of their names.
         pairs.sort_by_key(|(name, _)| name != ALERT_NAME);
         Value::Object(Arc::new(Self { pairs, is_map: true }))
@@ -430,7 +449,7 @@ impl AlertData {
         serde_json::json!({
             "status": self.status,
             "labels": set_json(&self.labels),
-            "annotations": set_json(&self.annotations),
+            "annotations": self.annotations,
             "startsAt": show_time(self.starts_at),
             "endsAt": self.ends_at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), show_time),
             "generatorURL": self.generator_url,
@@ -449,7 +468,7 @@ impl Data {
             "notification_reason": self.reason,
             "groupLabels": set_json(&self.group_labels),
             "commonLabels": set_json(&self.common_labels),
-            "commonAnnotations": set_json(&self.common_annotations),
+            "commonAnnotations": self.common_annotations,
             "routeLabels": self.route_labels,
             "externalURL": self.external_url,
         })

@@ -3,6 +3,7 @@ use crate::alert::from_ms;
 use crate::core::{Delivery, Told};
 use crate::nflog::{IntegrationKey, Notes, Reason};
 use crate::testing::alert;
+use config::alertmanager::values::Any;
 use model::Labels;
 
 fn set() -> TemplateSet {
@@ -12,7 +13,7 @@ fn set() -> TemplateSet {
 
 fn data() -> Data {
     let mut firing = alert(&[("alertname", "Down"), ("job", "api"), ("i", "1")], 0, 100);
-    firing.annotations = Labels::from_pairs([("summary", "1 < 2 & so on")]);
+    firing.annotations = [("summary".to_owned(), "1 < 2 & so on".to_owned())].into();
     firing.generator_url = "http://prom/graph?g0.expr=up".to_owned();
     let resolved = alert(&[("alertname", "Down"), ("job", "api"), ("i", "2")], 0, 50);
     let told = |alert, resolved| Told { alert: Arc::new(alert), resolved };
@@ -26,13 +27,14 @@ fn data() -> Data {
             "{{ .GroupLabels.alertname }}-team".to_owned(),
         )])),
         alerts: vec![told(firing, false), told(resolved, true)],
+        group_alerts: [].into(),
         reason: Reason::First,
         notes: Notes::new(),
         at: from_ms(0),
         deadline: from_ms(1000),
         attempt: 1,
     };
-    Data::new(&delivery, "http://am:9093")
+    Data::new(&delivery, &delivery.alerts, "http://am:9093")
 }
 
 #[test]
@@ -131,7 +133,7 @@ fn texts_in_payloads_become_what_they_read_as() {
         ),
         ("name".to_owned(), Any::Text("{{ .GroupLabels.alertname }}".to_owned())),
     ]);
-    let json = set.any(&payload, &data).unwrap();
+    let json = set.renderer(&Arc::new(data)).any(&payload).unwrap();
     assert_eq!(json["count"], 2);
     assert_eq!(json["firing"][0][0]["labels"]["alertname"], "Down");
     assert_eq!(json["firing"][1], 3);
@@ -192,6 +194,10 @@ fn recorded(json: &serde_json::Value) -> Data {
         )
     };
     let text = |json: &serde_json::Value| json.as_str().unwrap_or_default().to_owned();
+    let texts = |json: &serde_json::Value| {
+        let entries = json.as_object().cloned().unwrap_or_default();
+        entries.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    };
     let alert = |json: &serde_json::Value| {
         let ends_at = json["endsAt"]
             .as_str()
@@ -200,7 +206,7 @@ fn recorded(json: &serde_json::Value) -> Data {
         Arc::new(AlertData {
             status: status(json["status"] == "resolved"),
             labels: labels(&json["labels"]),
-            annotations: labels(&json["annotations"]),
+            annotations: texts(&json["annotations"]),
             starts_at: json["startsAt"].as_str().unwrap().parse().unwrap(),
             ends_at,
             generator_url: text(&json["generatorURL"]),
@@ -214,7 +220,7 @@ fn recorded(json: &serde_json::Value) -> Data {
         reason: "",
         group_labels: labels(&json["groupLabels"]),
         common_labels: labels(&json["commonLabels"]),
-        common_annotations: labels(&json["commonAnnotations"]),
+        common_annotations: texts(&json["commonAnnotations"]),
         route_labels: BTreeMap::new(),
         external_url: text(&json["externalURL"]),
     }

@@ -123,6 +123,10 @@ pub fn options(dir: &Path) -> EngineOptions {
         max_silences: 0,
         max_silence_bytes: 0,
         alerts_per_name: 0,
+        max_alerts: 0,
+        max_groups: 0,
+        receivers_in_metrics: false,
+        log_silences: false,
         start_delay: Duration::ZERO,
         external_url: "http://am:9093".to_owned(),
         mode: MatcherMode::Fallback,
@@ -144,7 +148,7 @@ pub fn alert(name: &str, resolved: bool) -> PostedAlert {
     let now = alerting::alert::from_ms(base::Clock::now_ms(&base::SystemClock::new()));
     PostedAlert {
         labels: Labels::from_pairs([("alertname", name), ("severity", "critical"), ("job", "api")]),
-        annotations: Labels::from_pairs([("summary", "5 < 6 & so on")]),
+        annotations: [("summary".to_owned(), "5 < 6 & so on".to_owned())].into(),
         starts_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         ends_at: resolved.then_some(now),
         generator_url: "http://prom/graph".to_owned(),

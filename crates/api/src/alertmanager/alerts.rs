@@ -1,22 +1,24 @@
 //! Alerts and groups of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use alerting::Alert;
 use alerting::alert::Fingerprint;
-use alerting::core::{Core, Suppression};
-use alerting::engine::PostedAlert;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use alerting::core::{Core, GroupView, Suppression, Suppressors};
+use alerting::engine::{PostError, PostedAlert};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
+use base::ByteBudget;
 use config::alertmanager::Matcher;
 use jiff::Timestamp;
+use model::Labels;
 use model::regex::AnchoredRegex;
 use serde_json::{Value as Json, json};
 
 use super::query::{Query, satisfies};
-use super::{Answer, Failure, Shared, read_body, read_labels, read_text, read_time, show_labels, show_time};
+use super::read::{Part, document, is_uri};
+use super::{Answer, Failure, Shared, body, computed, show_labels, show_time};
 
 /// What a list is narrowed down by.
 struct Filter {
@@ -46,12 +48,11 @@ impl Filter {
             };
             settings.receivers.iter().filter(fits).map(|receiver| receiver.name.clone()).collect()
         });
-        query.flag("unprocessed")?;
         Ok(Self {
             matchers: query.matchers("filter", mode).map_err(Failure::bad)?,
-            active: query.flag("active")?,
-            silenced: query.flag("silenced")?,
-            inhibited: query.flag("inhibited")?,
+            active: query.flag("active"),
+            silenced: query.flag("silenced"),
+            inhibited: query.flag("inhibited"),
             receiver: query.receiver()?,
             receivers,
         })
@@ -66,12 +67,12 @@ impl Filter {
     }
 
     /// What suppresses an alert that passes; `None` when it does not pass.
-    fn passes(&self, core: &Core, alert: &Alert, now: Timestamp) -> Option<Suppression> {
+    fn passes(&self, suppressors: &Suppressors, alert: &Alert, now: Timestamp) -> Option<Suppression> {
         let is_over = alert.ends_at.is_some_and(|end| end < now);
         if is_over || !satisfies(&self.matchers, |name| alert.labels.get(name)) {
             return None;
         }
-        let by = core.suppression(&alert.labels, now);
+        let by = suppressors.of(&alert.labels, now);
         let is_active = by.silenced_by.is_empty() && by.inhibited_by.is_none();
         let left_out = !self.active && is_active
             || !self.silenced && !by.silenced_by.is_empty()
@@ -86,7 +87,7 @@ fn show(alert: &Alert, by: &Suppression, receivers: &[String], muted_by: &[Strin
     let is_suppressed = !by.silenced_by.is_empty() || !inhibited_by.is_empty() || !muted_by.is_empty();
     let mut shown = json!({
         "labels": show_labels(&alert.labels),
-        "annotations": show_labels(&alert.annotations),
+        "annotations": alert.annotations,
         "startsAt": show_time(alert.starts_at),
         "endsAt": show_time(alert.ends_at.unwrap_or(alert.starts_at)),
         "updatedAt": show_time(alert.updated_at),
@@ -108,46 +109,52 @@ fn show(alert: &Alert, by: &Suppression, receivers: &[String], muted_by: &[Strin
 pub(super) async fn list(State(manager): Shared, RawQuery(raw): RawQuery) -> Answer {
     let query = Query::parse(raw.as_deref(), &PARAMETERS)?;
     let filter = Filter::of(&query, &manager)?;
-    let now = manager.now();
-    let found: BTreeMap<String, Json> = manager.with_core(|core| {
-        let shown = core.alerts().iter().filter_map(|alert| {
-            let routes = core.tree().matching(&alert.labels);
+    computed(move || {
+        let now = manager.now();
+        let view = manager.with_core(Core::view);
+        let shown = view.alerts.iter().filter_map(|alert| {
+            let routes = view.tree.matching(&alert.labels);
             let receivers: Vec<String> = routes.into_iter().map(|route| route.receiver.clone()).collect();
             let taken = receivers.iter().any(|name| filter.takes_receiver(name))
                 && receivers.iter().any(|name| filter.takes_labels_of(name));
-            let by = filter.passes(core, alert, now).filter(|_| taken)?;
-            Some((alert.fingerprint().to_string(), show(alert, &by, &receivers, &[])))
+            let by = if taken { filter.passes(&view.suppressors, alert, now)? } else { return None };
+            Some((alert.fingerprint(), show(alert, &by, &receivers, &[])))
         });
-        shown.collect()
-    });
-    Ok(axum::Json(found.into_values().collect()))
+        let mut shown: Vec<(Fingerprint, Json)> = shown.collect();
+        shown.sort_by_key(|(fingerprint, _)| *fingerprint);
+        Ok(axum::Json(shown.into_iter().map(|(_, alert)| alert).collect()))
+    })
+    .await
 }
 
 pub(super) async fn groups(State(manager): Shared, RawQuery(raw): RawQuery) -> Answer {
     let query = Query::parse(raw.as_deref(), &PARAMETERS)?;
     let filter = Filter::of(&query, &manager)?;
-    let show_muted = query.flag("muted")?;
+    let show_muted = query.flag("muted");
+    computed(move || Ok(axum::Json(show_groups(&manager, &filter, show_muted)))).await
+}
+
+fn show_groups(manager: &alerting::Alertmanager, filter: &Filter, show_muted: bool) -> Json {
     let now = manager.now();
+    let (mut groups, tree, suppressors) = manager.with_core(Core::view_groups);
+    groups.retain(|group| filter.takes_receiver(&group.receiver) && filter.takes_labels_of(&group.receiver));
+    GroupView::sort_all(&mut groups);
     // Each alert with the receivers of all groups it is in.
     let mut receivers: HashMap<Fingerprint, Vec<String>> = HashMap::new();
     let mut found = Vec::new();
-    manager.with_core(|core| {
-        for group in core.groups() {
-            if !filter.takes_receiver(&group.receiver) || !filter.takes_labels_of(&group.receiver) {
-                continue;
-            }
-            let passes = |alert: &Arc<Alert>| filter.passes(core, alert, now).map(|by| (alert.clone(), by));
-            let alerts: Vec<_> = group.alerts.iter().filter_map(passes).collect();
-            for (alert, _) in &alerts {
-                receivers.entry(alert.fingerprint()).or_default().push(group.receiver.clone());
-            }
-            if !alerts.is_empty() {
-                let labels =
-                    core.tree().get(group.route).map(|route| route.labels.clone()).unwrap_or_default();
-                found.push((group, labels, alerts));
-            }
+    for mut group in groups {
+        group.sort();
+        let passes =
+            |alert: &Arc<Alert>| filter.passes(&suppressors, alert, now).map(|by| (alert.clone(), by));
+        let alerts: Vec<_> = group.alerts.iter().filter_map(passes).collect();
+        for (alert, _) in &alerts {
+            receivers.entry(alert.fingerprint()).or_default().push(group.receiver.clone());
         }
-    });
+        if !alerts.is_empty() {
+            let labels = tree.get(group.route).map(|route| route.labels.clone()).unwrap_or_default();
+            found.push((group, labels, alerts));
+        }
+    }
     receivers.values_mut().for_each(|names| names.sort());
     let templates = manager.templates();
     let external_url = &manager.options().external_url;
@@ -165,30 +172,50 @@ pub(super) async fn groups(State(manager): Shared, RawQuery(raw): RawQuery) -> A
             "alerts": alerts.iter().map(one).collect::<Vec<_>>(),
         })
     });
-    Ok(axum::Json(shown.collect()))
+    shown.collect()
 }
 
-pub(super) async fn post(State(manager): Shared, body: Bytes) -> Result<StatusCode, Failure> {
-    let Json::Array(items) = read_body(&body)? else {
-        return Err(Failure::bad("alerts in body must be of type array"));
-    };
-    let mut alerts = Vec::with_capacity(items.len());
-    for (i, item) in items.iter().enumerate() {
-        let of = |field: &str| format!("{i}.{field}");
-        if !item.is_object() {
-            return Err(Failure::bad(format!("{i} in body must be of type object")));
+pub(super) async fn post(
+    State(manager): Shared,
+    State(budget): State<ByteBudget>,
+    request: Request,
+) -> Result<StatusCode, Failure> {
+    let (body, memory) = body(request, &budget).await?;
+    computed(move || {
+        let document = document("alerts", &body)?;
+        let alerts = read(Part::whole("alerts", &document))?;
+        drop((document, body));
+        let posted = manager.post(alerts);
+        drop(memory);
+        posted.map(|()| StatusCode::OK).map_err(|error| match error {
+            PostError::Invalid(_) => Failure::bad(error.to_string()),
+            PostError::Full { .. } => Failure::Text(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+        })
+    })
+    .await
+}
+
+fn read(body: Part<'_>) -> Result<Vec<PostedAlert>, Failure> {
+    let mut alerts = Vec::new();
+    // What cannot be read comes before what is missing, wherever it stands.
+    let mut invalid = None;
+    for (i, item) in body.items("")?.enumerate() {
+        let labels = item.field("labels")?;
+        let url = item.field("generatorURL")?.text("generatorURL")?.unwrap_or_default();
+        let alert = PostedAlert {
+            labels: Labels::from_pairs(labels.texts("labels")?),
+            annotations: item.field("annotations")?.texts("annotations")?,
+            starts_at: item.field("startsAt")?.time("startsAt")?.get(),
+            ends_at: item.field("endsAt")?.time("endsAt")?.get(),
+            generator_url: url.to_owned(),
+        };
+        if invalid.is_none() && !url.is_empty() && !is_uri(url) {
+            invalid = Some(Failure::format(&format!("{i}.generatorURL"), "body", "uri", url));
         }
-        if !item["labels"].is_object() {
-            return Err(Failure::bad(format!("{i}.labels in body is required")));
+        if invalid.is_none() && labels.is_absent() {
+            invalid = Some(Failure::required(&format!("{i}.labels")));
         }
-        alerts.push(PostedAlert {
-            labels: read_labels(&item["labels"], &of("labels"))?,
-            annotations: read_labels(&item["annotations"], &of("annotations"))?,
-            starts_at: read_time(&item["startsAt"], &of("startsAt"))?,
-            ends_at: read_time(&item["endsAt"], &of("endsAt"))?,
-            generator_url: read_text(&item["generatorURL"], &of("generatorURL"))?,
-        });
+        alerts.push(alert);
     }
-    manager.post(alerts).map_err(|errors| Failure::bad(errors.join("\n")))?;
-    Ok(StatusCode::OK)
+    invalid.map_or(Ok(alerts), Err)
 }

@@ -1,6 +1,9 @@
 //! Why an alert is, or is not, told.
 
-use alerting::core::{Attempt, Explanation, RouteExplanation, ToldBefore};
+use std::sync::Arc;
+
+use alerting::core::{Attempt, Explanation, RouteExplanation, ToldBefore, UnderWay};
+use alerting::silence::Silence;
 use axum::extract::{RawQuery, State};
 use config::alertmanager::Matchers;
 use jiff::Timestamp;
@@ -9,7 +12,7 @@ use model::matcher::MatchOp;
 use serde_json::{Value as Json, json};
 
 use super::query::Query;
-use super::{Answer, Failure, Shared, show_labels, show_time};
+use super::{Answer, Failure, Shared, computed, show_labels, show_time};
 
 /// The most alerts that are explained at once.
 const MAX_EXPLAINED: usize = 50;
@@ -47,11 +50,22 @@ fn show_route(route: &RouteExplanation, now: Timestamp) -> Json {
         "nextLook": route.due_at.map(show_time),
         "mutedBy": route.muted_by,
         "told": route.told.iter().map(|told| show_told(told, now)).collect::<Vec<_>>(),
+        "underWay": route.under_way.iter().map(show_under_way).collect::<Vec<_>>(),
         "attempts": route.attempts.iter().map(show_attempt).collect::<Vec<_>>(),
     })
 }
 
-fn show(labels: &Labels, explanation: &Explanation, now: Timestamp) -> Json {
+fn show_under_way(job: &UnderWay) -> Json {
+    json!({
+        "integration": job.integration.to_string(),
+        "attempt": job.attempt,
+        "isSending": job.sending,
+        "next": job.next.filter(|_| !job.sending).map(show_time),
+        "lastError": job.last_error,
+    })
+}
+
+fn show(labels: &Labels, explanation: &Explanation, silences: &[Arc<Silence>], now: Timestamp) -> Json {
     let by = &explanation.suppression;
     let inhibited_by = by
         .inhibited_by
@@ -62,6 +76,7 @@ fn show(labels: &Labels, explanation: &Explanation, now: Timestamp) -> Json {
         "isKnown": explanation.known,
         "isFiring": explanation.firing,
         "silencedBy": by.silenced_by,
+        "silences": silences.iter().map(|silence| super::silences::show(silence, now)).collect::<Vec<_>>(),
         "inhibitedBy": inhibited_by,
         "routes": explanation.routes.iter().map(|route| show_route(route, now)).collect::<Vec<_>>(),
     })
@@ -75,18 +90,28 @@ pub(super) async fn explain(State(manager): Shared, RawQuery(raw): RawQuery) -> 
         ));
     };
     let matchers = Matchers::parse(text, manager.options().mode).map_err(Failure::bad)?;
+    computed(move || Ok(axum::Json(Json::Array(explained(&manager, &matchers))))).await
+}
+
+fn explained(manager: &alerting::Alertmanager, matchers: &Matchers) -> Vec<Json> {
     let now = manager.now();
-    let shown = manager.with_core(|core| {
-        let known =
-            core.alerts().iter().filter(|alert| matchers.matches(|name| alert.labels.get_or_empty(name)));
-        let mut sets: Vec<Labels> = known.map(|alert| alert.labels.clone()).collect();
-        sets.sort();
-        sets.truncate(MAX_EXPLAINED);
-        if sets.is_empty() && matchers.0.iter().all(|matcher| matcher.op == MatchOp::Equal) {
-            // Nobody has sent such an alert; what would become of one?
-            sets.push(Labels::from_pairs(matchers.0.iter().map(|matcher| (&matcher.name, &matcher.value))));
-        }
-        sets.iter().map(|labels| show(labels, &core.explain(labels, now), now)).collect::<Vec<_>>()
-    });
-    Ok(axum::Json(Json::Array(shown)))
+    let alerts = manager.with_core(|core| core.view().alerts);
+    let known = alerts.iter().filter(|alert| matchers.matches(|name| alert.labels.get_or_empty(name)));
+    let mut sets: Vec<Labels> = known.map(|alert| alert.labels.clone()).collect();
+    sets.sort();
+    sets.truncate(MAX_EXPLAINED);
+    if sets.is_empty() && matchers.0.iter().all(|matcher| matcher.op == MatchOp::Equal) {
+        // Nobody has sent such an alert; what would become of one?
+        sets.push(Labels::from_pairs(matchers.0.iter().map(|matcher| (&matcher.name, &matcher.value))));
+    }
+    let explain = |labels: Labels| {
+        let (explanation, silences) = manager.with_core(|core| {
+            let explanation = core.explain(&labels, now);
+            let by = &explanation.suppression.silenced_by;
+            let silences: Vec<_> = by.iter().filter_map(|id| core.silences().get(id).cloned()).collect();
+            (explanation, silences)
+        });
+        show(&labels, &explanation, &silences, now)
+    };
+    sets.into_iter().map(explain).collect()
 }

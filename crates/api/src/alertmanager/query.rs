@@ -23,14 +23,14 @@ impl Query {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// A truth value, `true` unless it is said otherwise.
-    pub fn flag(&self, name: &str) -> Result<bool, Failure> {
-        let Some(text) = self.all(name).next() else { return Ok(true) };
-        match text.to_lowercase().as_str() {
-            "true" | "1" | "yes" | "ok" | "y" | "on" | "selected" | "checked" | "t" | "enabled" => Ok(true),
-            "false" | "0" | "no" | "n" | "off" | "f" | "disabled" => Ok(false),
-            _ => Err(Failure::bad(format!("{name} in query must be of type boolean: {text:?}"))),
-        }
+    /// A truth value: `true` where nothing is said, `false` where what is said is no known word for `true`. Of
+    /// several the last holds.
+    pub fn flag(&self, name: &str) -> bool {
+        let text = self.all(name).last().unwrap_or_default().to_lowercase();
+        matches!(
+            text.as_str(),
+            "" | "true" | "1" | "yes" | "ok" | "y" | "on" | "selected" | "checked" | "t" | "enabled"
+        )
     }
 
     /// Matchers, one in each value of a parameter; the error is the reference's message.

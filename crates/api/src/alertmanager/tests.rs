@@ -38,12 +38,21 @@ impl World {
             max_silences: 0,
             max_silence_bytes: 0,
             alerts_per_name: 0,
+            max_alerts: 0,
+            max_groups: 0,
+            receivers_in_metrics: false,
+            log_silences: false,
             start_delay: Duration::ZERO,
             external_url: "http://am".to_owned(),
             mode: MatcherMode::Fallback,
         };
         let manager = Alertmanager::open(options, clock.clone(), &Registry::new()).unwrap();
-        Self { router: seat(manager, ""), clock, _dir: dir }
+        let limits = RequestLimits::new(0, Duration::ZERO);
+        Self {
+            router: seat(manager, "", ByteBudget::unlimited(), limits, &Registry::new()),
+            clock,
+            _dir: dir,
+        }
     }
 
     async fn ask(&mut self, method: Method, path: &str, body: Json) -> (StatusCode, Json) {

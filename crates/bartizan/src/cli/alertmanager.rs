@@ -45,6 +45,14 @@ pub struct AlertmanagerArgs {
     #[arg(long = "alerts.per-alertname-limit", default_value_t = 0, allow_negative_numbers = true)]
     pub alerts_per_name: i64,
 
+    /// Maximum number of alerts; none if negative or zero. What is above is refused with status 429.
+    #[arg(long = "alerts.max-alerts", default_value_t = 1_000_000, allow_negative_numbers = true)]
+    pub max_alerts: i64,
+
+    /// Maximum number of groups; none if negative or zero. What is above is not told.
+    #[arg(long = "dispatch.max-groups", default_value_t = 200_000, allow_negative_numbers = true)]
+    pub max_groups: i64,
+
     /// How long nothing is sent after the start.
     #[arg(long = "dispatch.start-delay", default_value = "0s", value_parser = duration)]
     pub start_delay: Duration,
@@ -64,6 +72,19 @@ pub struct AlertmanagerArgs {
     /// Prefix of all routes; by default the path of --web.external-url.
     #[arg(long = "web.route-prefix", default_value = "", hide_default_value = true, value_name = "PATH")]
     pub route_prefix: String,
+
+    /// Maximum number of GET requests processed concurrently. If negative or zero, the limit is the number of
+    /// processors or 8, whichever is larger.
+    #[arg(long = "web.get-concurrency", default_value_t = 0, allow_negative_numbers = true)]
+    pub get_concurrency: i64,
+
+    /// Timeout for HTTP requests. If zero, there is none.
+    #[arg(long = "web.timeout", default_value = "0s", value_parser = duration)]
+    pub web_timeout: Duration,
+
+    /// Log each change of a silence.
+    #[arg(long = "log.silences", action = ArgAction::SetTrue)]
+    pub log_silences: bool,
 
     /// Listen address for the cluster. There is no cluster yet: only the flag is taken.
     #[arg(long = "cluster.listen-address", default_value = "0.0.0.0:9094", value_name = "ADDRESS")]
@@ -93,14 +114,8 @@ pub struct AlertmanagerArgs {
 /// Flags that have no effect here, taken so that a command line need not change.
 #[derive(Args, Debug, Clone)]
 pub struct IgnoredArgs {
-    #[arg(long = "log.silences", action = ArgAction::SetTrue, hide = true)]
-    log_silences: bool,
     #[arg(long = "dispatch.maintenance-interval", hide = true)]
     dispatch_maintenance_interval: Option<String>,
-    #[arg(long = "web.get-concurrency", allow_negative_numbers = true, hide = true)]
-    get_concurrency: Option<i64>,
-    #[arg(long = "web.timeout", hide = true)]
-    web_timeout: Option<String>,
     #[arg(long = "web.systemd-socket", action = ArgAction::SetTrue, hide = true)]
     systemd_socket: bool,
     #[arg(long = "auto-gomemlimit.ratio", hide = true)]
@@ -146,6 +161,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl AlertmanagerArgs {
+    /// Whether a feature is switched on.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.enable_feature.split(',').any(|feature| feature == name)
+    }
+
     /// The notation of matchers that the features ask for.
     pub fn matcher_mode(&self) -> anyhow::Result<MatcherMode> {
         let mut mode = MatcherMode::Fallback;
@@ -153,8 +173,8 @@ impl AlertmanagerArgs {
             mode = match name {
                 "classic-mode" => MatcherMode::Classic,
                 "utf8-strict-mode" => MatcherMode::Utf8Strict,
-                "receiver-name-in-metrics"
-                | "alert-names-in-metrics"
+                "receiver-name-in-metrics" => mode,
+                "alert-names-in-metrics"
                 | "auto-gomemlimit"
                 | "auto-gomaxprocs" => {
                     tracing::warn!(feature = name, "the feature has no effect");

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alerting::engine::EngineError;
 use alerting::{Alertmanager, EngineOptions};
 use anyhow::Context;
 use api::Server;
+use api::alertmanager::RequestLimits;
 use api::server::{Security, ServerOptions};
 use arc_swap::ArcSwap;
 use axum::Router;
+use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::Registry;
 use config::WebConfig;
@@ -25,6 +28,12 @@ use crate::cli::alertmanager::AlertmanagerArgs;
 
 /// Connections served at once.
 const MAX_CONNECTIONS: usize = 1024;
+
+/// The most memory that alerts and silences may take while they are received.
+const PUSH_BYTES: usize = 256 << 20;
+/// The most alerts and groups beside everything else: enough for any one machine's rules, and no more than it can hold.
+const MAX_ALERTS: usize = 1_000_000;
+const MAX_GROUPS: usize = 200_000;
 
 /// What an Alertmanager without a configuration file does: it takes alerts, groups and shows them.
 const EMBEDDED: &str =
@@ -43,7 +52,11 @@ pub struct AlertSettings {
 pub struct Running {
     manager: Arc<Alertmanager>,
     end: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), EngineError>>,
+}
+
+fn push_budget() -> ByteBudget {
+    ByteBudget::new("alerts.max-push-memory", PUSH_BYTES)
 }
 
 impl Running {
@@ -73,6 +86,10 @@ impl Running {
             max_silences: 0,
             max_silence_bytes: 0,
             alerts_per_name: 0,
+            max_alerts: MAX_ALERTS,
+            max_groups: MAX_GROUPS,
+            receivers_in_metrics: false,
+            log_silences: false,
             start_delay: Duration::ZERO,
             external_url: external_url.as_str().trim_end_matches('/').to_owned(),
             mode: MatcherMode::Fallback,
@@ -90,7 +107,7 @@ impl Running {
 
     /// Its API, below the prefix of all routes.
     pub fn routes(&self, prefix: &str) -> Router {
-        Router::new().nest(&format!("{prefix}/api/v2"), api::alertmanager::api_v2(self.manager.clone()))
+        Router::new().nest(&format!("{prefix}/api/v2"), api::alertmanager::api_v2(self.manager.clone(), push_budget()))
     }
 
     /// What loads its configuration file anew with everything else.
@@ -98,10 +115,22 @@ impl Running {
         Follower(self.manager.clone())
     }
 
+    /// Completes when it works no more although nobody ended it, with why: a defect.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let why = match (&mut self.task).await {
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        anyhow::anyhow!("the Alertmanager tells nobody any more: {why}")
+    }
+
     /// Ends it; what was told and silenced is on disk afterwards.
     pub async fn stop(self) {
         let _ = self.end.send(true);
-        let _ = self.task.await;
+        if !self.task.is_finished() {
+            let _ = self.task.await;
+        }
     }
 }
 
@@ -129,6 +158,10 @@ pub fn run(args: &AlertmanagerArgs) -> anyhow::Result<ExitCode> {
         max_silences: usize::try_from(args.max_silences).unwrap_or(0),
         max_silence_bytes: usize::try_from(args.max_silence_bytes).unwrap_or(0),
         alerts_per_name: usize::try_from(args.alerts_per_name).unwrap_or(0),
+        max_alerts: usize::try_from(args.max_alerts).unwrap_or(0),
+        max_groups: usize::try_from(args.max_groups).unwrap_or(0),
+        receivers_in_metrics: args.has_feature("receiver-name-in-metrics"),
+        log_silences: args.log_silences,
         start_delay: args.start_delay,
         external_url: external_url(args)?.as_str().trim_end_matches('/').to_owned(),
         mode: args.matcher_mode()?,
@@ -198,8 +231,11 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
         tracing::info!(%address, "listening");
     }
     let metrics = api::handlers::system::metrics_route(&format!("{prefix}/metrics"), registry);
-    let router = api::alertmanager::seat(manager.clone(), &prefix).merge(metrics);
-    let running = Running::start(manager.clone());
+    let limits = RequestLimits::new(args.get_concurrency, args.web_timeout);
+    let router =
+        api::alertmanager::seat(manager.clone(), &prefix, push_budget(), limits, &registry).merge(metrics);
+    let mut running = Running::start(manager.clone());
+    let mut failure = None;
     let (end, mut ended) = watch::channel(false);
     let web = tokio::spawn(server.run(router, async move {
         let _ = ended.wait_for(|ended| *ended).await;
@@ -213,11 +249,18 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
             }
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+            error = running.failed() => {
+                failure = Some(error);
+                break;
+            }
         }
     }
-    tracing::info!("received an OS signal, exiting gracefully");
+    match &failure {
+        Some(error) => tracing::error!("{error:#}"),
+        None => tracing::info!("received an OS signal, exiting gracefully"),
+    }
     let _ = end.send(true);
     let _ = web.await;
     running.stop().await;
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
