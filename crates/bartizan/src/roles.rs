@@ -182,7 +182,17 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let took_ms = clock.now_ms() - started_ms;
     tracing::info!(took_ms, "server is ready to receive web requests");
 
-    system.quit_requested().await;
+    let mut alerts = alerts;
+    let failure = match &mut alerts {
+        None => {
+            system.quit_requested().await;
+            None
+        }
+        Some(alerts) => tokio::select! {
+            () = system.quit_requested() => None,
+            error = alerts.failed() => Some(error),
+        },
+    };
     tracing::info!("stopping");
     drop(signals);
     upkeep.stop().await;
@@ -203,7 +213,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     web.stop().await;
     closed.context("closing the storage")?;
     tracing::info!("see you next time");
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 impl ConfigSource {
