@@ -11,9 +11,11 @@ use config::{HttpClientConfig, TlsConfig};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use url::Url;
 
@@ -111,6 +113,7 @@ pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Incoming,
+    upgrade: OnUpgrade,
     deadline: Instant,
 }
 
@@ -148,6 +151,14 @@ impl Response {
             out.extend_from_slice(&chunk);
         }
         Ok(())
+    }
+
+    /// The connection, after the server agreed with `101 Switching Protocols` to speak another protocol on it. Ask for
+    /// that without HTTP/2.
+    pub async fn upgrade(self) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send, ClientError> {
+        let connection = tokio::time::timeout_at(self.deadline, self.upgrade).await;
+        let connection = connection.map_err(|_| ClientError::BodyTimeout)?;
+        connection.map(TokioIo::new).map_err(|error| ClientError::Body(chain(&error)))
     }
 
     /// The next piece of the body; `None` at its end.
@@ -226,7 +237,10 @@ impl Client {
             config::Url::parse(&request.url).map_or_else(|_| request.url.clone(), |url| url.redacted());
         match tokio::time::timeout_at(deadline, self.follow(request, &method, &shown)).await {
             Ok(Ok((head, body))) => {
-                Ok(Response { status: head.status, headers: head.headers, body, deadline })
+                let mut response = http::Response::from_parts(head, body);
+                let upgrade = hyper::upgrade::on(&mut response);
+                let (head, body) = response.into_parts();
+                Ok(Response { status: head.status, headers: head.headers, body, upgrade, deadline })
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(ClientError::Timeout { method, url: shown }),

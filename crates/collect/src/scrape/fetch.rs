@@ -210,6 +210,7 @@ impl Fetcher {
                 Err(match error {
                     DecompressError::LimitExceeded { .. } => self.too_large(),
                     DecompressError::Damaged(reason) => FetchError::Damaged(reason),
+                    DecompressError::Memory(exceeded) => FetchError::Damaged(exceeded.to_string()),
                 })
             }
         }
