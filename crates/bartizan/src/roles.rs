@@ -181,6 +181,13 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     system.set_ready();
     let took_ms = clock.now_ms() - started_ms;
     tracing::info!(took_ms, "server is ready to receive web requests");
+    if settings.alerts.as_ref().is_some_and(|alerts| alerts.config_file.is_none()) {
+        tracing::warn!(
+            shown_at = %settings.external_url,
+            "nobody is told of alerts, they are only shown: name receivers in an alertmanager.yml and start with \
+             --alertmanager-config=FILE (README.md, \"Alert\", has the least that sends mail)"
+        );
+    }
 
     let mut alerts = alerts;
     let failure = match &mut alerts {

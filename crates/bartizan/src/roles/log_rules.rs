@@ -257,7 +257,11 @@ impl Reloadable for LogRules {
 
 /// The name of a namespace among those of all tenants.
 fn shown_file(tenant: &TenantId, namespace: &str) -> String {
-    if *tenant == TenantId::default() { namespace.to_owned() } else { format!("{}{OF_TENANT}{namespace}", tenant.0) }
+    if *tenant == TenantId::default() {
+        namespace.to_owned()
+    } else {
+        format!("{}{OF_TENANT}{namespace}", tenant.0)
+    }
 }
 
 /// The path at which a query of logs can be looked at: that of Grafana's "explore", as the reference has it.

@@ -38,7 +38,8 @@ impl Querying {
         });
         let max_bytes = usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX);
         let budget = ByteBudget::new("query.max-memory", max_bytes);
-        let rules_budget = ByteBudget::new("a quarter of query.max-memory, for rules", max_bytes / RULES_PART);
+        let rules_budget =
+            ByteBudget::new("a quarter of query.max-memory, for rules", max_bytes / RULES_PART);
         Self { engine: Arc::new(engine), budget, rules_budget }
     }
 }
