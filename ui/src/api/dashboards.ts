@@ -1,16 +1,17 @@
-/**
- * Where dashboards are kept. Until the server keeps them there are those that come with the program, and those that
- * were imported, which stay in this browser.
- */
+/** Where dashboards are kept: by the server, or in this browser where the server keeps none. */
 import type { DashboardJson } from '~/dashboard/model';
+import { BrowserStore } from './browserStore';
+import { ApiError, request } from './http';
+import { session } from './session';
 
 export interface DashboardSummary {
   uid: string;
   title: string;
   tags: string[];
   folder: string;
-  /** Whether it comes with the program, and cannot be changed or deleted. */
-  shipped: boolean;
+  /** Whether it comes from a file or with the program, and cannot be changed or deleted here. */
+  isProvisioned: boolean;
+  isStarred: boolean;
 }
 
 export interface DashboardStore {
@@ -20,76 +21,56 @@ export interface DashboardStore {
   /** Saves under the dashboard's uid in place of what is there. */
   save(dashboard: DashboardJson): Promise<void>;
   remove(uid: string): Promise<void>;
+  star(uid: string, isStarred: boolean): Promise<void>;
 }
 
-type Shipped = Record<string, () => Promise<{ default: DashboardJson }>>;
-const shipped = import.meta.glob('../../dashboards/*.json') as unknown as Shipped;
+interface Found {
+  uid: string;
+  title: string;
+  tags?: string[];
+  folderTitle?: string | null;
+  isProvisioned?: boolean;
+  isStarred?: boolean;
+}
 
-export const SHIPPED_FOLDER = 'Bartizan';
-export const IMPORTED_FOLDER = 'Imported';
-
-class BrowserStore implements DashboardStore {
+class ServerStore implements DashboardStore {
   async list(): Promise<DashboardSummary[]> {
-    const own = (await this.#shipped()).map((json) => summary(json, true));
-    const saved = (await all()).map((json) => summary(json, false));
-    return [...own, ...saved].sort((a, b) => a.title.localeCompare(b.title));
+    const found = await request<Found[]>('/api/ui/search');
+    return found.map(({ uid, title, tags, folderTitle, isProvisioned, isStarred }) => ({
+      uid,
+      title,
+      tags: tags ?? [],
+      folder: folderTitle ?? '',
+      isProvisioned: isProvisioned ?? false,
+      isStarred: isStarred ?? false,
+    }));
   }
 
   async get(uid: string): Promise<unknown> {
-    const own = await this.#shipped();
-    return own.find((json) => json.uid === uid) ?? (await run('readonly', (store) => store.get(uid)));
+    try {
+      return (await request<{ dashboard: unknown }>(this.#path(uid))).dashboard;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
   }
 
   async save(dashboard: DashboardJson): Promise<void> {
-    await run('readwrite', (store) => store.put(dashboard));
+    await request('/api/ui/dashboards', { method: 'POST', body: { dashboard, overwrite: true } });
   }
 
   async remove(uid: string): Promise<void> {
-    await run('readwrite', (store) => store.delete(uid));
+    await request(this.#path(uid), { method: 'DELETE' });
   }
 
-  async #shipped(): Promise<DashboardJson[]> {
-    const modules = await Promise.all(Object.values(shipped).map((load) => load()));
-    return modules.map((module) => module.default);
+  async star(uid: string, isStarred: boolean): Promise<void> {
+    await request(`/api/ui/user/stars/${encodeURIComponent(uid)}`, { method: isStarred ? 'PUT' : 'DELETE' });
   }
+
+  #path = (uid: string) => `/api/ui/dashboards/${encodeURIComponent(uid)}`;
 }
 
-const summary = ({ uid, title, tags }: DashboardJson, isShipped: boolean): DashboardSummary => ({
-  uid,
-  title,
-  tags: tags ?? [],
-  folder: isShipped ? SHIPPED_FOLDER : IMPORTED_FOLDER,
-  shipped: isShipped,
-});
+const server = new ServerStore();
+const browser = new BrowserStore();
 
-const DATABASE = 'bartizan';
-const STORE = 'dashboards';
-
-function open(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: 'uid' });
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () =>
-      reject(opening.error ?? new Error('the database of the browser cannot be opened'));
-  });
-}
-
-async function run<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const database = await open();
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode);
-      const acting = act(transaction.objectStore(STORE));
-      transaction.oncomplete = () => resolve(acting.result);
-      transaction.onerror = () =>
-        reject(transaction.error ?? new Error('the database of the browser failed'));
-    });
-  } finally {
-    database.close();
-  }
-}
-
-const all = () => run<DashboardJson[]>('readonly', (store) => store.getAll() as IDBRequest<DashboardJson[]>);
-
-export const dashboards: DashboardStore = new BrowserStore();
+export const dashboards = (): DashboardStore => (session().isKept ? server : browser);

@@ -1,5 +1,15 @@
 /** The one place that talks to a server. */
 
+/** The path below which the server answers, without a slash at its end: what `<base>` says. */
+export const PREFIX = new URL(document.baseURI).pathname.replace(/\/[^/]*$/, '');
+
+let csrfToken: string | undefined;
+
+/** What the server wants to see with every change, so that no other page can make one. */
+export function setCsrfToken(token: string | undefined): void {
+  csrfToken = token;
+}
+
 export type Parameters = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 /** A request that was refused, or an answer that could not be had. */
@@ -52,15 +62,17 @@ export async function requestText(path: string, options: Options = {}): Promise<
   const { method = options.form ? 'POST' : 'GET', parameters = {}, body, form, signal } = options;
   const encoded = encodeParameters(parameters);
   const query = form || encoded.size === 0 ? '' : `?${encoded}`;
-  const init: RequestInit = { method, signal: signal ?? null, credentials: 'same-origin' };
+  const headers = new Headers();
+  if (csrfToken && method !== 'GET') headers.set('X-CSRF-Token', csrfToken);
+  const init: RequestInit = { method, headers, signal: signal ?? null, credentials: 'same-origin' };
   if (form) init.body = encoded;
   if (body !== undefined) {
     init.body = JSON.stringify(body);
-    init.headers = { 'Content-Type': 'application/json' };
+    headers.set('Content-Type', 'application/json');
   }
   let response: Response;
   try {
-    response = await fetch(`${path}${query}`, init);
+    response = await fetch(`${PREFIX}${path}${query}`, init);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError('the server cannot be reached', 0);

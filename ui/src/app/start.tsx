@@ -2,6 +2,9 @@ import 'uplot/dist/uPlot.min.css';
 import 'react-grid-layout/css/styles.css';
 import { initPluginTranslations } from '@grafana/i18n';
 import { createRoot } from 'react-dom/client';
+import { loadSession } from '~/api/session';
+import { listSources } from '~/api/sources';
+import { takeSources } from '~/datasources/catalog';
 import { initRegistries } from '~/grafana-host/registries';
 import { initServices } from '~/grafana-host/services';
 import { interceptLinks } from './links';
@@ -14,6 +17,8 @@ export async function start(): Promise<void> {
   initRegistries();
   initServices();
   interceptLinks();
+  const { isKept, role } = await loadSession();
+  if (isKept && role) takeSources(await listSources().catch(() => []));
   const root = document.getElementById('root');
   if (!root) throw new Error('index.html has no root to draw in');
   createRoot(root).render(<App />);

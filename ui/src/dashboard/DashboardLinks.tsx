@@ -40,7 +40,7 @@ function Plain({ link, from }: { link: LinkJson; from: SceneObject }) {
 function Tagged({ link, from }: { link: LinkJson; from: SceneObject }) {
   const [found, setFound] = useState<DashboardSummary[]>([]);
   useEffect(() => {
-    void dashboards
+    void dashboards()
       .list()
       .then((all) =>
         setFound(all.filter(({ tags }) => (link.tags ?? []).every((tag) => tags.includes(tag)))),

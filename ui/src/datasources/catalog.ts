@@ -1,4 +1,5 @@
 /** Which data sources there are: this server's own; others come with the back end that proxies to them. */
+import type { KeptSource } from '~/api/sources';
 import { PluginType, type DataSourceInstanceSettings, type DataSourcePluginMeta } from '@grafana/data';
 
 export const OWN_METRICS = 'bartizan-metrics';
@@ -32,7 +33,31 @@ const OWN: Described[] = [
   { uid: MIXED, name: MIXED, type: 'mixed', url: '', capabilities: { metrics: true, mixed: true } },
 ];
 
+/** Filled when the program starts. */
 export const catalog: DataSourceInstanceSettings[] = OWN.map(settings);
+
+/** What each kind can do. */
+const CAPABILITIES: Record<KeptSource['kind'], Described['capabilities']> = {
+  prometheus: { metrics: true, alerting: true, annotations: true },
+  loki: { metrics: true, logs: true },
+  alertmanager: { alerting: true },
+};
+
+/** Takes the sources the server keeps in place of those that are always there. */
+export function takeSources(kept: KeptSource[]): void {
+  if (!kept.length) return;
+  const described = kept.map(({ uid, name, kind, url, isDefault }) => ({
+    uid,
+    name,
+    type: kind,
+    // Other servers are asked through this one.
+    url: url ? `/api/ui/proxy/${encodeURIComponent(uid)}` : '',
+    isDefault: isDefault && kind === 'prometheus',
+    capabilities: CAPABILITIES[kind],
+  }));
+  const mixed = OWN.filter(({ uid }) => uid === MIXED);
+  catalog.splice(0, catalog.length, ...[...described, ...mixed].map(settings));
+}
 
 function settings(
   { uid, name, type, url, isDefault, capabilities }: Described,

@@ -6,6 +6,7 @@ type Module = Promise<{ plugin: PanelPlugin }>;
 const PANELS: Record<string, () => Module> = {
   bargauge: () => import('./bargauge'),
   gauge: () => import('./gauge'),
+  logs: () => import('./logs'),
   stat: () => import('./stat'),
   table: () => import('./table'),
   text: () => import('./text'),

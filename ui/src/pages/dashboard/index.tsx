@@ -20,7 +20,7 @@ export default function DashboardPage() {
 }
 
 async function open(uid: string): Promise<DashboardScene> {
-  const json = await dashboards.get(uid);
+  const json = await dashboards().get(uid);
   if (!json) throw new Error(`There is no dashboard with the uid ${uid}.`);
   return toScene(loadDashboard(json));
 }

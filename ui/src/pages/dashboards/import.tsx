@@ -61,6 +61,6 @@ async function importOne(source: string) {
   const parsed: unknown = JSON.parse(source);
   const dashboard = loadDashboard(parsed);
   dashboard.uid ||= slug(dashboard.title).slice(0, 40);
-  await dashboards.save(dashboard);
+  await dashboards().save(dashboard);
   return dashboard;
 }

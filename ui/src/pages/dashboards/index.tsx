@@ -9,11 +9,11 @@ import { slug } from './slug';
 
 /** All dashboards, by folder, searched by title and tag. */
 export default function Dashboards() {
-  const { value = [], error, reload } = useLoad(useCallback(() => dashboards.list(), []));
+  const { value = [], error, reload } = useLoad(useCallback(() => dashboards().list(), []));
   const [search, setSearch] = useState('');
   const folders = useMemo(() => byFolder(value.filter((each) => matches(each, search))), [value, search]);
   const remove = async ({ uid }: DashboardSummary) => {
-    await dashboards.remove(uid);
+    await dashboards().remove(uid);
     reload();
   };
   return (
@@ -59,7 +59,7 @@ function Folder({ name, list, onTag, onRemove }: FolderProps) {
           <span className={styles.tags}>
             <TagList tags={dashboard.tags} onClick={onTag} />
           </span>
-          {!dashboard.shipped && (
+          {!dashboard.isProvisioned && (
             <IconButton
               name="trash-alt"
               aria-label={`Delete ${dashboard.title}`}

@@ -1,0 +1,69 @@
+import type { Extension } from '@codemirror/state';
+import { hoverTooltip } from '@codemirror/view';
+import { PromQLExtension, type PrometheusClient as CompletionClient } from '@prometheus-io/codemirror-promql';
+import type { Metadata, PrometheusClient } from '~/api/prometheus';
+
+/** What completion looks back over: names that are gone longer are of no help. */
+const WINDOW_S = 12 * 3600;
+
+function completions(client: PrometheusClient): CompletionClient {
+  const window = () => ({
+    start: Math.floor(Date.now() / 1000) - WINDOW_S,
+    end: Math.floor(Date.now() / 1000),
+  });
+  let metadata: Promise<Record<string, Metadata[]>> | undefined;
+  const none = () => [];
+  return {
+    metricNames: () => client.labelValues('__name__', { ...window() }).catch(none),
+    labelNames: (metric) => client.labelNames({ ...window(), 'match[]': metric }).catch(none),
+    labelValues: (label, metric, matchers) => {
+      const conditions = (matchers ?? []).filter(({ name, value }) => name !== label && value !== '');
+      const written = conditions.map(
+        ({ name, type, value }) => `${name}${operator(type)}${JSON.stringify(value)}`,
+      );
+      const selector = metric || written.length ? `${metric ?? ''}{${written.join(',')}}` : undefined;
+      return client.labelValues(label, { ...window(), 'match[]': selector }).catch(none);
+    },
+    metricMetadata: () => (metadata ??= client.metadata().catch(() => ({}))),
+    series: (metric) => client.series([metric], window(), 1000).catch(none),
+    flags: () => client.get<Record<string, string>>('status/flags', {}).catch(() => ({})),
+    destroy: () => undefined,
+  } as CompletionClient;
+}
+
+/** The parser numbers operators. */
+function operator(type: unknown): string {
+  const names: Record<string, string> = { EqlSingle: '=', Neq: '!=', EqlRegex: '=~', NeqRegex: '!~' };
+  return names[String(type)] ?? '=';
+}
+
+/** PromQL with completion, lint, and help for the metric under the pointer. */
+export function promql(client: PrometheusClient): Extension {
+  const remote = completions(client);
+  const extension = new PromQLExtension()
+    .activateCompletion(true)
+    .activateLinter(true)
+    .setComplete({ remote });
+  return [extension.asExtension(), metricHelp(client)];
+}
+
+function metricHelp(client: PrometheusClient): Extension {
+  return hoverTooltip(async (view, position) => {
+    const word = view.state.wordAt(position);
+    if (!word) return null;
+    const name = view.state.sliceDoc(word.from, word.to);
+    if (!/^[a-zA-Z_:][\w:]*$/.test(name)) return null;
+    const [about] = (await client.metadata(name).catch((): Record<string, Metadata[]> => ({})))[name] ?? [];
+    if (!about) return null;
+    return {
+      pos: word.from,
+      end: word.to,
+      create() {
+        const dom = document.createElement('div');
+        dom.style.cssText = 'max-width: 420px; padding: 8px';
+        dom.textContent = `${name} (${about.type}${about.unit ? `, ${about.unit}` : ''}): ${about.help}`;
+        return { dom };
+      },
+    };
+  });
+}
