@@ -8,6 +8,7 @@ mod memory;
 mod metadata;
 mod otlp;
 mod queries;
+mod screens;
 mod security;
 mod server;
 mod surface;
