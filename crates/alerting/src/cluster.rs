@@ -4,13 +4,14 @@
 //! members of one cluster while one takes the place of the other. In reading order: [`msgpack`] and [`lzw`] (how
 //! messages are encoded), [`message`] (what they say), [`queue`] (gossip that waits), [`random`], [`membership`]
 //! (who lives), [`state`] (what is shared), [`counts`], [`peer`] (all of that with the decisions, without I/O),
-//! [`address`] (where peers are), [`net`] (all of it on sockets, with or without TLS).
+//! [`address`] (where peers are), [`net`] (all of it on sockets, with or without TLS), [`metrics`].
 
 pub mod address;
 pub mod counts;
 pub mod lzw;
 pub mod membership;
 pub mod message;
+pub mod metrics;
 pub mod msgpack;
 pub mod net;
 pub mod peer;

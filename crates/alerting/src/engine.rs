@@ -8,6 +8,7 @@
 //! In reading order: [`posted`] (what comes in), `run` (the loop and the deliveries), `state` (what is on disk),
 //! `metrics`.
 
+mod cluster;
 mod metrics;
 pub mod posted;
 mod run;
@@ -16,7 +17,7 @@ mod state;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::alert::{after, from_ms};
+use crate::cluster::Cluster;
 use crate::core::{Core, CoreOptions};
 use crate::journal::Journal;
 use crate::nflog::{self, IntegrationKey, LogEntry};
@@ -133,6 +135,9 @@ pub struct Alertmanager {
     metrics: Metrics,
     started_at: Timestamp,
     ready: AtomicBool,
+    cluster: OnceLock<Arc<Cluster>>,
+    /// Nothing new is begun.
+    is_ending: AtomicBool,
 }
 
 impl std::fmt::Debug for Alertmanager {
@@ -226,6 +231,8 @@ impl Alertmanager {
             metrics,
             started_at: now,
             ready: AtomicBool::new(false),
+            cluster: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
             clock,
         });
         metrics::publish(&manager, registry);

@@ -4,9 +4,10 @@
 //! alerts known), [`route`] (the routing tree), [`inhibit`], [`record`] (state that instances share),
 //! [`silence`], [`nflog`] (what was told), [`journal`] (state on disk), [`core`] (the decisions,
 //! without I/O), [`template`] (what notifications say), [`notify`] (how it
-//! is sent), [`engine`] (all of it, running).
+//! is sent), [`cluster`] (several instances that tell as one), [`engine`] (all of it, running).
 
 pub mod alert;
+pub mod cluster;
 pub mod core;
 pub mod engine;
 pub mod inhibit;
@@ -16,6 +17,8 @@ pub mod notify;
 pub mod record;
 pub mod route;
 pub mod silence;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod template;
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub use error::{ConfigError, Fault, Source};
 pub use root::{Config, ConfigFile, LoadOptions};
 pub use scalar::{ByteSize, LabelMap, PromDuration, Secret, Url};
 pub use sections::alerting::{AlertingConfig, AlertmanagerApi, AlertmanagerConfig};
+pub use sections::cluster::ClusterTlsConfig;
 pub use sections::foreign::{Foreign, Raw};
 pub use sections::global::{
     DEFAULT_SCRAPE_PROTOCOLS, Defaults, EscapingScheme, GlobalConfig, PROTO_FIRST_SCRAPE_PROTOCOLS,

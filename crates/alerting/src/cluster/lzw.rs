@@ -165,8 +165,7 @@ mod tests {
     #[test]
     fn what_was_packed_comes_back() {
         let text: Vec<u8> = (0..60_000_u32).map(|i| (i * i / 77 % 11) as u8 + b'a').collect();
-        let noise: Vec<u8> =
-            (0..30_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..30_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         for data in [&b""[..], b"a", b"aaaaaaaaaa", &text, &noise] {
             assert_eq!(unpack(&pack(data), 1 << 20).unwrap(), data, "{} bytes", data.len());
         }

@@ -11,9 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::message::{
-    Alive, Claim, MemberRecord, MemberState, Message, Ping, VERSIONS, packets, room,
-};
+use super::message::{Alive, Claim, MemberRecord, MemberState, Message, Ping, VERSIONS, packets, room};
 use super::queue::{Queue, transmissions};
 use super::random::Random;
 
@@ -308,11 +306,7 @@ impl Membership {
     }
 
     fn claim(&self, alive: &Alive) -> Claim {
-        Claim {
-            incarnation: alive.incarnation,
-            node: alive.node.clone(),
-            from: self.options.name.clone(),
-        }
+        Claim { incarnation: alive.incarnation, node: alive.node.clone(), from: self.options.name.clone() }
     }
 
     fn send_gossip(&mut self, now: Duration) {

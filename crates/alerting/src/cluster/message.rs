@@ -562,10 +562,15 @@ impl StreamMessage {
                 if head.nodes > MAX_MEMBERS {
                     return Err(MessageError::Large);
                 }
-                let members =
-                    (0..head.nodes).map(|_| MemberRecord::take(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+                let members = (0..head.nodes)
+                    .map(|_| MemberRecord::take(&mut reader))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let state = trailing(body, &reader, head.user_bytes)?.to_vec();
-                Ok(Self::PushPull { join: head.join, members: members.into_iter().flatten().collect(), state })
+                Ok(Self::PushPull {
+                    join: head.join,
+                    members: members.into_iter().flatten().collect(),
+                    state,
+                })
             }
             other => Err(MessageError::Kind(other)),
         }

@@ -43,8 +43,7 @@ impl<'a> MapReader<'a> {
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], MsgpackError> {
         let left = self.bytes.len() - self.at;
-        let taken =
-            self.bytes[self.at..].get(..len).ok_or(MsgpackError::Short(len.saturating_sub(left)))?;
+        let taken = self.bytes[self.at..].get(..len).ok_or(MsgpackError::Short(len.saturating_sub(left)))?;
         self.at += len;
         Ok(taken)
     }
@@ -243,7 +242,8 @@ mod tests {
 
     #[test]
     fn anything_is_passed_over_and_nothing_read_beyond_the_end() {
-        let nested = [0x82, 0xa1, b'a', 0x93, 1, 0xc0, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 0xa1, b'b', 0xd4, 5, 6, 9];
+        let nested =
+            [0x82, 0xa1, b'a', 0x93, 1, 0xc0, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 0xa1, b'b', 0xd4, 5, 6, 9];
         let mut reader = MapReader::new(&nested);
         reader.skip().unwrap();
         assert_eq!(reader.position(), nested.len() - 1);

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::address::{advertised, resolve, split};
 use super::membership::{MembershipOptions, Output};
-use super::message::{MAX_LABEL_BYTES, MAX_PACKET_BYTES};
+use super::message::{MAX_LABEL_BYTES, StreamMessage};
 use super::peer::{Effects, Now, Peer, PeerOptions, TAKES_TURNS};
 use crate::alert::from_ms;
 use crate::core::Core;
@@ -34,6 +34,8 @@ const LOOK_UP_SOON: Duration = Duration::from_secs(1);
 const MAX_STREAMS: usize = 128;
 /// The most packets that wait to be sent; more are lost, as packets may be.
 const MAX_WAITING_PACKETS: usize = 4096;
+/// Packets that are taken together.
+const PACKETS_AT_ONCE: usize = 64;
 /// How long the last words to the others may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// The largest packet that is read. Others may be configured to send larger ones.
@@ -227,7 +229,18 @@ impl Cluster {
     }
 
     /// Works with this instance and the decisions, and does what comes of it.
-    fn work(
+    ///
+    /// The lock may be held for a while by who decides: that is not waited for where others want to go on.
+    async fn work(
+        self: &Arc<Self>,
+        host: &Arc<impl Host>,
+        work: impl FnOnce(&mut Peer, &mut Core, Now) -> Effects + Send + 'static,
+    ) {
+        let (cluster, host) = (self.clone(), host.clone());
+        let _ = tokio::task::spawn_blocking(move || cluster.work_here(&host, work)).await;
+    }
+
+    fn work_here(
         self: &Arc<Self>,
         host: &Arc<impl Host>,
         work: impl FnOnce(&mut Peer, &mut Core, Now) -> Effects,
@@ -263,24 +276,32 @@ impl Cluster {
         }
     }
 
-    /// To be called after the core did anything: sends what it wrote to others, and tells them of new entries.
-    pub fn after(self: &Arc<Self>, host: &Arc<impl Host>, entries: &[LogEntry]) {
-        self.work(host, |peer, core, now| {
-            entries.iter().for_each(|entry| peer.told(entry));
-            peer.finish(core, now)
-        });
+    /// Tells the others what was told here, and what the core wrote to them. To be called after each decision.
+    pub fn told(&self, entries: &[LogEntry]) {
         if !entries.is_empty() {
-            self.wake.notify_one();
+            let mut peer = self.peer.lock();
+            entries.iter().for_each(|entry| peer.told(entry));
         }
+        self.wake.notify_one();
     }
 
     /// Tells the others of silences made here.
-    pub fn silenced(self: &Arc<Self>, host: &Arc<impl Host>, records: &[SilenceRecord]) {
-        self.work(host, |peer, core, now| {
-            records.iter().for_each(|record| peer.silenced(record));
-            peer.finish(core, now)
-        });
+    pub fn silenced(&self, records: &[SilenceRecord]) {
+        let mut peer = self.peer.lock();
+        records.iter().for_each(|record| peer.silenced(record));
+        drop(peer);
         self.wake.notify_one();
+    }
+
+    /// All that is known here, to be sent to another.
+    async fn push(self: &Arc<Self>, host: &Arc<impl Host>, join: bool) -> Option<StreamMessage> {
+        let (cluster, host) = (self.clone(), host.clone());
+        let encode = move || {
+            let mut message = None;
+            host.with_core_mut(&mut |core| message = Some(cluster.peer.lock().push(core, join)));
+            message
+        };
+        tokio::task::spawn_blocking(encode).await.ok().flatten()
     }
 
     /// Takes part until `shutdown` completes, and then says farewell.
@@ -300,7 +321,7 @@ impl Cluster {
         tokio::pin!(shutdown);
         let mut was_settled = false;
         loop {
-            self.work(&host, Peer::poll);
+            self.work(&host, Peer::poll).await;
             let (next, settled) = self.with_peer(|peer| (peer.next_timer(), peer.is_settled()));
             if settled && !std::mem::replace(&mut was_settled, true) {
                 host.settled();
@@ -325,7 +346,7 @@ impl Cluster {
             others.into_iter().map(|to| self.clone().exchange(host.clone(), to, false)).collect();
         let all = async { while exchanges.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL - Duration::from_secs(1), all).await;
-        self.work(&host, Peer::leave);
+        self.work(&host, Peer::leave).await;
         // The packets lie in a queue that another task empties.
         while self.packets.capacity() < MAX_WAITING_PACKETS {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -338,7 +359,14 @@ impl Cluster {
         loop {
             match udp.recv_from(&mut buffer).await {
                 Ok((len, from)) => {
-                    self.work(&host, |peer, core, now| peer.packet(core, from, &buffer[..len], now));
+                    let mut packets = vec![(from, buffer[..len].to_vec())];
+                    // What came in meanwhile is taken along.
+                    while packets.len() < PACKETS_AT_ONCE
+                        && let Ok((len, from)) = udp.try_recv_from(&mut buffer)
+                    {
+                        packets.push((from, buffer[..len].to_vec()));
+                    }
+                    self.take_packets(&host, packets).await;
                 }
                 // An earlier packet reached nobody; or the system is short of memory, which passes.
                 Err(error) => {
@@ -347,6 +375,18 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    async fn take_packets(self: &Arc<Self>, host: &Arc<impl Host>, packets: Vec<(SocketAddr, Vec<u8>)>) {
+        let (cluster, host) = (self.clone(), host.clone());
+        let take = move || {
+            for (from, packet) in packets {
+                cluster.work_here(&host, |peer, core, now| peer.packet(core, from, &packet, now));
+            }
+        };
+        let _ = tokio::task::spawn_blocking(take).await;
+        // Others may have brought timers, or answers that are waited for.
+        self.wake.notify_one();
     }
 
     /// Looks up the addresses of peers again and again: they may change, or not be there yet.
@@ -367,7 +407,6 @@ impl Cluster {
 
 async fn send_packets(udp: Arc<UdpSocket>, mut to_send: mpsc::Receiver<(SocketAddr, Vec<u8>)>) {
     while let Some((to, bytes)) = to_send.recv().await {
-        debug_assert!(bytes.len() <= MAX_PACKET_BYTES + 2, "packets are small");
         if let Err(error) = udp.send_to(&bytes, to).await {
             tracing::debug!(%to, "sending a packet: {error}");
         }

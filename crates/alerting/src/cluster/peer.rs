@@ -374,7 +374,8 @@ impl Peer {
             }
             LETTER => match state::letter(part.data) {
                 Ok((from, letter)) => {
-                    if let crate::core::turns::Letter::Answer { verdict: Verdict::Told(entry), .. } = &letter {
+                    if let crate::core::turns::Letter::Answer { verdict: Verdict::Told(entry), .. } = &letter
+                    {
                         self.hear(core, LogEntry::clone(entry), false, now);
                     }
                     let (deliveries, entries) = core.receive_letter(&from, letter, now.wall);
@@ -457,7 +458,10 @@ impl Peer {
             }
             Event::Updated(_) => self.changed = true,
             Event::Conflict(name) => {
-                tracing::warn!(peer = name, "two peers have the same name; give each its own --cluster.peer-name");
+                tracing::warn!(
+                    peer = name,
+                    "two peers have the same name; give each its own --cluster.peer-name"
+                );
             }
             Event::Alive(_) | Event::Answered(..) => {}
         }

@@ -95,7 +95,10 @@ pub fn full_state(core: &Core) -> Vec<u8> {
     let fitting: Vec<Vec<u8>> = fitting.collect();
     if fitting.len() < all {
         let left_out = all - fitting.len();
-        tracing::warn!(left_out, "the state is too large to be exchanged whole; the oldest entries are left out");
+        tracing::warn!(
+            left_out,
+            "the state is too large to be exchanged whole; the oldest entries are left out"
+        );
     }
     let log = join(fitting);
     let mut out = Vec::with_capacity(silences.len() + log.len() + 64);

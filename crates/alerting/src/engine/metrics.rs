@@ -222,7 +222,8 @@ fn of_configuration(manager: &Alertmanager, sheet: &mut Sheet<'_>) {
         "Number of configured inhibition rules.",
         settings.inhibit_rules.len() as f64,
     );
-    sheet.gauge("cluster_enabled", "Indicates whether the clustering is enabled or not.", 0.0);
+    let is_member = f64::from(u8::from(manager.cluster().is_some()));
+    sheet.gauge("cluster_enabled", "Indicates whether the clustering is enabled or not.", is_member);
     let version =
         [("version", env!("CARGO_PKG_VERSION")), ("revision", ""), ("branch", ""), ("goversion", "")];
     sheet.add(

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use super::{Alertmanager, EngineError, Loaded};
 use crate::core::{Delivery, Failure, Outcome};
@@ -45,10 +46,21 @@ impl Alertmanager {
         };
         self.ready.store(true, Ordering::Release);
         let readiness = Readiness(&self);
+        let (leave, leaving) = oneshot::channel::<()>();
+        let membership = self.cluster().map(|cluster| {
+            let leaving = async { drop(leaving.await) };
+            tokio::spawn(cluster.clone().run(self.clone(), leaving))
+        });
         let outcome = self.work_until(shutdown).await;
+        self.is_ending.store(true, Ordering::Release);
         // What is under way may still be accepted; give it a moment, so that it is not repeated after a restart.
         let mut under_way = self.under_way.subscribe();
         let _ = tokio::time::timeout(FAREWELL, under_way.wait_for(|count| *count == 0)).await;
+        // Only now the others get all that was told.
+        drop(leave);
+        if let Some(membership) = membership {
+            let _ = membership.await;
+        }
         writer.abort();
         let manager = self.clone();
         let _ = tokio::task::spawn_blocking(move || manager.maintain()).await;
@@ -101,6 +113,9 @@ impl Alertmanager {
 
     /// Does what is due, and says when something is due next.
     pub fn tick(self: &Arc<Self>) -> Option<Timestamp> {
+        if !self.may_tell() {
+            return None;
+        }
         loop {
             let now = self.now();
             let mut core = self.core.lock();
@@ -109,6 +124,7 @@ impl Alertmanager {
             let loaded = self.loaded.load_full();
             let next = core.next_timer();
             drop(core);
+            self.share(&entries);
             self.note(entries);
             self.deliver_all(deliveries, &loaded);
             if next.is_none_or(|at| at > now) {
@@ -124,7 +140,7 @@ impl Alertmanager {
         }
     }
 
-    fn deliver_all(self: &Arc<Self>, deliveries: Vec<Delivery>, loaded: &Arc<Loaded>) {
+    pub(super) fn deliver_all(self: &Arc<Self>, deliveries: Vec<Delivery>, loaded: &Arc<Loaded>) {
         for delivery in deliveries {
             self.under_way.send_modify(|count| *count += 1);
             let (manager, channel) = (self.clone(), loaded.channels.get(&delivery.integration).cloned());
@@ -157,6 +173,7 @@ impl Alertmanager {
         let (more, entries) = core.finish(job, outcome, self.now());
         let loaded = self.loaded.load_full();
         drop(core);
+        self.share(&entries);
         self.note(entries);
         self.deliver_all(more, &loaded);
         self.under_way.send_modify(|count| *count = count.saturating_sub(1));

@@ -53,9 +53,13 @@ impl Alertmanager {
             }
         }
         let mut core = self.core.lock();
-        records.into_iter().for_each(|record| {
-            core.silences_mut().merge(record, now);
-        });
+        for record in &records {
+            core.silences_mut().merge(record.clone(), now);
+        }
+        drop(core);
+        if let Some(cluster) = self.cluster() {
+            cluster.silenced(&records);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The sections of the configuration file, one file per subject.
 
 pub mod alerting;
+pub mod cluster;
 pub mod foreign;
 pub mod global;
 pub mod http;

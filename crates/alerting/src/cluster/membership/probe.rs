@@ -71,10 +71,9 @@ impl Membership {
                 self.begin_probe(now);
             }
         }
-        let (missed, kept) = self.relays.drain().partition(|(_, relay)| relay.until <= now);
-        self.relays = kept;
-        let missed: Vec<(u32, Relay)> = missed;
-        for (_, relay) in missed.into_iter().filter(|(_, relay)| relay.nack) {
+        let missed: Vec<Relay> =
+            self.relays.extract_if(|_, relay| relay.until <= now).map(|(_, relay)| relay).collect();
+        for relay in missed.into_iter().filter(|relay| relay.nack) {
             self.send(relay.answer_to, &[Message::Nack(relay.sequence).encode()]);
         }
     }
@@ -123,9 +122,8 @@ impl Membership {
         let Some(member) = self.get(&probe.node) else { return };
         let (target, ping) = (member.alive.address, self.ping(probe.sequence, &probe.node));
         let node = probe.node.clone();
-        let helpers = self.pick(HELPERS, |other| {
-            other.state == MemberState::Alive && other.alive.node != node
-        });
+        let helpers =
+            self.pick(HELPERS, |other| other.state == MemberState::Alive && other.alive.node != node);
         for helper in helpers {
             let nack = helper.versions.get(1).is_some_and(|highest| *highest >= 4);
             probe.helpers += u32::from(nack);

@@ -63,7 +63,9 @@ impl World {
         let any = !outputs.is_empty();
         for output in outputs {
             let place = match &output {
-                Output::Packet { to, .. } | Output::PushPull { to, .. } | Output::StreamPing { to, .. } => *to,
+                Output::Packet { to, .. } | Output::PushPull { to, .. } | Output::StreamPing { to, .. } => {
+                    *to
+                }
             };
             let Some(to) = (0..self.members.len()).find(|i| address(*i) == place) else { continue };
             let reached = (self.connected)(from, to);
@@ -158,7 +160,8 @@ fn who_leaves_is_gone_at_once_and_may_return_elsewhere() {
 fn a_restarted_member_of_the_same_name_and_place_takes_up_its_life() {
     let mut world = World::new(2);
     world.run(30);
-    world.members[1] = Membership::new(MembershipOptions { meta: b"new".to_vec(), ..options(1) }, 5, world.now);
+    world.members[1] =
+        Membership::new(MembershipOptions { meta: b"new".to_vec(), ..options(1) }, 5, world.now);
     world.push_pull(1, 0);
     world.run(5);
     assert_eq!(world.members[0].get("n1").unwrap().alive.meta, b"new");
@@ -178,8 +181,7 @@ fn two_of_one_name_are_noticed() {
 fn members_of_other_versions_are_not_taken() {
     let mut member = Membership::new(options(0), 0, Duration::ZERO);
     for versions in [vec![0, 5, 2, 0, 0, 0], vec![3, 5, 4, 0, 0, 0], vec![1, 1, 1, 0, 0, 0]] {
-        let alive =
-            Alive { incarnation: 1, node: "x".into(), address: address(3), meta: vec![], versions };
+        let alive = Alive { incarnation: 1, node: "x".into(), address: address(3), meta: vec![], versions };
         member.receive(address(3), Message::Alive(alive), Duration::ZERO);
     }
     assert_eq!(member.working().count(), 1);

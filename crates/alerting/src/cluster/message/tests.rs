@@ -54,7 +54,7 @@ fn a_packet_is_laid_out_as_others_do() {
     let ack = Message::Ack(7).encode();
     assert_eq!(ack, b"\x02\x82\xa5SeqNo\x07\xa7Payload\xa0");
     let together = packets(&[ack.clone(), ack], "x");
-    assert_eq!(together[0][..9], [244, 1, b'x', 7, 2, 0, 16, 0, 16]);
+    assert_eq!(together[0][..9], [244, 1, b'x', 7, 2, 0, 18, 0, 18]);
     // Payloads that are nothing, and signed numbers, as other versions write them.
     let (found, error) = open_packet(b"\x02\x82\xa5SeqNo\xd2\x00\x00\x00\x07\xa7Payload\xc0", "");
     assert_eq!((found, error), (vec![Message::Ack(7)], None));

@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::message::{MAX_STREAM_BYTES, MessageError, Ping, StreamMessage};
-use super::super::peer::Peer;
 use super::{Cluster, Host};
 
 /// The most bytes that are read for one message: the state, and as much of members.
@@ -69,16 +68,14 @@ impl Cluster {
     pub(super) async fn exchange(self: Arc<Self>, host: Arc<impl Host>, to: SocketAddr, join: bool) {
         let asked = async {
             let mut stream = self.connect(to).await?;
-            let mut message = None;
-            host.with_core_mut(&mut |core| message = Some(self.peer.lock().push(core, join)));
-            if let Some(message) = message {
+            if let Some(message) = self.push(&host, join).await {
                 write(&mut stream, &message, &self.options.label).await?;
             }
             read(&mut stream, &self.options.label).await
         };
         match Self::within(self.options.tcp_timeout, asked).await {
             Ok(StreamMessage::PushPull { members, state, .. }) => {
-                self.work(&host, |peer, core, now| peer.pulled(core, Some(to), members, &state, now));
+                self.work(&host, move |peer, core, now| peer.pulled(core, Some(to), members, &state, now)).await;
                 self.wake.notify_one();
                 return;
             }
@@ -149,7 +146,11 @@ impl Cluster {
     }
 
     /// Answers what comes over a stream.
-    pub(super) async fn serve(self: &Arc<Self>, host: Arc<impl Host>, mut stream: impl Stream) -> io::Result<()> {
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        host: Arc<impl Host>,
+        mut stream: impl Stream,
+    ) -> io::Result<()> {
         let label = &self.options.label;
         let message = match read(&mut stream, label).await {
             Ok(message) => message,
@@ -162,19 +163,17 @@ impl Cluster {
         };
         match message {
             StreamMessage::PushPull { join, members, state } => {
-                let mut mine = None;
-                host.with_core_mut(&mut |core| mine = Some(self.peer.lock().push(core, join)));
-                if let Some(mine) = mine {
+                if let Some(mine) = self.push(&host, join).await {
                     write(&mut stream, &mine, label).await?;
                 }
-                self.work(&host, |peer, core, now| peer.pulled(core, None, members, &state, now));
+                self.work(&host, move |peer, core, now| peer.pulled(core, None, members, &state, now)).await;
                 self.wake.notify_one();
             }
             StreamMessage::Ping(ping) if ping.node.is_empty() || ping.node == self.name => {
                 write(&mut stream, &StreamMessage::Ack(ping.sequence), label).await?;
             }
             StreamMessage::User(part) => {
-                self.work(&host, |peer: &mut Peer, core, now| peer.user_message(core, &part, now));
+                self.work(&host, move |peer, core, now| peer.user_message(core, &part, now)).await;
             }
             StreamMessage::Ping(_) | StreamMessage::Ack(_) | StreamMessage::Error(_) => {}
         }

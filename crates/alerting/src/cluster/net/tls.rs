@@ -155,7 +155,8 @@ impl Cluster {
         let limit = self.options.tcp_timeout;
         let peer = stream.peer_addr()?;
         let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
-        let mut stream = tokio::time::timeout(limit, tls.acceptor.accept(stream)).await.map_err(timed_out)??;
+        let mut stream =
+            tokio::time::timeout(limit, tls.acceptor.accept(stream)).await.map_err(timed_out)??;
         loop {
             let next = async {
                 let len = stream.read_u32_le().await? as usize;
@@ -169,7 +170,7 @@ impl Cluster {
             match tokio::time::timeout(2 * IDLE, next).await.map_err(timed_out)?? {
                 Some((from, packet)) => {
                     let from = from.unwrap_or(peer);
-                    self.work(&host, |peer, core, now| peer.packet(core, from, &packet, now));
+                    self.take_packets(&host, vec![(from, packet)]).await;
                 }
                 None => {
                     return tokio::time::timeout(limit, self.serve(host, stream)).await.map_err(timed_out)?;

@@ -1,0 +1,143 @@
+//! Metrics of the cluster, under Alertmanager's names.
+
+use std::sync::{Arc, Weak};
+
+use base::metrics::{Counter, Family, Kind, Registry};
+
+use super::counts::Traffic;
+use super::net::Cluster;
+
+/// Publishes all metrics of a cluster for as long as it lives.
+pub fn publish(cluster: &Arc<Cluster>, registry: &Registry) {
+    let cluster: Weak<Cluster> = Arc::downgrade(cluster);
+    registry.collect_with(move |families| {
+        if let Some(cluster) = cluster.upgrade() {
+            collect(&cluster, families);
+        }
+    });
+}
+
+fn collect(cluster: &Cluster, families: &mut Vec<Family>) {
+    cluster.with_peer(|peer| {
+        let (membership, counts) = (peer.membership(), peer.counts());
+        let mut gauge = |name: &str, help: &str, value: f64| {
+            families.push(Family::new(format!("alertmanager_{name}"), help, Kind::Gauge).with(&[], value));
+        };
+        gauge(
+            "cluster_members",
+            "Number indicating current number of members in cluster.",
+            membership.working().count() as f64,
+        );
+        gauge(
+            "peer_position",
+            "Position the Alertmanager instance believes it's in. The position determines a peer's behavior in the cluster.",
+            membership.position() as f64,
+        );
+        gauge(
+            "cluster_health_score",
+            "Health score of the cluster. Lower values are better and zero means 'totally healthy'.",
+            f64::from(membership.health()),
+        );
+        gauge(
+            "cluster_messages_queued",
+            "Number of cluster messages which are queued.",
+            membership.queue().len() as f64,
+        );
+        gauge(
+            "cluster_failed_peers",
+            "Number indicating the current number of failed peers in the cluster.",
+            peer.failed_count() as f64,
+        );
+        let info = "A metric with a constant '1' value labeled by peer name.";
+        families.push(
+            Family::new("alertmanager_cluster_peer_info", info, Kind::Gauge)
+                .with(&[("peer", cluster.name())], 1.0),
+        );
+        let pruned = "Total number of cluster messages pruned.";
+        families.push(
+            Family::new("alertmanager_cluster_messages_pruned_total", pruned, Kind::Counter)
+                .with(&[], membership.queue().dropped() as f64),
+        );
+        let counters: [(&str, &str, &Counter); 8] = [
+            ("peers_joined_total", "A counter of the number of peers that have joined.", &counts.joined),
+            ("peers_left_total", "A counter of the number of peers that have left.", &counts.left),
+            (
+                "peers_update_total",
+                "A counter of the number of peers that have updated metadata.",
+                &counts.updated,
+            ),
+            (
+                "peer_name_conflicts_total",
+                "Total number of times memberlist has noticed conflicting peer names",
+                &counts.conflicts,
+            ),
+            (
+                "reconnections_total",
+                "A counter of the number of cluster peer reconnections.",
+                &counts.reconnections,
+            ),
+            (
+                "reconnections_failed_total",
+                "A counter of the number of failed cluster peer reconnection attempts.",
+                &counts.reconnections_failed,
+            ),
+            (
+                "refresh_join_total",
+                "A counter of the number of cluster peer joined via refresh.",
+                &counts.refreshed,
+            ),
+            (
+                "refresh_join_failed_total",
+                "A counter of the number of failed cluster peer joined attempts via refresh.",
+                &counts.refresh_failed,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            let name = format!("alertmanager_cluster_{name}");
+            families.push(Family::new(name, help, Kind::Counter).with(&[], counter.get() as f64));
+        }
+        traffic("received", &counts.states_received, &counts.updates_received, families);
+        traffic("sent", &counts.states_sent, &counts.updates_sent, families);
+        let mut alive = Family::new(
+            "alertmanager_cluster_alive_messages_total",
+            "Total number of received alive messages.",
+            Kind::Counter,
+        );
+        counts.alive.iter().for_each(|(peer, count)| alive.push(&[("peer", peer)], *count as f64));
+        families.push(alive);
+        let mut pings = Family::new(
+            "alertmanager_cluster_pings_seconds",
+            "Histogram of latencies for ping messages.",
+            Kind::Histogram,
+        );
+        for (peer, histogram) in &counts.pings {
+            pings.points.push(base::metrics::Point {
+                labels: vec![("peer".to_owned(), peer.clone())],
+                value: histogram.value(),
+            });
+        }
+        families.push(pings);
+    });
+}
+
+fn traffic(what: &str, states: &Traffic, updates: &Traffic, families: &mut Vec<Family>) {
+    let mut add = |name: String, help: String, state: &Counter, update: &Counter| {
+        families.push(
+            Family::new(name, help, Kind::Counter)
+                .with(&[("msg_type", "full_state")], state.get() as f64)
+                .with(&[("msg_type", "update")], update.get() as f64),
+        );
+    };
+    add(
+        format!("alertmanager_cluster_messages_{what}_total"),
+        format!("Total number of cluster messages {what}."),
+        &states.messages,
+        &updates.messages,
+    );
+    add(
+        format!("alertmanager_cluster_messages_{what}_size_total"),
+        format!("Total size of cluster messages {what}."),
+        &states.bytes,
+        &updates.bytes,
+    );
+}
