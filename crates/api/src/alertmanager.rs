@@ -141,9 +141,25 @@ async fn landing() -> Response {
     axum::response::Html(page).into_response()
 }
 
+/// How this instance sees its cluster.
+fn cluster_status(manager: &Alertmanager) -> Json {
+    let Some(cluster) = manager.cluster() else { return json!({"status": "disabled", "peers": []}) };
+    cluster.with_peer(|peer| {
+        let working = peer.membership().working();
+        let show = |member: &alerting::cluster::membership::Member| {
+            json!({"name": member.alive.node, "address": member.alive.address.to_string()})
+        };
+        json!({
+            "name": cluster.name(),
+            "status": if peer.is_settled() { "ready" } else { "settling" },
+            "peers": working.map(show).collect::<Vec<_>>(),
+        })
+    })
+}
+
 async fn status(State(manager): Shared) -> axum::Json<Json> {
     axum::Json(json!({
-        "cluster": {"status": "disabled", "peers": []},
+        "cluster": cluster_status(&manager),
         "versionInfo": {
             "version": ALERTMANAGER_VERSION,
             "revision": option_env!("BARTIZAN_REVISION").unwrap_or_default(),

@@ -263,3 +263,6 @@ fn an_explanation_says_which_route_what_suppresses_and_what_was_told() {
     assert_eq!(explanation.suppression.inhibited_by.unwrap().rule, "#1");
     assert_eq!(explanation.routes[0].due_at, None);
 }
+
+mod random;
+mod reload;

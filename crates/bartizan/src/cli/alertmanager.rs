@@ -1,5 +1,7 @@
 //! Alertmanager's flags, under their names, with their defaults.
 
+pub mod cluster;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use config::alertmanager::MatcherMode;
 use config::alertmanager::values::GoDuration;
 
 use super::prometheus::{LogFormat, LogLevel};
+use cluster::ClusterArgs;
 
 /// Flags of the Alertmanager's seat.
 #[derive(Args, Debug, Clone)]
@@ -86,13 +89,9 @@ pub struct AlertmanagerArgs {
     #[arg(long = "log.silences", action = ArgAction::SetTrue)]
     pub log_silences: bool,
 
-    /// Listen address for the cluster. There is no cluster yet: only the flag is taken.
-    #[arg(long = "cluster.listen-address", default_value = "0.0.0.0:9094", value_name = "ADDRESS")]
-    pub cluster_listen_address: String,
-
-    /// Initial peers. Not supported yet.
-    #[arg(long = "cluster.peer", value_name = "ADDRESS")]
-    pub cluster_peers: Vec<String>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 
     /// Features to switch on, separated by commas: classic-mode, utf8-strict-mode.
     #[arg(long = "enable-feature", default_value = "", hide_default_value = true, value_name = "NAMES")]
@@ -120,40 +119,6 @@ pub struct IgnoredArgs {
     systemd_socket: bool,
     #[arg(long = "auto-gomemlimit.ratio", hide = true)]
     memory_ratio: Option<f64>,
-    #[arg(long = "cluster.advertise-address", hide = true)]
-    cluster_advertise_address: Option<String>,
-    #[arg(long = "cluster.peer-name", hide = true)]
-    cluster_peer_name: Option<String>,
-    #[arg(long = "cluster.peer-timeout", hide = true)]
-    cluster_peer_timeout: Option<String>,
-    #[arg(long = "cluster.peers-resolve-timeout", hide = true)]
-    cluster_peers_resolve_timeout: Option<String>,
-    #[arg(long = "cluster.gossip-interval", hide = true)]
-    cluster_gossip_interval: Option<String>,
-    #[arg(long = "cluster.pushpull-interval", hide = true)]
-    cluster_pushpull_interval: Option<String>,
-    #[arg(long = "cluster.tcp-timeout", hide = true)]
-    cluster_tcp_timeout: Option<String>,
-    #[arg(long = "cluster.probe-timeout", hide = true)]
-    cluster_probe_timeout: Option<String>,
-    #[arg(long = "cluster.probe-interval", hide = true)]
-    cluster_probe_interval: Option<String>,
-    #[arg(long = "cluster.settle-timeout", hide = true)]
-    cluster_settle_timeout: Option<String>,
-    #[arg(long = "cluster.reconnect-interval", hide = true)]
-    cluster_reconnect_interval: Option<String>,
-    #[arg(long = "cluster.reconnect-timeout", hide = true)]
-    cluster_reconnect_timeout: Option<String>,
-    #[arg(long = "cluster.tls-config", hide = true)]
-    cluster_tls_config: Option<String>,
-    #[arg(
-        long = "cluster.allow-insecure-public-advertise-address-discovery",
-        action = ArgAction::SetTrue,
-        hide = true
-    )]
-    cluster_allow_insecure: bool,
-    #[arg(long = "cluster.label", hide = true)]
-    cluster_label: Option<String>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -174,9 +139,7 @@ impl AlertmanagerArgs {
                 "classic-mode" => MatcherMode::Classic,
                 "utf8-strict-mode" => MatcherMode::Utf8Strict,
                 "receiver-name-in-metrics" => mode,
-                "alert-names-in-metrics"
-                | "auto-gomemlimit"
-                | "auto-gomaxprocs" => {
+                "alert-names-in-metrics" | "auto-gomemlimit" | "auto-gomaxprocs" => {
                     tracing::warn!(feature = name, "the feature has no effect");
                     mode
                 }

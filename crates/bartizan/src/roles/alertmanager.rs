@@ -107,7 +107,8 @@ impl Running {
 
     /// Its API, below the prefix of all routes.
     pub fn routes(&self, prefix: &str) -> Router {
-        Router::new().nest(&format!("{prefix}/api/v2"), api::alertmanager::api_v2(self.manager.clone(), push_budget()))
+        Router::new()
+            .nest(&format!("{prefix}/api/v2"), api::alertmanager::api_v2(self.manager.clone(), push_budget()))
     }
 
     /// What loads its configuration file anew with everything else.
@@ -145,10 +146,6 @@ impl Reloadable for Follower {
 /// `bartizan alertmanager`: the seat of Alertmanager.
 pub fn run(args: &AlertmanagerArgs) -> anyhow::Result<ExitCode> {
     crate::logging::start(args.log_level, args.log_format);
-    anyhow::ensure!(
-        args.cluster_peers.is_empty(),
-        "--cluster.peer is not supported yet: an Alertmanager that silently stood alone would tell everything twice"
-    );
     let options = EngineOptions {
         config_file: args.config_file.clone(),
         storage_path: args.storage_path.clone(),
@@ -203,6 +200,7 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
     let registry = Registry::new();
     super::process::publish(&registry, &clock);
     let prefix = route_prefix(args, &options.external_url);
+    let cluster = super::cluster::open(&args.cluster, clock.clone()).await?;
     let manager = match Alertmanager::open(options, clock, &registry) {
         Ok(manager) => manager,
         Err(error) => {
@@ -210,6 +208,9 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
             return Ok(ExitCode::FAILURE);
         }
     };
+    if let Some(cluster) = cluster {
+        manager.join(cluster, &registry);
+    }
     let web_config = match args.web_config_file.as_str() {
         "" => None,
         path => Some(WebConfig::load(Path::new(path))?),
