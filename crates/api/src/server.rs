@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use self::auth::Authenticator;
 pub use self::auth::User;
 use self::request_line::Escaped;
-pub use self::tls::{ClientDemand, Clients, Pem, TlsOptions};
+pub use self::tls::{ClientDemand, Clients, Pem, TlsOptions, acceptor};
 
 /// How long an orderly end waits for requests in flight.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);

@@ -9,6 +9,7 @@
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 1 | [`alertmanager`] | in the embedded default: takes alerts, tells receivers | behind rules: it takes their alerts |
+//! | 1 | [`cluster`] | in Alertmanager's seat: finds the other instances | with the Alertmanager, after what is under way |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
@@ -17,6 +18,7 @@
 
 mod agent;
 mod alertmanager;
+mod cluster;
 pub mod features;
 mod log_rules;
 mod logs;
