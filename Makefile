@@ -23,6 +23,7 @@ lint: setup tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/check-licenses
+	python3 dashboards/build.py --check
 	cargo-machete
 	typos
 
@@ -49,6 +50,7 @@ fuzz: setup
 
 ## Regenerate the pages that are derived from code
 docs:
+	python3 dashboards/build.py
 	$(CARGO) run -p config --example reference
 
 setup:

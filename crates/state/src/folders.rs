@@ -99,19 +99,24 @@ impl Store {
 
     /// An identifier as it was given, if it can be one, or a new one.
     pub(crate) fn checked_uid(&self, uid: Option<&str>) -> Result<String, StateError> {
-        let Some(uid) = uid.filter(|uid| !uid.is_empty()) else {
-            return Ok(self.random_text::<UID_BYTES>());
-        };
-        if uid.len() > MAX_UID_BYTES {
-            return Err(StateError::invalid(format!("uid too long, max {MAX_UID_BYTES} characters")));
+        match uid.filter(|uid| !uid.is_empty()) {
+            Some(uid) => Ok(checked(uid)?.to_owned()),
+            None => Ok(self.random_text::<UID_BYTES>()),
         }
-        if !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return Err(StateError::invalid(
-                "uid contains illegal characters: letters, digits, - and _ are allowed",
-            ));
-        }
-        Ok(uid.to_owned())
     }
+}
+
+/// An identifier, if it can be one.
+pub(crate) fn checked(uid: &str) -> Result<&str, StateError> {
+    if uid.len() > MAX_UID_BYTES {
+        return Err(StateError::invalid(format!("uid too long, max {MAX_UID_BYTES} characters")));
+    }
+    if !uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Err(StateError::invalid(
+            "uid contains illegal characters: letters, digits, - and _ are allowed",
+        ));
+    }
+    Ok(uid)
 }
 
 const SELECT: &str = "SELECT f.uid, f.title, p.uid,

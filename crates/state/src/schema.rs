@@ -15,7 +15,7 @@ CREATE TABLE user (
     id            INTEGER PRIMARY KEY,
     login         TEXT NOT NULL UNIQUE COLLATE NOCASE,
     name          TEXT NOT NULL,
-    role          TEXT NOT NULL CHECK (role IN ('Viewer', 'Editor', 'Admin')),
+    role          TEXT NOT NULL CHECK (role IN ('viewer', 'editor', 'admin')),
     password_hash TEXT NOT NULL,
     is_disabled   INTEGER NOT NULL DEFAULT 0,
     created_ms    INTEGER NOT NULL,

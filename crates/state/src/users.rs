@@ -8,6 +8,7 @@ use crate::store::{StateError, Store};
 
 /// What somebody may do. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Look at everything.
     Viewer,
@@ -21,9 +22,9 @@ impl Role {
     /// The name, as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Viewer => "Viewer",
-            Self::Editor => "Editor",
-            Self::Admin => "Admin",
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
         }
     }
 
@@ -226,7 +227,7 @@ pub(crate) fn find(db: &Connection, id: i64) -> Result<User, StateError> {
 }
 
 fn require_admin(db: &Connection) -> Result<(), StateError> {
-    let admins = "SELECT count(*) FROM user WHERE role = 'Admin' AND NOT is_disabled";
+    let admins = "SELECT count(*) FROM user WHERE role = 'admin' AND NOT is_disabled";
     if db.query_row(admins, [], |row| row.get::<_, i64>(0))? == 0 {
         return Err(StateError::Conflict("one administrator who can log in has to stay".to_owned()));
     }

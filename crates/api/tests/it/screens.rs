@@ -65,7 +65,7 @@ impl Desk {
         });
         let store = Store::open(&dir.path().join("state.db"), clock.clone(), random).unwrap();
         for role in [Role::Viewer, Role::Editor, Role::Admin] {
-            let login = role.as_str().to_lowercase();
+            let login = role.as_str().to_owned();
             let new = NewUser { login, name: String::new(), role, password: PASSWORD.to_owned() };
             store.create_user(&new).unwrap();
         }
@@ -198,7 +198,7 @@ async fn at_home_anybody_may_look_and_programs_may_do_all() {
     let refused = desk.send(silence.0, silence.1, &own_page, &Value::Null).await;
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, None));
     let session = desk.send("GET", "/api/ui/session", &own_page, &Value::Null).await.json();
-    assert_eq!((&session["user"], &session["role"]), (&Value::Null, &json!("Viewer")));
+    assert_eq!((&session["user"], &session["role"]), (&Value::Null, &json!("viewer")));
 }
 
 #[tokio::test]
@@ -332,14 +332,14 @@ async fn wrong_bodies_are_told() {
         (
             "POST",
             "/api/ui/users",
-            json!({"login": "x", "role": "Root", "password": "12345678"}),
+            json!({"login": "x", "role": "root", "password": "12345678"}),
             422,
-            "unknown variant `Root`",
+            "unknown variant `root`",
         ),
         (
             "POST",
             "/api/ui/users",
-            json!({"login": "x", "role": "Viewer", "password": "1"}),
+            json!({"login": "x", "role": "viewer", "password": "1"}),
             400,
             "at least 8 characters",
         ),
