@@ -118,7 +118,10 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let sources =
         rules::Sources { opened: &opened, reading: &reading, querying: &querying, scraping: &scraping };
     let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
-    let logs = settings.logs.as_ref().map(|_| logs::Logs::new(clock.clone(), &querying.budget));
+    let logs = settings
+        .logs
+        .as_ref()
+        .map(|settings| logs::Logs::new(settings, clock.clone(), &querying.budget, &registry));
     let log_rules = settings.log_rules.clone().zip(logs.as_ref()).map(|(place, logs)| {
         let (logs, opened) = (logs.source(), opened.clone());
         let sink = rules.sink_linking_to(log_rules::explore_link);

@@ -6,7 +6,7 @@
 //! [`section`] (one definition gives struct, defaults, reader, writer and reference page), [`scalar`]
 //! (durations, sizes, secrets), `sections` (the sections themselves), [`root`] (the whole file, loaded
 //! and completed), [`unsupported`] (what is valid but cannot run yet), [`reference`](mod@reference)
-//! (the generated documentation), [`glob`], [`alertmanager`] (the configuration file of an Alertmanager),
+//! (the generated documentation), [`glob`], [`alertmanager`] and [`loki`] (the configuration files of an Alertmanager and of a Loki).
 //! [`provisioning`] (files that bring dashboards and data sources).
 //!
 //! ```no_run
@@ -21,6 +21,7 @@ pub mod alertmanager;
 pub mod decode;
 pub mod error;
 pub mod glob;
+pub mod loki;
 pub mod provisioning;
 pub mod reference;
 pub mod root;

@@ -16,6 +16,6 @@ pub mod remote_write;
 pub mod tenant;
 
 pub use limits::{Limits, LimitsBook};
-pub use logs::{LogLimits, LogReceiver, Refusal};
+pub use logs::{LogLimits, LogLimitsBook, LogReceiver, LogRetention};
 pub use receiver::{Options, PushError, Receiver};
 pub use remote_write::{Outcome, Written};

@@ -3,12 +3,13 @@
 //! In reading order: this file (what is asked, and what it cost), [`lines`] (queries that select lines), `scan` (pages
 //! to rows), [`series`] (queries that compute series), with `range` (functions over ranges of lines), `window` (their
 //! arithmetic), `vector` (aggregations of series), `binary` and `arithmetic` (operators); [`detect`] (which fields and
-//! labels there are) and [`patterns`] (what lines look alike).
+//! labels there are) and [`patterns`] (what lines look alike); [`live`] (lines as they come).
 
 pub(crate) mod arithmetic;
 mod binary;
 pub mod detect;
 pub mod lines;
+pub mod live;
 pub mod patterns;
 mod range;
 mod scan;

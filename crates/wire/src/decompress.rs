@@ -2,6 +2,9 @@
 
 use std::io::{self, Read};
 
+use base::Reservation;
+use base::budget::BudgetExceeded;
+
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
@@ -41,6 +44,9 @@ pub enum DecompressError {
     /// It is damaged.
     #[error("{0}")]
     Damaged(String),
+    /// Others hold the memory it needs.
+    #[error(transparent)]
+    Memory(#[from] BudgetExceeded),
 }
 
 /// What a body may grow to.
@@ -66,13 +72,43 @@ pub fn decompress(
     limit: SizeLimit,
     out: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
+    decompress_into(compression, input, limit, out, &mut |_, _| Ok(()))
+}
+
+/// The decompressed `input`, at most `limit` bytes of it, in memory that `memory` grows by as it is needed.
+pub fn decompress_within(
+    compression: Compression,
+    input: &[u8],
+    limit: SizeLimit,
+    memory: &mut Reservation,
+) -> Result<Vec<u8>, DecompressError> {
+    let mut out = Vec::new();
+    decompress_into(compression, input, limit, &mut out, &mut |before, after| {
+        // While they move, the bytes are there twice.
+        memory.grow(after)?;
+        memory.shrink_to(memory.bytes() - before);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// Is told the capacity a buffer has and the one it gets, before it gets it.
+type Grow<'g> = dyn FnMut(usize, usize) -> Result<(), BudgetExceeded> + 'g;
+
+fn decompress_into(
+    compression: Compression,
+    input: &[u8],
+    limit: SizeLimit,
+    out: &mut Vec<u8>,
+    grow: &mut Grow<'_>,
+) -> Result<(), DecompressError> {
     match compression {
         Compression::Gzip => {
-            read_capped(flate2::bufread::MultiGzDecoder::new(input), limit, out, gzip_problem)
+            read_capped(flate2::bufread::MultiGzDecoder::new(input), limit, out, grow, gzip_problem)
         }
         Compression::Deflate => {
             let decoder = flate2::bufread::DeflateDecoder::new(input);
-            read_capped(decoder, limit, out, |error| format!("deflate: {error}"))
+            read_capped(decoder, limit, out, grow, |error| format!("deflate: {error}"))
         }
         Compression::Zstd => {
             let damaged = |error: io::Error| DecompressError::Damaged(format!("zstd: {error}"));
@@ -81,9 +117,9 @@ pub fn decompress(
             // encoders declare eight mebibytes however small the body is.
             let window_log = limit.bytes.max(1 << 10).checked_next_power_of_two().map_or(27, usize::ilog2);
             decoder.window_log_max(window_log.clamp(23, 27)).map_err(damaged)?;
-            read_capped(decoder, limit, out, |error| format!("zstd: {error}"))
+            read_capped(decoder, limit, out, grow, |error| format!("zstd: {error}"))
         }
-        Compression::SnappyBlock => decompress_snappy(input, limit, out),
+        Compression::SnappyBlock => decompress_snappy(input, limit, out, grow),
     }
 }
 
@@ -117,6 +153,7 @@ fn read_capped(
     mut from: impl Read,
     limit: SizeLimit,
     out: &mut Vec<u8>,
+    grow: &mut Grow<'_>,
     problem: impl Fn(&io::Error) -> String,
 ) -> Result<(), DecompressError> {
     let start = out.len();
@@ -126,6 +163,9 @@ fn read_capped(
             let have = filled - start;
             // One byte more than allowed tells a full body from one that is too large.
             let wanted = have.max(STEP_BYTES).min((limit.bytes - have).saturating_add(1));
+            if filled + wanted > out.capacity() {
+                grow(out.capacity(), filled + wanted)?;
+            }
             out.reserve_exact(wanted);
             out.resize(filled + wanted, 0);
         }
@@ -151,13 +191,22 @@ fn read_capped(
     }
 }
 
-fn decompress_snappy(input: &[u8], limit: SizeLimit, out: &mut Vec<u8>) -> Result<(), DecompressError> {
+fn decompress_snappy(
+    input: &[u8],
+    limit: SizeLimit,
+    out: &mut Vec<u8>,
+    grow: &mut Grow<'_>,
+) -> Result<(), DecompressError> {
     let damaged = |error: snap::Error| DecompressError::Damaged(error.to_string());
     let len = snap::raw::decompress_len(input).map_err(damaged)?;
     if len > limit.bytes {
         return Err(limit.exceeded());
     }
     let start = out.len();
+    if start + len > out.capacity() {
+        grow(out.capacity(), start + len)?;
+    }
+    out.reserve_exact(len);
     out.resize(start + len, 0);
     match snap::raw::Decoder::new().decompress(input, &mut out[start..]) {
         Ok(written) => out.truncate(start + written),

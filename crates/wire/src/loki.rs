@@ -1,11 +1,14 @@
 //! What is pushed to log stores: `logproto.PushRequest` as JSON and as protobuf.
 //!
-//! Lines are bytes: senders send what programs write, which is not always text. In reading order: this file (what a
-//! request holds), [`json`] and [`mod@protobuf`].
+//! Lines are bytes: senders send what programs write, which is not always text. A body of few bytes can stand for much
+//! memory: what is read is paid for as it is read. In reading order: this file (what a request holds, and what it costs),
+//! [`json`] and [`mod@protobuf`].
 
 pub mod json;
 pub mod protobuf;
 
+use base::Reservation;
+use base::budget::BudgetExceeded;
 use bytes::Bytes;
 
 /// A request.
@@ -61,7 +64,58 @@ pub enum PushError {
     /// The protobuf is wrong.
     #[error("proto: {0}")]
     Protobuf(String),
+    /// There is not the memory to read it.
+    #[error(transparent)]
+    Memory(#[from] BudgetExceeded),
 }
 
 /// Streams of one request.
 pub const MAX_STREAMS: usize = 1 << 20;
+
+/// What an entry costs besides its line, from its place in a request to its place in a batch that is stored.
+pub const ENTRY_COST_BYTES: usize = 256;
+/// What a name and its value cost besides their bytes.
+pub const PAIR_COST_BYTES: usize = 224;
+/// What a stream costs besides its labels.
+const STREAM_COST_BYTES: usize = 512;
+/// The bytes of names and values are there as they were sent, while they are brought into order, and as they are stored.
+const COPIES: usize = 3;
+/// Memory is taken in steps of this, not for each entry.
+const STEP_BYTES: usize = 64 << 10;
+
+/// Takes memory for what is read.
+#[derive(Debug)]
+pub struct Meter<'m> {
+    memory: &'m mut Reservation,
+    owed: usize,
+}
+
+impl<'m> Meter<'m> {
+    /// Memory comes from the budget of `memory`, which it grows.
+    pub fn new(memory: &'m mut Reservation) -> Self {
+        Self { memory, owed: 0 }
+    }
+
+    /// Takes memory, now or with what comes.
+    pub fn charge(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
+        self.owed += bytes;
+        if self.owed >= STEP_BYTES { self.settle() } else { Ok(()) }
+    }
+
+    /// Takes what is owed.
+    pub fn settle(&mut self) -> Result<(), BudgetExceeded> {
+        self.memory.grow(std::mem::take(&mut self.owed))
+    }
+
+    fn stream(&mut self) -> Result<(), BudgetExceeded> {
+        self.charge(STREAM_COST_BYTES)
+    }
+
+    fn entry(&mut self) -> Result<(), BudgetExceeded> {
+        self.charge(ENTRY_COST_BYTES)
+    }
+
+    fn pair(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
+        self.charge(PAIR_COST_BYTES + COPIES * bytes)
+    }
+}

@@ -1,14 +1,19 @@
 //! The API of log stores: `/loki/api/v1`, `/otlp/v1/logs` and what is left of `/api/prom`.
 //!
 //! It meets storage in [`model::logs::LogSource`] and in the traits here. In reading order: this file (what handlers
-//! need, and which path leads where), [`params`] and [`respond`] (requests in, answers out), [`query`], [`encode`],
-//! [`streams`] (labels and series), [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`],
-//! [`legacy`].
+//! need, and which path leads where), [`limits`], [`budget`] and [`admission`] (what a tenant may ask, and how much at a time),
+//! [`params`] and [`respond`] (requests in, answers out), [`query`], [`encode`], [`streams`] (labels and series),
+//! [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`], [`deletes`], [`legacy`], [`metrics`].
 
+mod admission;
+mod budget;
+mod deletes;
 mod detect;
 mod encode;
 mod index;
 mod legacy;
+mod limits;
+mod metrics;
 mod params;
 mod push;
 mod query;
@@ -22,27 +27,43 @@ mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use base::clock::SharedClock;
-use base::{ByteBudget, ErrorKind};
+use base::{ByteBudget, Reservation};
 use bytes::Bytes;
-use model::logs::LogSource;
+use model::logs::{LogSource, PushRefusal};
 use model::{QueryContext, TenantId};
 use wire::loki::PushRequest;
 
+use self::admission::Admission;
+pub use self::deletes::{DeleteProblem, DeleteRequested, LogDelete, LogDeletes};
+pub use self::limits::{DeletionMode, LogQueryLimits, LogQueryLimitsBook};
+pub use self::metrics::LokiMetrics;
 use self::respond::Failure;
+pub use self::tail::Followers;
 use super::CancelOnDrop;
 use super::write::{plain, tenant_of};
 
 /// Stores what is pushed.
 pub trait LogPush: Send + Sync {
-    /// Stores a request as log shippers send it. Blocks until it is durable.
-    fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<(), LogPushProblem>;
+    /// Stores a request as log shippers send it, which `memory` holds. Blocks until it is durable.
+    fn push(
+        &self,
+        tenant: &TenantId,
+        request: PushRequest,
+        memory: &mut Reservation,
+    ) -> Result<(), PushRefusal>;
 
-    /// Stores a request of OpenTelemetry in protobuf. Blocks until it is durable.
-    fn push_otlp(&self, tenant: &TenantId, body: &[u8]) -> Result<(), LogPushProblem>;
+    /// Stores a request of OpenTelemetry in protobuf, which `memory` holds. Blocks until it is durable.
+    fn push_otlp(&self, tenant: &TenantId, body: &[u8], memory: &mut Reservation) -> Result<(), PushRefusal>;
+
+    /// Why nothing can be stored now without waiting. Does not block.
+    fn lack_of_room(&self) -> Option<String> {
+        None
+    }
 
     /// Writes what is in memory to where it stays. Blocks.
     fn flush(&self) -> Result<(), String> {
@@ -55,79 +76,48 @@ pub trait LogPush: Send + Sync {
     }
 }
 
-/// Why a push was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPushProblem {
-    /// What the sender can do.
-    pub kind: ErrorKind,
-    /// Whether there was nothing to store.
-    pub is_empty: bool,
-    /// What is wrong.
-    pub text: String,
-    /// When to come again.
-    pub retry_after: Option<Duration>,
-}
-
-impl LogPushProblem {
-    /// The status of the answer.
-    fn status(&self) -> u16 {
-        match self.kind {
-            _ if self.is_empty => 422,
-            ErrorKind::InvalidInput => 400,
-            ErrorKind::LimitExceeded => 429,
-            ErrorKind::Unavailable => 503,
-            _ => 500,
-        }
-    }
-}
-
 /// Settings of the API of logs.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// Time a query may take.
-    pub query_timeout: Duration,
-    /// Bytes a query may hold.
-    pub max_query_bytes: usize,
-    /// The longest time a query may span, in nanoseconds; 0 for any.
-    pub max_query_length_ns: i64,
-    /// Entries of an answer.
-    pub max_entries: usize,
     /// Points of a series.
     pub max_points: i64,
-    /// Series of an answer.
-    pub max_series: usize,
-    /// Bytes of a request.
+    /// Bytes of a request, as it comes and unpacked.
     pub max_body_bytes: usize,
-    /// Bytes of a request when it is unpacked.
-    pub max_unpacked_bytes: usize,
     /// Whether requests say whose data they are about.
     pub multi_tenant: bool,
-    /// Followers of live logs at a time.
-    pub max_tails: usize,
+    /// The tenant of all requests where they do not.
+    pub only_tenant: TenantId,
+    /// Queries at a time.
+    pub max_queries: usize,
+    /// Queries that wait for others.
+    pub max_waiting_queries: usize,
+    /// Pushes that are worked on at a time.
+    pub max_pushes: usize,
+    /// How long a push waits for others, or for room, before its sender is asked to come again.
+    pub push_patience: Duration,
     /// The version that is told.
     pub version: String,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
-            query_timeout: Duration::from_secs(60),
-            max_query_bytes: 512 << 20,
-            max_query_length_ns: 721 * 3_600_000_000_000,
-            max_entries: 5000,
             max_points: 11_000,
-            max_series: 500,
-            max_body_bytes: 100 << 20,
-            max_unpacked_bytes: 100 << 20,
+            max_body_bytes: 64 << 20,
             multi_tenant: false,
-            max_tails: 64,
+            only_tenant: TenantId::default(),
+            max_queries: cores.max(4),
+            max_waiting_queries: 2048,
+            max_pushes: 64,
+            push_patience: Duration::from_secs(5),
             version: "3.7.0".to_owned(),
         }
     }
 }
 
-/// What the handlers of logs need.
-pub struct LogState {
+/// Who does the work of the handlers of logs.
+pub struct LogParts {
     /// Where logs are read from.
     pub source: Arc<dyn LogSource>,
     /// Where they are written to.
@@ -138,21 +128,40 @@ pub struct LogState {
     pub query_budget: ByteBudget,
     /// Memory of all bodies.
     pub body_budget: ByteBudget,
-    /// Settings.
-    pub options: LogOptions,
-    /// Followers there are.
-    pub tails: Arc<tokio::sync::Semaphore>,
+    /// Who follows what is stored; to be told of it as an observer of the storage's door.
+    pub followers: Arc<Followers>,
+    /// Who deletes entries, if anybody.
+    pub deletes: Option<Arc<dyn LogDeletes>>,
+    /// Where requests are counted, if anywhere.
+    pub metrics: Option<LokiMetrics>,
+}
+
+/// What the handlers of logs need.
+pub struct LogState {
+    parts: LogParts,
+    options: LogOptions,
+    limits: ArcSwap<LogQueryLimitsBook>,
+    queries: Admission,
+    pushes: Admission,
+}
+
+impl std::ops::Deref for LogState {
+    type Target = LogParts;
+
+    fn deref(&self) -> &LogParts {
+        &self.parts
+    }
 }
 
 /// The state as handlers get it.
 type Logs = Arc<LogState>;
 
 /// All paths of the API of logs, where it is alone on a listener.
-pub fn router(state: LogState) -> Router {
-    let state = Arc::new(state);
+pub fn router(state: Arc<LogState>) -> Router {
     let alone = Router::new()
         .route("/flush", get(system::flush).post(system::flush))
         .route("/ready", get(system::ready))
+        .route("/services", get(system::services))
         .fallback(|| async { plain(StatusCode::NOT_FOUND, "404 page not found") })
         .with_state(state.clone());
     shared(state).merge(alone)
@@ -178,6 +187,7 @@ pub fn shared(state: Arc<LogState>) -> Router {
         .route("/drilldown-limits", get(system::drilldown_limits))
         .route("/status/buildinfo", get(system::build_info))
         .route("/tail", get(tail::tail))
+        .route("/delete", get(deletes::list).post(deletes::add).put(deletes::add).delete(deletes::cancel))
         .route("/push", post(push::push));
     let old = Router::new()
         .route("/query", get(legacy::query).post(legacy::query))
@@ -190,23 +200,45 @@ pub fn shared(state: Arc<LogState>) -> Router {
         .nest("/loki/api/v1", api)
         .nest("/api/prom", old)
         .route("/otlp/v1/logs", post(push::otlp))
+        .route_layer(axum::middleware::from_fn_with_state(state.clone(), metrics::observe))
         .with_state(state)
 }
 
 impl LogState {
+    /// The state of handlers that these parts work for.
+    pub fn new(parts: LogParts, options: LogOptions, limits: impl Into<LogQueryLimitsBook>) -> Arc<Self> {
+        let queries = Admission::new(options.max_queries, options.max_waiting_queries);
+        // Bodies that wait hold memory, which bounds how many there are.
+        let pushes = Admission::new(options.max_pushes, usize::MAX);
+        let limits = ArcSwap::from_pointee(limits.into());
+        Arc::new(Self { parts, options, limits, queries, pushes })
+    }
+
+    /// Goes on with other limits.
+    pub fn set_limits(&self, limits: LogQueryLimitsBook) {
+        self.limits.store(Arc::new(limits));
+    }
+
     fn tenant(&self, headers: &HeaderMap) -> Result<TenantId, Failure> {
         if !self.options.multi_tenant {
-            return Ok(TenantId::default());
+            return Ok(self.options.only_tenant.clone());
         }
-        match headers.get("x-scope-orgid").map(|value| value.as_bytes()) {
-            None | Some(b"") => Err(Failure::new(401, "no org id")),
-            Some(_) => Ok(tenant_of(headers)),
+        if headers.get("x-scope-orgid").is_none_or(axum::http::HeaderValue::is_empty) {
+            return Err(Failure::new(401, "no org id"));
         }
+        let tenant = tenant_of(headers);
+        limits::check_tenant(&tenant.0).map_err(Failure::bad)?;
+        Ok(tenant)
+    }
+
+    fn limits_of(&self, tenant: &TenantId) -> Arc<LogQueryLimits> {
+        self.limits.load().of(tenant)
     }
 
     fn context(&self, tenant: TenantId) -> QueryContext {
-        let budget = self.query_budget.child("query.max-memory", self.options.max_query_bytes);
-        let mut ctx = QueryContext::new(self.clock.clone(), self.options.query_timeout, budget);
+        let limits = self.limits_of(&tenant);
+        let budget = self.query_budget.child("query.max-memory", limits.max_memory_bytes);
+        let mut ctx = QueryContext::new(self.clock.clone(), limits.query_timeout, budget);
         ctx.tenant = tenant;
         ctx
     }
@@ -216,17 +248,48 @@ impl LogState {
     }
 }
 
-/// Runs a query on a blocking thread; it is stopped when the client goes away.
+/// Runs a query on a blocking thread when it is its turn; it is stopped when the client goes away.
 async fn run<T: Send + 'static>(
     state: &Logs,
     headers: &HeaderMap,
     work: impl FnOnce(&LogState, &QueryContext) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
+    run_queued(state, headers, |state, ctx, _| work(state, ctx)).await
+}
+
+/// The same for work that tells how long it waited for its turn.
+async fn run_queued<T: Send + 'static>(
+    state: &Logs,
+    headers: &HeaderMap,
+    work: impl FnOnce(&LogState, &QueryContext, Duration) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let ctx = state.context(state.tenant(headers)?);
+    if !state.receiver.is_ready() {
+        return Err(Failure::new(503, "the storage of logs is not open yet"));
+    }
+    let came = state.clock.monotonic();
+    let turn = state.queries.turn(ctx.timeout()).await.map_err(|refused| match refused {
+        admission::Refused::TooManyWait => Failure::new(429, "too many outstanding requests"),
+        admission::Refused::Timeout => {
+            Failure::new(504, "query timed out while it waited for other queries to end")
+        }
+    })?;
+    let queued = state.clock.monotonic().saturating_sub(came);
     let _canceled = CancelOnDrop(ctx.cancel.clone());
-    let state = Arc::clone(state);
-    let done = tokio::task::spawn_blocking(move || work(&state, &ctx));
-    done.await.unwrap_or_else(|error| Err(Failure::new(500, format!("query failed: {error}"))))
+    let (state, metrics) = (Arc::clone(state), state.metrics.clone());
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&state, &ctx, queued)
+    });
+    done.await.unwrap_or_else(|error| Err(crashed(metrics.as_ref(), "query", &error)))
+}
+
+/// Work on another thread did not end as it should.
+fn crashed(metrics: Option<&LokiMetrics>, what: &str, error: &tokio::task::JoinError) -> Failure {
+    if let Some(metrics) = metrics.filter(|_| error.is_panic()) {
+        metrics.panicked();
+    }
+    Failure::new(500, format!("{what} failed: {error}"))
 }
 
 /// A body in JSON.

@@ -1,19 +1,21 @@
 //! The API of logs against what the reference answered: the data set pushed, every query asked, every push tried.
 
 mod compare;
+mod engine;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use api::handlers::loki::{LogOptions, LogPush, LogPushProblem, LogState, router};
+use api::handlers::loki::{Followers, LogOptions, LogParts, LogPush, LogQueryLimits, LogState, router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use base::{ByteBudget, SystemClock};
+use base::{ByteBudget, Reservation, SystemClock};
 use base64::Engine as _;
-use ingest::{LogLimits, LogReceiver, Refusal};
+use ingest::{LogLimits, LogReceiver};
 use model::TenantId;
+use model::logs::{LogAppender, LogSource, PushRefusal};
 use serde_json::Value;
 use testkit::logs::MemoryLogs;
 use tower_service::Service;
@@ -27,35 +29,52 @@ const DIFFERENCES: [(&str, &str); 4] = [
     ("push-json/015", "entries of any age are stored, however far behind the newest of their stream"),
 ];
 
-struct Door(LogReceiver);
-
-fn problem(refusal: Refusal) -> LogPushProblem {
-    let Refusal { kind, is_empty, text, retry_after } = refusal;
-    LogPushProblem { kind, is_empty, text, retry_after }
-}
+struct Door(Arc<LogReceiver>);
 
 impl LogPush for Door {
-    fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<(), LogPushProblem> {
-        self.0.push(tenant, request).map_err(problem)
+    fn push(
+        &self,
+        tenant: &TenantId,
+        request: PushRequest,
+        memory: &mut Reservation,
+    ) -> Result<(), PushRefusal> {
+        self.0.push_within(tenant, request, memory)
     }
 
-    fn push_otlp(&self, tenant: &TenantId, body: &[u8]) -> Result<(), LogPushProblem> {
-        self.0.push_otlp(tenant, body).map_err(problem)
+    fn push_otlp(&self, tenant: &TenantId, body: &[u8], memory: &mut Reservation) -> Result<(), PushRefusal> {
+        self.0.push_otlp(tenant, body, memory)
     }
 }
 
 fn server(limits: LogLimits) -> Router {
-    let (store, clock) = (MemoryLogs::default(), SystemClock::shared());
-    let receiver = LogReceiver::new(Arc::new(store.clone()), limits, clock.clone());
-    router(LogState {
-        source: Arc::new(store),
-        receiver: Arc::new(Door(receiver)),
+    let store = MemoryLogs::default();
+    server_of(Arc::new(store.clone()), Arc::new(store), limits)
+}
+
+fn server_of(source: Arc<dyn LogSource>, appender: Arc<dyn LogAppender>, limits: LogLimits) -> Router {
+    let budget = ByteBudget::new("logs.max-push-memory", 256 << 20);
+    router(state_of(source, appender, limits, budget))
+}
+
+fn state_of(
+    source: Arc<dyn LogSource>,
+    appender: Arc<dyn LogAppender>,
+    limits: LogLimits,
+    body_budget: ByteBudget,
+) -> Arc<LogState> {
+    let (clock, followers) = (SystemClock::shared(), Arc::<Followers>::default());
+    let receiver = LogReceiver::new(appender, limits, clock.clone()).observed_by(followers.clone());
+    let parts = LogParts {
+        source,
+        receiver: Arc::new(Door(Arc::new(receiver))),
         clock,
         query_budget: ByteBudget::new("query.max-memory", 1 << 30),
-        body_budget: ByteBudget::new("server.max-push-bytes", 256 << 20),
-        options: LogOptions::default(),
-        tails: Arc::new(tokio::sync::Semaphore::new(16)),
-    })
+        body_budget,
+        followers,
+        deletes: None,
+        metrics: None,
+    };
+    LogState::new(parts, LogOptions::default(), LogQueryLimits::default())
 }
 
 async fn send(
@@ -158,26 +177,41 @@ fn topics(folder: &Path) -> Vec<Vec<Value>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_the_reference() {
-    let Some(folder) = testkit::conformance::folder("logql", "answers_are_those_of_the_reference") else {
-        return;
-    };
-    let server = server(LogLimits::default());
+    if let Some(folder) = testkit::conformance::folder("logql", "answers_are_those_of_the_reference") {
+        follows_the_reference(&server(LogLimits::default()), &folder).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_answers_so_wherever_entries_are() {
+    let name = "the_engine_answers_so_wherever_entries_are";
+    let Some(folder) = testkit::conformance::folder("logql", name) else { return };
+    for place in engine::PLACES {
+        println!("entries are {place:?}");
+        let engine = Arc::new(engine::Engine::open(place));
+        follows_the_reference(&server_of(engine.source(), engine.clone(), LogLimits::default()), &folder)
+            .await;
+        engine.check();
+    }
+}
+
+async fn follows_the_reference(server: &Router, folder: &Path) {
     let json = BTreeMap::from([("Content-Type".to_owned(), "application/json".to_owned())]);
     for number in 1..=3 {
         let body = std::fs::read(folder.join(format!("dataset/push-{number}.json"))).unwrap();
-        let (status, text) = send(&server, "POST", "/loki/api/v1/push", &json, body).await;
+        let (status, text) = send(server, "POST", "/loki/api/v1/push", &json, body).await;
         assert_eq!(status, 204, "{text}");
     }
     let (mut asked, mut failures) = (0, Vec::new());
     for case in topics(&folder.join("cases")).iter().flatten() {
         asked += 1;
         failures
-            .extend(ask(&server, case).await.map(|found| (case["id"].as_str().unwrap().to_owned(), found)));
+            .extend(ask(server, case).await.map(|found| (case["id"].as_str().unwrap().to_owned(), found)));
     }
     for case in topics(&folder.join("ingest")).iter().flatten() {
         asked += 1;
         failures
-            .extend(push(&server, case).await.map(|found| (case["id"].as_str().unwrap().to_owned(), found)));
+            .extend(push(server, case).await.map(|found| (case["id"].as_str().unwrap().to_owned(), found)));
     }
     assert!(asked > 1000, "only {asked} cases");
     let is_known = |id: &str| DIFFERENCES.iter().any(|(known, _)| *known == id);

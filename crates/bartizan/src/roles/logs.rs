@@ -1,51 +1,110 @@
 //! The storage of logs and its door: opened beside the listener, and seen by the API through its traits.
+//!
+//! In reading order: this file (what there is, and opening it), [`place`] (where objects are), [`store`] (the traits).
 
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+pub mod place;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use api::handlers::loki::{LogOptions, LogPush, LogPushProblem, LogState, shared};
+use api::handlers::loki::{
+    Followers, LogOptions, LogParts, LogQueryLimits, LogQueryLimitsBook, LogState, LokiMetrics, router,
+    shared,
+};
 use base::ByteBudget;
 use base::clock::SharedClock;
-use base::metrics::Registry;
-use blob::LocalBucket;
-use ingest::{LogLimits, LogReceiver, Refusal};
+use base::metrics::{Family, Kind, Registry};
+use ingest::{LogLimits, LogLimitsBook, LogReceiver, LogRetention};
 use logdb::wal::LocalDisk;
 use logdb::{Background, LogDb, Options, Retention};
-use model::logs::{
-    LogAppendError, LogAppender, LogBatch, LogRange, LogRequest, LogSource, PageGroup, StreamVolume,
-};
-use model::{Labels, Matcher, QueryContext, SourceError, TenantId};
-use parking_lot::Mutex;
-use wire::loki::PushRequest;
+use model::logs::LogSource;
 
-use super::settings::LogSettings;
+use self::place::BucketPlace;
+use self::store::{Door, Store};
 
-/// Bodies of pushes may take that much memory at a time.
-const MAX_BODY_BYTES: usize = 128 << 20;
+/// Bodies of pushes may take that much memory at a time, with what they stand for.
+const MAX_BODY_BYTES: usize = 192 << 20;
+
+/// Where logs are, what may be pushed and asked, and for how long they are kept.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The folder of the log of entries.
+    pub wal: PathBuf,
+    /// Where objects are.
+    pub bucket: BucketPlace,
+    /// How long entries are kept.
+    pub retention: Retention,
+    /// What tenants may push.
+    pub push_limits: LogLimitsBook,
+    /// What tenants may ask.
+    pub query_limits: LogQueryLimitsBook,
+    /// Settings of the API.
+    pub options: LogOptions,
+}
+
+impl LogSettings {
+    /// Logs in a folder, which are kept for `retention`, or for ever; what is older is not taken.
+    pub fn in_folder(path: &Path, retention: Option<Duration>) -> Self {
+        let retention_ns = retention.map_or(0, |period| i64::try_from(period.as_nanos()).unwrap_or(i64::MAX));
+        let keep = LogRetention { default_ns: retention_ns, rules: Vec::new() };
+        Self {
+            wal: path.join("wal"),
+            bucket: BucketPlace::Folder(path.join("bucket")),
+            retention: Retention { default: retention, ..Retention::default() },
+            push_limits: LogLimits { retention: keep, ..LogLimits::default() }.into(),
+            query_limits: LogQueryLimits { retention_ns, ..LogQueryLimits::default() }.into(),
+            options: LogOptions::default(),
+        }
+    }
+}
 
 /// The storage of logs, once it is open. Clones share it.
 #[derive(Clone)]
 pub struct Logs {
     store: Store,
-    clock: SharedClock,
-    query_budget: ByteBudget,
-}
-
-/// The storage as the traits of the API see it.
-#[derive(Clone, Default)]
-struct Store(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    db: OnceLock<Arc<LogDb>>,
-    background: Mutex<Option<Background>>,
+    receiver: Arc<LogReceiver>,
+    state: Arc<LogState>,
 }
 
 impl Logs {
     /// A storage that is not open yet. Queries take memory from `query_budget`, as others do.
-    pub fn new(clock: SharedClock, query_budget: &ByteBudget) -> Self {
-        Self { store: Store::default(), clock, query_budget: query_budget.clone() }
+    pub fn new(
+        settings: &LogSettings,
+        clock: SharedClock,
+        query_budget: &ByteBudget,
+        registry: &Registry,
+    ) -> Self {
+        let (store, followers) = (Store::default(), Arc::<Followers>::default());
+        let receiver = LogReceiver::new(Arc::new(store.clone()), settings.push_limits.clone(), clock.clone())
+            .observed_by(followers.clone())
+            .published_by(registry);
+        let receiver = Arc::new(receiver);
+        let parts = LogParts {
+            source: Arc::new(store.clone()),
+            receiver: Arc::new(Door { receiver: receiver.clone(), store: store.clone() }),
+            clock,
+            query_budget: query_budget.clone(),
+            body_budget: ByteBudget::new("logs.max-push-memory", MAX_BODY_BYTES),
+            followers,
+            deletes: Some(Arc::new(store.clone())),
+            metrics: Some(LokiMetrics::new(registry, &settings.options.version)),
+        };
+        publish_retention(registry, &settings.retention);
+        let state = LogState::new(parts, settings.options.clone(), settings.query_limits.clone());
+        Self { store, receiver, state }
+    }
+
+    /// The logs, for whoever reads them.
+    pub fn source(&self) -> Arc<dyn LogSource> {
+        Arc::new(self.store.clone())
+    }
+
+    /// The door, for logs of this process and its host.
+    pub fn receiver(&self) -> Arc<LogReceiver> {
+        self.receiver.clone()
     }
 
     /// The logs, for whoever reads them.
@@ -55,21 +114,22 @@ impl Logs {
 
     /// The paths of the API of logs.
     pub fn routes(&self) -> axum::Router {
-        let appender = Arc::new(self.store.clone());
-        let receiver = LogReceiver::new(appender, LogLimits::default(), self.clock.clone());
-        let options = LogOptions::default();
-        shared(Arc::new(LogState {
-            source: Arc::new(self.store.clone()),
-            receiver: Arc::new(Door { receiver, store: self.store.clone() }),
-            clock: self.clock.clone(),
-            query_budget: self.query_budget.clone(),
-            body_budget: ByteBudget::new("logs.max-push-memory", MAX_BODY_BYTES),
-            tails: Arc::new(tokio::sync::Semaphore::new(options.max_tails)),
-            options,
-        }))
+        shared(self.state.clone())
     }
 
-    /// Opens the storage, which reads its log, and begins to flush and compact. Blocks.
+    /// The paths where the API of logs is alone on a listener.
+    pub fn seat(&self) -> axum::Router {
+        router(self.state.clone())
+    }
+
+    /// Goes on with other limits.
+    pub fn set_limits(&self, push: LogLimitsBook, query: LogQueryLimitsBook) {
+        self.receiver.set_limits(push);
+        self.state.set_limits(query);
+    }
+
+    /// Opens the storage, which reads its log, and begins to flush and compact. Blocks; must be called within a tokio
+    /// runtime, which drives the connections to a bucket that is far away.
     pub fn open(
         &self,
         settings: &LogSettings,
@@ -78,98 +138,46 @@ impl Logs {
     ) -> anyhow::Result<()> {
         let db = Arc::new(open(settings, clock, registry)?);
         let background = Background::start(db.clone()).context("starting threads of the storage of logs")?;
-        let Inner { db: place, background: running } = &*self.store.0;
-        *running.lock() = Some(background);
-        tracing::info!(path = %settings.path.display(), retention = ?settings.retention, "storage of logs is open");
-        // Opened once, by the one who started it.
-        let _ = place.set(db);
+        let retention = settings.retention.default;
+        tracing::info!(wal = %settings.wal.display(), bucket = %settings.bucket, ?retention, "storage of logs is open");
+        self.store.set(db, background);
         Ok(())
     }
 
     /// Brings what is in memory to the bucket and ends. Blocks.
     pub fn close(&self) {
-        if let Some(background) = self.store.0.background.lock().take() {
-            background.stop();
-        }
+        self.store.close();
     }
 }
 
 fn open(settings: &LogSettings, clock: SharedClock, registry: &Registry) -> anyhow::Result<LogDb> {
-    let LogSettings { path, retention } = settings;
     let told = |part: &Path| format!("opening {}", part.display());
-    let (wal, bucket) = (path.join("wal"), path.join("bucket"));
-    let disk = LocalDisk::open(&wal).with_context(|| told(&wal))?;
-    let bucket = LocalBucket::open(&bucket).with_context(|| told(&bucket))?;
-    let retention = Retention { default: *retention, ..Retention::default() };
-    let options = Options { retention, ..Options::default() };
-    LogDb::open(options, Arc::new(disk), Arc::new(bucket), clock, registry).with_context(|| told(path))
+    let disk = LocalDisk::open(&settings.wal).with_context(|| told(&settings.wal))?;
+    let bucket = settings.bucket.open(clock.clone())?;
+    let is_shared = settings.bucket.is_remote();
+    let options = Options {
+        retention: settings.retention.clone(),
+        // Others may write to a bucket that is not on this host.
+        refresh_every: is_shared.then_some(Duration::from_secs(15)),
+        ..Options::default()
+    };
+    LogDb::open(options, Arc::new(disk), bucket, clock, registry).context("opening the storage of logs")
 }
 
-/// Where pushes come in.
-struct Door {
-    receiver: LogReceiver,
-    store: Store,
-}
-
-fn problem(refusal: Refusal) -> LogPushProblem {
-    let Refusal { kind, is_empty, text, retry_after } = refusal;
-    LogPushProblem { kind, is_empty, text, retry_after }
-}
-
-impl LogPush for Door {
-    fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<(), LogPushProblem> {
-        self.receiver.push(tenant, request).map_err(problem)
-    }
-
-    fn push_otlp(&self, tenant: &TenantId, body: &[u8]) -> Result<(), LogPushProblem> {
-        self.receiver.push_otlp(tenant, body).map_err(problem)
-    }
-
-    fn flush(&self) -> Result<(), String> {
-        let db = self.store.db().map_err(|error| error.to_string())?;
-        db.flush().map(drop).map_err(|error| error.to_string())
-    }
-
-    fn is_ready(&self) -> bool {
-        self.store.db().is_ok()
-    }
-}
-
-impl Store {
-    fn db(&self) -> Result<&Arc<LogDb>, SourceError> {
-        self.0.db.get().ok_or_else(|| SourceError::Storage("the storage of logs is not open yet".to_owned()))
-    }
-}
-
-impl LogAppender for Store {
-    fn append(&self, tenant: &TenantId, batches: Vec<LogBatch>) -> Result<(), LogAppendError> {
-        match self.db() {
-            Ok(db) => db.append(tenant, batches),
-            Err(error) => Err(LogAppendError::Busy(error.to_string())),
+/// Shows how long entries are kept.
+fn publish_retention(registry: &Registry, retention: &Retention) {
+    let retention = retention.clone();
+    registry.collect_with(move |families| {
+        let help = "How long log entries are kept, by the selector of their streams; 0 is for ever.";
+        let mut family = Family::new("bartizan_logs_retention_seconds", help, Kind::Gauge);
+        let seconds = |period: Option<Duration>| period.map_or(0.0, |period| period.as_secs_f64());
+        family.push(&[("selector", "{}"), ("tenant", "")], seconds(retention.default));
+        for rule in retention.rules.iter() {
+            let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
+            let (selector, tenant) =
+                (format!("{{{}}}", matchers.join(", ")), rule.tenant.as_ref().map_or("", |tenant| &tenant.0));
+            family.push(&[("selector", &selector), ("tenant", tenant)], seconds(rule.period));
         }
-    }
-}
-
-impl LogSource for Store {
-    fn select(&self, request: &LogRequest, ctx: &QueryContext) -> Result<Vec<PageGroup>, SourceError> {
-        self.db()?.select(request, ctx)
-    }
-
-    fn streams(
-        &self,
-        range: LogRange,
-        matcher_sets: &[Vec<Matcher>],
-        ctx: &QueryContext,
-    ) -> Result<Vec<Labels>, SourceError> {
-        self.db()?.streams(range, matcher_sets, ctx)
-    }
-
-    fn volumes(
-        &self,
-        range: LogRange,
-        matchers: &[Matcher],
-        ctx: &QueryContext,
-    ) -> Result<Vec<StreamVolume>, SourceError> {
-        self.db()?.volumes(range, matchers, ctx)
-    }
+        families.push(family);
+    });
 }

@@ -9,6 +9,7 @@ use config::{Config, LoadOptions};
 
 use super::features::Features;
 use super::log_rules::LogRuleSettings;
+use super::logs::LogSettings;
 use crate::cli::prometheus::{self, WalCompression};
 use crate::cli::{PrometheusArgs, UpArgs};
 
@@ -48,15 +49,6 @@ pub struct Settings {
     pub external_url: url::Url,
     /// Path of all routes, without a trailing slash.
     pub route_prefix: String,
-}
-
-/// Where logs are, and for how long.
-#[derive(Debug, Clone)]
-pub struct LogSettings {
-    /// The folder of their log and of their bucket.
-    pub path: PathBuf,
-    /// How long entries are kept; `None` is for ever.
-    pub retention: Option<Duration>,
 }
 
 /// Where the embedded default serves this host's metrics.
@@ -115,7 +107,7 @@ impl Settings {
         });
         settings.log_rules =
             Some(LogRuleSettings { path: up.data_dir.join("log-rules"), files: up.log_rules.clone() });
-        settings.logs = Some(LogSettings { path: up.data_dir.join("logs"), retention });
+        settings.logs = Some(LogSettings::in_folder(&up.data_dir.join("logs"), retention));
         Ok(settings)
     }
 

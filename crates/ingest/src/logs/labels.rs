@@ -7,23 +7,6 @@ use wire::loki::PushLabels;
 pub(super) const SERVICE_NAME: &str = "service_name";
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
-/// Labels that may name the service, the best first.
-const SERVICE_LABELS: [&str; 13] = [
-    "service",
-    "app",
-    "application",
-    "app_name",
-    "name",
-    "app_kubernetes_io_name",
-    "container",
-    "container_name",
-    "k8s_container_name",
-    "component",
-    "workload",
-    "job",
-    "k8s_job_name",
-];
-
 /// Sorted labels without empty values.
 pub(super) type Pairs = Vec<(String, String)>;
 
@@ -56,17 +39,16 @@ pub(super) fn display(pairs: &[(String, String)]) -> String {
     format!("{{{}}}", shown.join(", "))
 }
 
-/// Adds the name of the service, if there is none; returns whether it was added.
-pub(super) fn add_service_name(pairs: &mut Pairs) -> bool {
+/// Adds the name of the service, if there is none: the value of the first of `candidates` there is.
+pub(super) fn add_service_name(pairs: &mut Pairs, candidates: &[String]) {
     let value_of = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-    if value_of(SERVICE_NAME).is_some() {
-        return false;
+    if candidates.is_empty() || value_of(SERVICE_NAME).is_some() {
+        return;
     }
     let name =
-        SERVICE_LABELS.iter().find_map(|name| value_of(name)).unwrap_or_else(|| UNKNOWN_SERVICE.to_owned());
+        candidates.iter().find_map(|name| value_of(name)).unwrap_or_else(|| UNKNOWN_SERVICE.to_owned());
     pairs.push((SERVICE_NAME.to_owned(), name));
     pairs.sort();
-    true
 }
 
 /// Reads `{a="b", c='d'}`; errors name line and column.

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 /// The metadata that tells the level.
 pub(super) const DETECTED_LEVEL: &str = "detected_level";
 const UNKNOWN: &str = "unknown";
+/// The levels most lines have.
+pub(super) const LEVELS: [&str; 8] =
+    ["info", "error", "warn", "debug", "trace", "fatal", "critical", UNKNOWN];
 
 /// Names of labels and fields that hold a level.
 const LEVEL_NAMES: [&str; 13] = [

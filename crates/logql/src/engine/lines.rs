@@ -192,7 +192,7 @@ fn passed(
     Some(Found { entry, labels, stream: Arc::clone(stream) })
 }
 
-fn sets(labels: &RowLabels, categorize: bool) -> (LabelSet, Option<(LabelSet, LabelSet)>) {
+pub(super) fn sets(labels: &RowLabels, categorize: bool) -> (LabelSet, Option<(LabelSet, LabelSet)>) {
     if !categorize {
         return (labels.collect(|_, _| true), None);
     }

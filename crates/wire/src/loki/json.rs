@@ -3,18 +3,19 @@
 //! `{"streams": [{"stream": {"name": "value"}, "values": [["time", "line", {"name": "value"}]]}]}`. Unknown keys are
 //! ignored, and so is what follows the first document.
 
+use base::Reservation;
 use bytes::Bytes;
 
-use super::{MAX_STREAMS, PushEntry, PushError, PushLabels, PushRequest, PushStream};
+use super::{MAX_STREAMS, Meter, PushEntry, PushError, PushLabels, PushRequest, PushStream};
 
 /// How deep unknown values may nest.
 const MAX_DEPTH: usize = 128;
 
 type Result<T> = std::result::Result<T, PushError>;
 
-/// Reads a request.
-pub fn decode(body: &[u8]) -> Result<PushRequest> {
-    let mut cursor = Cursor { body, at: 0 };
+/// Reads a request. `memory` is grown by what it takes besides the body.
+pub fn decode(body: &[u8], memory: &mut Reservation) -> Result<PushRequest> {
+    let mut cursor = Cursor::new(body, memory);
     let mut request = PushRequest::default();
     if cursor.peek().is_none() {
         return Err(PushError::Empty);
@@ -37,13 +38,14 @@ pub fn decode(body: &[u8]) -> Result<PushRequest> {
             Ok(())
         })
     })?;
+    cursor.meter.settle()?;
     Ok(request)
 }
 
 /// Reads a request as it was written before there was structured metadata:
 /// `{"streams": [{"labels": "{a=\"b\"}", "entries": [{"ts": "RFC 3339", "line": "..."}]}]}`.
-pub fn decode_legacy(body: &[u8]) -> Result<PushRequest> {
-    let mut cursor = Cursor { body, at: 0 };
+pub fn decode_legacy(body: &[u8], memory: &mut Reservation) -> Result<PushRequest> {
+    let mut cursor = Cursor::new(body, memory);
     let mut request = PushRequest::default();
     if cursor.peek().is_none() {
         return Err(PushError::Empty);
@@ -60,14 +62,17 @@ pub fn decode_legacy(body: &[u8]) -> Result<PushRequest> {
             Ok(())
         })
     })?;
+    cursor.meter.settle()?;
     Ok(request)
 }
 
-fn legacy_stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
+fn legacy_stream(cursor: &mut Cursor<'_, '_>) -> Result<PushStream> {
+    cursor.meter.stream()?;
     let (mut labels, mut entries) = (String::from("{}"), Vec::new());
     cursor.object(|cursor, key| match key {
         b"labels" => {
             labels = String::from_utf8_lossy(&cursor.string()?).into_owned();
+            cursor.meter.pair(labels.len())?;
             Ok(())
         }
         b"entries" => cursor.array(|cursor| {
@@ -79,7 +84,8 @@ fn legacy_stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
     Ok(PushStream { labels: PushLabels::Text(labels), entries })
 }
 
-fn legacy_entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
+fn legacy_entry(cursor: &mut Cursor<'_, '_>) -> Result<PushEntry> {
+    cursor.meter.entry()?;
     let mut entry = PushEntry::default();
     cursor.object(|cursor, key| match key {
         b"ts" | b"timestamp" => {
@@ -90,7 +96,7 @@ fn legacy_entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
             Ok(())
         }
         b"line" => {
-            entry.line = Bytes::from(cursor.string()?);
+            entry.line = cursor.line()?;
             Ok(())
         }
         _ => cursor.skip(MAX_DEPTH),
@@ -98,7 +104,8 @@ fn legacy_entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
     Ok(entry)
 }
 
-fn stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
+fn stream(cursor: &mut Cursor<'_, '_>) -> Result<PushStream> {
+    cursor.meter.stream()?;
     let (mut labels, mut entries) = (Vec::new(), Vec::new());
     cursor.object(|cursor, key| match key {
         b"stream" => {
@@ -115,7 +122,8 @@ fn stream(cursor: &mut Cursor<'_>) -> Result<PushStream> {
     Ok(PushStream { labels: PushLabels::Pairs(labels), entries })
 }
 
-fn entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
+fn entry(cursor: &mut Cursor<'_, '_>) -> Result<PushEntry> {
+    cursor.meter.entry()?;
     let (mut entry, mut at) = (PushEntry::default(), 0);
     cursor.array(|cursor| {
         match at {
@@ -124,7 +132,7 @@ fn entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
                 let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
                 entry.timestamp_ns = number.ok_or_else(|| cursor.error("time stamp is not a number"))?;
             }
-            1 => entry.line = Bytes::from(cursor.string()?),
+            1 => entry.line = cursor.line()?,
             2 => entry.metadata = cursor.pairs(true)?,
             _ => cursor.skip(MAX_DEPTH)?,
         }
@@ -137,12 +145,17 @@ fn entry(cursor: &mut Cursor<'_>) -> Result<PushEntry> {
     Ok(entry)
 }
 
-struct Cursor<'a> {
+struct Cursor<'a, 'm> {
     body: &'a [u8],
     at: usize,
+    meter: Meter<'m>,
 }
 
-impl Cursor<'_> {
+impl<'a, 'm> Cursor<'a, 'm> {
+    fn new(body: &'a [u8], memory: &'m mut Reservation) -> Self {
+        Self { body, at: 0, meter: Meter::new(memory) }
+    }
+
     fn error(&self, problem: &'static str) -> PushError {
         PushError::Json { problem, offset: self.at }
     }
@@ -236,10 +249,18 @@ impl Cursor<'_> {
                 cursor.skip(MAX_DEPTH)?;
                 cursor.body[start..cursor.at].to_vec()
             };
+            cursor.meter.pair(key.len() + value.len())?;
             pairs.push((text(key.to_vec()), text(value)));
             Ok(())
         })?;
         Ok(pairs)
+    }
+
+    /// A line, in memory of its own.
+    fn line(&mut self) -> Result<Bytes> {
+        let line = self.string()?.into_boxed_slice();
+        self.meter.charge(line.len())?;
+        Ok(Bytes::from(line))
     }
 
     fn string(&mut self) -> Result<Vec<u8>> {
@@ -324,7 +345,13 @@ impl Cursor<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base::ByteBudget;
+
     use super::*;
+
+    fn decode(body: &[u8]) -> Result<PushRequest> {
+        super::decode(body, &mut ByteBudget::unlimited().reserve(0).unwrap())
+    }
 
     #[test]
     fn requests_are_read_and_extras_ignored() {
@@ -358,5 +385,22 @@ mod tests {
         }
         let deep = format!("{{\"x\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(decode(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn bodies_that_stand_for_much_memory_are_refused_before_it_is_taken() {
+        let budget = ByteBudget::new("logs.max-push-memory", 1 << 20);
+        let entries =
+            format!("{{\"streams\":[{{\"values\":[{}]}}]}}", vec!["[\"1\",\"\"]"; 50_000].join(","));
+        let streams = format!("{{\"streams\":[{}]}}", vec!["{}"; 50_000].join(","));
+        let pair = "[\"1\",\"\",{\"a\":\"\",\"b\":\"\",\"c\":\"\",\"d\":\"\"}]";
+        let pairs = format!("{{\"streams\":[{{\"values\":[{}]}}]}}", vec![pair; 10_000].join(","));
+        for body in [entries, streams, pairs] {
+            let mut memory = budget.reserve(0).unwrap();
+            let refused = super::decode(body.as_bytes(), &mut memory);
+            assert!(matches!(refused, Err(PushError::Memory(_))), "{refused:?}");
+            assert!(memory.bytes() <= 1 << 20);
+        }
+        assert_eq!(budget.used_bytes(), 0);
     }
 }

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use logql::ast::LogExpr;
 use logql::engine::detect::FieldParams;
+use model::QueryContext;
 
 use super::params::{Bounds, integer};
 use super::query::plain_steps;
@@ -25,9 +26,10 @@ pub(super) async fn patterns(
     params: Params,
 ) -> Result<Response, Failure> {
     let body = run(&state, &headers, move |state, ctx| {
-        let steps = plain_steps(&params, state.now_ns())?;
+        let mut steps = plain_steps(&params, state.now_ns())?;
         let matchers = logql::parse_matchers(params.get("query"))?;
-        Bounds { start_ns: steps.start_ns, end_ns: steps.end_ns }.check_length(state)?;
+        let bounds = Bounds { start_ns: steps.start_ns, end_ns: steps.end_ns }.admitted(state, ctx)?;
+        (steps.start_ns, steps.end_ns) = (bounds.start_ns, bounds.end_ns);
         let found = state.engine(ctx).patterns(&matchers, steps)?;
         let mut out = String::from("{\"status\":\"success\",\"data\":[");
         encode::list(&mut out, &found, |out, pattern| {
@@ -57,7 +59,7 @@ pub(super) async fn labels(
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let query = params.get("query");
         let matchers = if query.is_empty() { None } else { Some(logql::parse_matchers(query)?) };
-        bounds.check_length(state)?;
+        let bounds = bounds.admitted(state, ctx)?;
         let found = state.engine(ctx).detected_labels(bounds.range(), matchers.as_deref())?;
         if found.is_empty() {
             return Ok("{}".to_owned());
@@ -75,12 +77,16 @@ pub(super) async fn labels(
 }
 
 /// Which lines are looked at, and how many of their fields are told.
-fn field_params(state: &LogState, params: &Params) -> Result<(LogExpr, FieldParams), Failure> {
+fn field_params(
+    state: &LogState,
+    ctx: &QueryContext,
+    params: &Params,
+) -> Result<(LogExpr, FieldParams), Failure> {
     let bounds = Bounds::ordered(params, state.now_ns())?;
     let lines = integer(params, "line_limit", DEFAULT_LINES)?;
     let limit = integer(params, "limit", DEFAULT_FIELDS)?;
     let query = logql::parse_log(params.get("query"))?;
-    bounds.check_length(state)?;
+    let bounds = bounds.admitted(state, ctx)?;
     let lines = usize::try_from(lines.clamp(0, MAX_LINES)).unwrap_or(0);
     let limit = usize::try_from(limit).unwrap_or(0);
     Ok((query, FieldParams { range: bounds.range(), lines, limit }))
@@ -93,7 +99,7 @@ pub(super) async fn fields(
     params: Params,
 ) -> Result<Response, Failure> {
     let body = run(&state, &headers, move |state, ctx| {
-        let (query, wanted) = field_params(state, &params)?;
+        let (query, wanted) = field_params(state, ctx, &params)?;
         let found = state.engine(ctx).detected_fields(&query, &wanted)?;
         let mut out = String::from("{");
         if !found.is_empty() {
@@ -136,7 +142,7 @@ pub(super) async fn values(
     params: Params,
 ) -> Result<Response, Failure> {
     let body = run(&state, &headers, move |state, ctx| {
-        let (query, wanted) = field_params(state, &params)?;
+        let (query, wanted) = field_params(state, ctx, &params)?;
         let found = state.engine(ctx).detected_values(&query, &name, &wanted)?;
         let mut out = String::from("{");
         if !found.is_empty() {

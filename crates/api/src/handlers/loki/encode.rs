@@ -83,6 +83,16 @@ fn sample(out: &mut String, sample: &Sample) {
     out.push_str("\"]");
 }
 
+/// Appends what is missing from an answer, and why, if anything is.
+pub(super) fn warnings(out: &mut String, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    out.push_str(",\"warnings\":[");
+    list(out, warnings, |out, warning| string(out, warning));
+    out.push(']');
+}
+
 /// What is told about streams.
 pub(super) fn streams(out: &mut String, streams: &Streams, categorize: bool) {
     out.push_str("\"resultType\":\"streams\"");

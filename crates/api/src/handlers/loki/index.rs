@@ -28,7 +28,7 @@ pub(super) async fn stats(
     let body = run(&state, &headers, move |state, ctx| {
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let matchers = logql::parse_matchers(params.get("query"))?;
-        bounds.check_length(state)?;
+        let bounds = bounds.admitted(state, ctx)?;
         let volumes = state.source.volumes(bounds.range(), &stream_matchers(&matchers), ctx)?;
         let sum = |of: fn(&StreamVolume) -> u64| volumes.iter().map(of).sum::<u64>();
         Ok(format!(
@@ -91,13 +91,18 @@ fn volumes(
     matchers: &[Matcher],
     grouping: &Grouping,
 ) -> Result<Vec<(Group, u64)>, Failure> {
+    let limits = state.limits_of(&ctx.tenant);
+    if !limits.volume_enabled {
+        return Err(Failure::new(404, "volumes are not enabled for this tenant (volume_enabled)"));
+    }
     let mut groups = BTreeMap::new();
     for volume in state.source.volumes(range, matchers, ctx)? {
         grouping.add(&volume, &mut groups);
     }
     let mut sorted: Vec<(Group, u64)> = groups.into_iter().collect();
     sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    sorted.truncate(grouping.limit);
+    let most = if limits.volume_max_series > 0 { limits.volume_max_series } else { usize::MAX };
+    sorted.truncate(grouping.limit.min(most));
     Ok(sorted)
 }
 
@@ -128,7 +133,7 @@ pub(super) async fn volume(
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let matchers = matchers_of(params.get("query"))?;
         let grouping = Grouping::read(&params, &matchers)?;
-        bounds.check_length(state)?;
+        let bounds = bounds.admitted(state, ctx)?;
         Ok(vector(&volumes(state, ctx, bounds.range(), &matchers, &grouping)?, bounds.end_ns))
     });
     Ok(json(body.await?))
@@ -145,8 +150,8 @@ pub(super) async fn volume_range(
         let bounds = Bounds { start_ns: steps.start_ns, end_ns: steps.end_ns };
         let matchers = matchers_of(params.get("query"))?;
         let grouping = Grouping::read(&params, &matchers)?;
-        bounds.check_length(state)?;
-        let count = (bounds.end_ns - bounds.start_ns).div_euclid(steps.step_ns) + 1;
+        let bounds = bounds.admitted(state, ctx)?;
+        let count = bounds.end_ns.saturating_sub(bounds.start_ns).div_euclid(steps.step_ns) + 1;
         if count > state.options.max_points {
             return Err(Failure::bad(
                 "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use logql::engine::LineParams;
 
 use super::params::{Bounds, direction, limit};
-use super::query::categorizes;
 use super::respond::Failure;
 use super::{Logs, encode, json, run};
 use crate::params::Params;
@@ -20,13 +19,13 @@ pub(super) async fn query(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let _ = categorizes(&headers);
     let body = run(&state, &headers, move |state, ctx| {
         let (limit, direction) = (limit(&params, 100)?, direction(&params)?);
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let query = logql::parse_log(params.get("query"))?;
-        bounds.check_length(state)?;
-        let limit = if state.options.max_entries > 0 { limit.min(state.options.max_entries) } else { limit };
+        let bounds = bounds.admitted(state, ctx)?;
+        let most = state.limits_of(&ctx.tenant).max_entries;
+        let limit = if most > 0 { limit.min(most) } else { limit };
         let lines = LineParams { range: bounds.range(), limit, direction, interval_ns: 0, categorize: false };
         let result = state.engine(ctx).lines(&query, &lines)?;
         let mut out = String::from("{\"streams\":[");

@@ -1,6 +1,7 @@
 //! Parameters as log stores read them.
 
 use logql::Direction;
+use model::QueryContext;
 use model::logs::LogRange;
 
 use super::LogState;
@@ -65,12 +66,20 @@ impl Bounds {
         LogRange { start_ns: self.start_ns, end_ns: self.end_ns }
     }
 
-    /// Refuses what spans more than is allowed.
-    pub fn check_length(self, state: &LogState) -> Result<(), Failure> {
-        let limit_ns = state.options.max_query_length_ns;
-        let length_ns = self.end_ns.saturating_sub(self.start_ns);
+    /// What may be asked of these bounds: without what is further back than is allowed. More than is allowed at once is
+    /// refused.
+    pub fn admitted(self, state: &LogState, ctx: &QueryContext) -> Result<Self, Failure> {
+        let limits = state.limits_of(&ctx.tenant);
+        let mut bounds = self;
+        if limits.max_lookback_ns > 0 {
+            let oldest_ns = state.now_ns().saturating_sub(limits.max_lookback_ns);
+            bounds.end_ns = bounds.end_ns.max(oldest_ns);
+            bounds.start_ns = bounds.start_ns.max(oldest_ns);
+        }
+        let limit_ns = limits.max_length_ns;
+        let length_ns = bounds.end_ns.saturating_sub(bounds.start_ns);
         if limit_ns == 0 || length_ns <= limit_ns {
-            return Ok(());
+            return Ok(bounds);
         }
         let (length, limit) = (
             model::duration::format_go_duration(length_ns),

@@ -1,18 +1,29 @@
 //! `push`, the push of old, and OpenTelemetry.
+//!
+//! The memory of a push is taken from what all pushes share: its body as it arrives, unpacked as it grows, and what it
+//! stands for as it is read. Where others hold that memory, the sender is asked to come again; what would not even fit
+//! alone is too large.
+
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base::Reservation;
+use base::budget::BudgetExceeded;
 use bytes::Bytes;
-use wire::decompress::{Compression, SizeLimit, decompress};
+use model::logs::{PushRefusal, RefusalKind};
+use wire::decompress::{Compression, DecompressError, SizeLimit, decompress_within};
 use wire::loki::{PushError, PushRequest};
 use wire::otlp::answer::{Code, Status};
 
 use super::respond::Failure;
-use super::{LogPushProblem, LogState, Logs};
-use crate::handlers::write::{ask_to_come_again, plain, read_body};
+use super::{LogState, Logs, admission, crashed};
+use crate::handlers::write::{ReceivedBody, ask_to_come_again, plain, read_body};
 
 const LIMIT_NAME: &str = "server.max-push-bytes";
+/// How often is looked whether there is room again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How a body is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,49 +52,165 @@ fn media_type(headers: &HeaderMap) -> Result<&str, &'static str> {
     Ok(media_type)
 }
 
-/// Unpacks a body as its headers say.
-fn unpack(state: &LogState, body: Vec<u8>, encoding: &str) -> Result<Bytes, Failure> {
-    let limit = SizeLimit { name: LIMIT_NAME, bytes: state.options.max_unpacked_bytes };
-    let compression = match encoding {
-        "" | "identity" => return Ok(body.into()),
+/// A body as it came, with its headers and what it holds of memory.
+struct Received {
+    headers: HeaderMap,
+    body: ReceivedBody,
+}
+
+impl Received {
+    /// The body as its headers say it is packed, and its memory. What is unpacked takes the place of what came.
+    fn unpacked(self, state: &LogState, form: Form) -> Result<(Bytes, Reservation), Refused> {
+        let encoding = text(&self.headers, header::CONTENT_ENCODING);
+        let compression = match (form, encoding) {
+            // Shippers do not say so: protobuf is always packed.
+            (Form::Protobuf, _) => Compression::SnappyBlock,
+            (_, "" | "identity") => {
+                let (bytes, memory) = self.body.into_parts();
+                return Ok((bytes.into(), memory));
+            }
+            (_, name) => named(name)?,
+        };
+        let damaged = |problem: String| match form {
+            Form::Protobuf => "snappy: corrupt input".to_owned(),
+            Form::Json => problem,
+        };
+        unpack(state, self.body, compression, damaged)
+    }
+
+    /// The same of OpenTelemetry, whose protobuf is packed as it says.
+    fn unpacked_otlp(self, state: &LogState) -> Result<(Bytes, Reservation), Refused> {
+        match text(&self.headers, header::CONTENT_ENCODING) {
+            "" | "identity" => {
+                let (bytes, memory) = self.body.into_parts();
+                Ok((bytes.into(), memory))
+            }
+            name => {
+                let compression = named(name)?;
+                unpack(state, self.body, compression, |problem| problem)
+            }
+        }
+    }
+}
+
+fn named(encoding: &str) -> Result<Compression, Failure> {
+    Ok(match encoding {
         "gzip" => Compression::Gzip,
         "zstd" => Compression::Zstd,
         "deflate" => Compression::Deflate,
         "snappy" => Compression::SnappyBlock,
         other => return Err(Failure::bad(format!("Content-Encoding {other:?} not supported"))),
+    })
+}
+
+fn unpack(
+    state: &LogState,
+    body: ReceivedBody,
+    compression: Compression,
+    damaged: impl Fn(String) -> String,
+) -> Result<(Bytes, Reservation), Refused> {
+    let limit = SizeLimit { name: LIMIT_NAME, bytes: state.options.max_body_bytes };
+    let nothing = state.body_budget.reserve(0).map_err(|exceeded| lacking(&exceeded, 0));
+    let mut memory = nothing?;
+    match decompress_within(compression, &body.bytes, limit, &mut memory) {
+        Ok(unpacked) => Ok((unpacked.into(), memory)),
+        Err(DecompressError::Damaged(problem)) => Err(Failure::bad(damaged(problem)).into()),
+        Err(error @ DecompressError::LimitExceeded { .. }) => {
+            Err(Refused::Push(PushRefusal::new(RefusalKind::TooLarge, error.to_string())))
+        }
+        Err(DecompressError::Memory(exceeded)) => Err(lacking(&exceeded, memory.bytes())),
+    }
+}
+
+/// Why a push is not taken.
+enum Refused {
+    /// Before it could be looked at.
+    Early(Failure),
+    /// By whoever stores it.
+    Push(PushRefusal),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Early(failure)
+    }
+}
+
+impl From<PushRefusal> for Refused {
+    fn from(refusal: PushRefusal) -> Self {
+        Self::Push(refusal)
+    }
+}
+
+/// There is not the memory a push wants that has `own_bytes` already.
+fn lacking(exceeded: &BudgetExceeded, own_bytes: usize) -> Refused {
+    let fits_alone = own_bytes.saturating_add(exceeded.wanted_bytes) <= exceeded.limit_bytes;
+    let refusal = if fits_alone {
+        PushRefusal::busy(exceeded.to_string())
+    } else {
+        PushRefusal::new(RefusalKind::TooLarge, exceeded.to_string())
     };
-    let mut out = Vec::new();
-    decompress(compression, &body, limit, &mut out).map_err(|error| Failure::bad(error.to_string()))?;
-    Ok(out.into())
+    Refused::Push(refusal)
 }
 
-fn unpack_snappy(state: &LogState, body: &[u8]) -> Result<Bytes, Failure> {
-    let limit = SizeLimit { name: LIMIT_NAME, bytes: state.options.max_unpacked_bytes };
-    let mut out = Vec::new();
-    decompress(Compression::SnappyBlock, body, limit, &mut out).map_err(|error| match error {
-        wire::decompress::DecompressError::Damaged(_) => Failure::bad("snappy: corrupt input"),
-        other => Failure::bad(other.to_string()),
-    })?;
-    Ok(out.into())
+fn status_of(kind: RefusalKind) -> u16 {
+    match kind {
+        RefusalKind::Invalid => 400,
+        RefusalKind::TooLarge => 413,
+        RefusalKind::Empty => 422,
+        RefusalKind::Limited => 429,
+        RefusalKind::Failed => 500,
+        RefusalKind::Busy => 503,
+    }
 }
 
-/// A body as it came, with its headers.
-struct Received {
-    headers: HeaderMap,
-    body: Vec<u8>,
-    _memory: crate::handlers::write::ReceivedBody,
+impl Refused {
+    fn parts(self) -> (u16, String, Option<Duration>) {
+        match self {
+            Self::Early(failure) => (failure.status, failure.text, None),
+            Self::Push(refusal) => (status_of(refusal.kind), refusal.text, refusal.retry_after),
+        }
+    }
+}
+
+/// Waits until there is room and a thread, without holding one.
+async fn turn(state: &Logs) -> Result<tokio::sync::OwnedSemaphorePermit, Refused> {
+    let patience = state.options.push_patience;
+    let until = tokio::time::Instant::now() + patience;
+    while let Some(lack) = state.receiver.lack_of_room() {
+        if tokio::time::Instant::now() >= until {
+            return Err(PushRefusal::busy(lack).into());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let left = until.saturating_duration_since(tokio::time::Instant::now());
+    state.pushes.turn(left).await.map_err(|_: admission::Refused| {
+        PushRefusal::busy("too many pushes are worked on, come again in a second").into()
+    })
 }
 
 async fn receive(state: &Logs, request: Request) -> Result<Received, Response> {
     let headers = request.headers().clone();
-    let mut received = read_body(request, &state.body_budget, state.options.max_body_bytes)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let body = std::mem::take(&mut received.bytes);
-    Ok(Received { headers, body, _memory: received })
+    let body = read_body(request, &state.body_budget, state.options.max_body_bytes);
+    Ok(Received { headers, body: body.await.map_err(IntoResponse::into_response)? })
 }
 
-type Decode = fn(&[u8]) -> Result<PushRequest, PushError>;
+/// Takes a body in, waits for its turn, and works on it.
+async fn work(
+    state: Logs,
+    received: Received,
+    work: impl FnOnce(&LogState, Received) -> Result<(), Refused> + Send + 'static,
+) -> Result<(), Refused> {
+    let turn = turn(&state).await?;
+    let metrics = state.metrics.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&state, received)
+    });
+    done.await.unwrap_or_else(|error| Err(crashed(metrics.as_ref(), "push", &error).into()))
+}
+
+type Decode = fn(&[u8], &mut Reservation) -> Result<PushRequest, PushError>;
 
 async fn store(state: Logs, request: Request, decode: Decode) -> Response {
     let form = match media_type(request.headers()) {
@@ -95,28 +222,28 @@ async fn store(state: Logs, request: Request, decode: Decode) -> Response {
         Ok(received) => received,
         Err(response) => return response,
     };
-    let done = tokio::task::spawn_blocking(move || {
+    let done = work(state, received, move |state, received| {
         let tenant = state.tenant(&received.headers)?;
-        let encoding = text(&received.headers, header::CONTENT_ENCODING).to_owned();
+        let (body, mut memory) = received.unpacked(state, form)?;
         let request = match form {
-            Form::Json => decode(&unpack(&state, received.body, &encoding)?),
-            Form::Protobuf => wire::loki::protobuf::decode(&unpack_snappy(&state, &received.body)?),
+            Form::Json => decode(&body, &mut memory),
+            Form::Protobuf => wire::loki::protobuf::decode(&body, &mut memory),
         };
-        let request = request.map_err(|error| Failure::bad(error.to_string()))?;
-        Ok::<_, Failure>(state.receiver.push(&tenant, request))
+        let request = request.map_err(|error| match error {
+            PushError::Memory(exceeded) => lacking(&exceeded, memory.bytes()),
+            error => Failure::bad(error.to_string()).into(),
+        })?;
+        Ok(state.receiver.push(&tenant, request, &mut memory)?)
     });
     match done.await {
-        Ok(Ok(Ok(()))) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Ok(Err(problem))) => refused(&problem),
-        Ok(Err(failure)) => failure.into_response(),
-        Err(error) => Failure::new(500, format!("push failed: {error}")).into_response(),
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refused) => {
+            let (status, text, retry_after) = refused.parts();
+            let mut response = Failure::new(status, text).into_response();
+            ask_to_come_again(&mut response, retry_after);
+            response
+        }
     }
-}
-
-fn refused(problem: &LogPushProblem) -> Response {
-    let mut response = Failure::new(problem.status(), problem.text.clone()).into_response();
-    ask_to_come_again(&mut response, problem.retry_after);
-    response
 }
 
 /// `POST /loki/api/v1/push`
@@ -141,27 +268,25 @@ pub(super) async fn otlp(State(state): State<Logs>, request: Request) -> Respons
         Ok(received) => received,
         Err(response) => return response,
     };
-    let done = tokio::task::spawn_blocking(move || {
+    let done = work(state, received, move |state, received| {
         let tenant = state.tenant(&received.headers)?;
-        let encoding = text(&received.headers, header::CONTENT_ENCODING).to_owned();
-        let body = unpack(&state, received.body, &encoding)?;
-        let body = match form {
-            Form::Protobuf => body,
-            Form::Json => wire::otlp::logs::json_to_protobuf(&body)
-                .map_err(|error| Failure::bad(error.to_string()))?
-                .into(),
-        };
-        Ok::<_, Failure>(state.receiver.push_otlp(&tenant, &body))
+        let (mut body, mut memory) = received.unpacked_otlp(state)?;
+        if form == Form::Json {
+            // The same in protobuf is not longer.
+            memory.grow(body.len()).map_err(|exceeded| lacking(&exceeded, memory.bytes()))?;
+            let translated = wire::otlp::logs::json_to_protobuf(&body);
+            body = translated.map_err(|error| Failure::bad(error.to_string()))?.into();
+        }
+        Ok(state.receiver.push_otlp(&tenant, &body, &mut memory)?)
     });
     match done.await {
-        Ok(Ok(Ok(()))) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Ok(Err(problem))) => {
-            let mut response = status(problem.status(), &problem.text);
-            ask_to_come_again(&mut response, problem.retry_after);
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refused) => {
+            let (code, text, retry_after) = refused.parts();
+            let mut response = status(code, &text);
+            ask_to_come_again(&mut response, retry_after);
             response
         }
-        Ok(Err(failure)) => status(failure.status, &failure.text),
-        Err(error) => status(500, &format!("push failed: {error}")),
     }
 }
 

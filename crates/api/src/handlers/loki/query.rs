@@ -1,5 +1,7 @@
 //! `query`, `query_range` and `format_query`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -9,12 +11,11 @@ use logql::engine::{LineParams, Sample, Steps};
 use logql::labels::LabelSet;
 use logql::{Engine, Limits};
 use model::QueryContext;
-use model::logs::LogRange;
 
 use super::params::{BAD_ORDER, BAD_STEP, Bounds, direction, duration, integer, limit, time};
 use super::respond::Failure;
 use super::stats::{Spent, write};
-use super::{LogState, Logs, encode, json, run};
+use super::{LogState, Logs, budget, encode, json, run_queued};
 use crate::params::Params;
 
 const DEFAULT_LIMIT: i64 = 100;
@@ -23,7 +24,11 @@ const NO_LOGS_AT_INSTANTS: &str =
 
 impl LogState {
     pub(super) fn engine<'a>(&'a self, ctx: &'a QueryContext) -> Engine<'a> {
-        Engine::new(&*self.source, Limits { max_series: self.options.max_series }, ctx)
+        let max_series = match self.limits_of(&ctx.tenant).max_series {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        Engine::new(&*self.source, Limits { max_series }, ctx)
     }
 }
 
@@ -34,9 +39,11 @@ pub(super) fn categorizes(headers: &HeaderMap) -> bool {
     flags.iter().any(|value| value.to_str().is_ok_and(has))
 }
 
-fn answer(data: &str, spent: &Spent) -> String {
+fn answer(data: &str, spent: &Spent, warnings: &[String]) -> String {
     let mut out = String::with_capacity(data.len() + 4096);
-    out.push_str("{\"status\":\"success\",\"data\":{");
+    out.push_str("{\"status\":\"success\"");
+    encode::warnings(&mut out, warnings);
+    out.push_str(",\"data\":{");
     out.push_str(data);
     out.push_str(",\"stats\":");
     write(&mut out, spent);
@@ -50,7 +57,7 @@ pub(super) async fn instant(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run(&state, &headers, move |state, ctx| {
+    let body = run_queued(&state, &headers, move |state, ctx, queued| {
         limit(&params, DEFAULT_LIMIT)?;
         direction(&params)?;
         let at_ns = time(&params, "time", state.now_ns())?;
@@ -58,12 +65,14 @@ pub(super) async fn instant(
             return Err(Failure::bad(NO_LOGS_AT_INSTANTS));
         };
         let started = state.clock.monotonic();
+        budget::admit_metric(state, ctx, &query, Bounds { start_ns: at_ns, end_ns: at_ns })?;
         let result = state.engine(ctx).series(&query, Steps::instant(at_ns))?;
         let mut data = String::new();
         encode::instant(&mut data, &result.values, at_ns);
         let seconds = (state.clock.monotonic() - started).as_secs_f64();
         let entries = if let Values::Series(series) = &result.values { series.len() } else { 1 };
-        Ok(answer(&data, &Spent { cost: result.cost, seconds, entries }))
+        let spent = Spent { cost: result.cost, seconds, queued_seconds: queued.as_secs_f64(), entries };
+        Ok(answer(&data, &spent, &ctx.take_warnings()))
     });
     Ok(json(body.await?))
 }
@@ -75,13 +84,16 @@ pub(super) async fn range(
     params: Params,
 ) -> Result<Response, Failure> {
     let categorize = categorizes(&headers);
-    let body = run(&state, &headers, move |state, ctx| range_body(state, ctx, &params, categorize));
+    let body = run_queued(&state, &headers, move |state, ctx, queued| {
+        range_body(state, ctx, queued, &params, categorize)
+    });
     Ok(json(body.await?))
 }
 
 fn range_body(
     state: &LogState,
     ctx: &QueryContext,
+    queued: Duration,
     params: &Params,
     categorize: bool,
 ) -> Result<String, Failure> {
@@ -89,7 +101,7 @@ fn range_body(
     let direction = direction(params)?;
     let bounds = Bounds::read_hour(params, state.now_ns())?;
     let step_ns = bounds.step_ns(params)?;
-    if (bounds.end_ns - bounds.start_ns) / step_ns > state.options.max_points {
+    if bounds.end_ns.saturating_sub(bounds.start_ns) / step_ns > state.options.max_points {
         return Err(Failure::bad(
             "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
         ));
@@ -102,21 +114,23 @@ fn range_body(
         return Err(Failure::bad("interval must be >= 0"));
     }
     let query = logql::parse(params.get("query"))?;
-    bounds.check_length(state)?;
+    let asked = bounds;
+    let bounds = bounds.admitted(state, ctx)?;
     let started = state.clock.monotonic();
     let mut data = String::new();
     let (cost, entries) = match &query {
         Expr::Log(log) => {
-            if bounds.end_ns == bounds.start_ns {
+            if asked.end_ns == asked.start_ns {
                 return Err(Failure::bad(BAD_ORDER));
             }
-            let most = state.options.max_entries;
+            let most = state.limits_of(&ctx.tenant).max_entries;
             if most > 0 && limit > most {
                 return Err(Failure::bad(format!(
                     "max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {most})"
                 )));
             }
-            let range = LogRange { start_ns: bounds.start_ns, end_ns: bounds.end_ns };
+            let range = bounds.range();
+            budget::admit_lines(state, ctx, log, range)?;
             let lines = LineParams { range, limit, direction, interval_ns, categorize };
             let result = state.engine(ctx).lines(log, &lines)?;
             encode::streams(&mut data, &result.streams, categorize);
@@ -124,6 +138,7 @@ fn range_body(
         }
         Expr::Metric(metric) => {
             let steps = aligned(bounds, step_ns);
+            budget::admit_metric(state, ctx, metric, bounds)?;
             let result = state.engine(ctx).series(metric, steps)?;
             let series = match result.values {
                 Values::Series(series) => series,
@@ -134,12 +149,13 @@ fn range_body(
         }
     };
     let seconds = (state.clock.monotonic() - started).as_secs_f64();
-    Ok(answer(&data, &Spent { cost, seconds, entries }))
+    let spent = Spent { cost, seconds, queued_seconds: queued.as_secs_f64(), entries };
+    Ok(answer(&data, &spent, &ctx.take_warnings()))
 }
 
 /// The steps of a range: multiples of the step, so that the same question asked a little later has the same points.
 fn aligned(bounds: Bounds, step_ns: i64) -> Steps {
-    let down = |ns: i64| ns.div_euclid(step_ns) * step_ns;
+    let down = |ns: i64| ns.div_euclid(step_ns).saturating_mul(step_ns);
     let end_ns = down(bounds.end_ns.saturating_add(step_ns - 1));
     Steps { start_ns: down(bounds.start_ns), end_ns, step_ns }
 }

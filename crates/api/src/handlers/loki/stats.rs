@@ -9,6 +9,8 @@ use logql::engine::CostSummary;
 pub(super) struct Spent {
     pub cost: CostSummary,
     pub seconds: f64,
+    /// How long it waited for its turn.
+    pub queued_seconds: f64,
     pub entries: usize,
 }
 
@@ -29,11 +31,11 @@ const DATAOBJ: &str = r#"{"prePredicateDecompressedRows":0,"prePredicateDecompre
 
 /// Appends the statistics of an answer as an object.
 pub(super) fn write(out: &mut String, spent: &Spent) {
-    let Spent { cost, seconds, entries } = *spent;
+    let Spent { cost, seconds, queued_seconds, entries } = *spent;
     let rate = |amount: u64| if seconds > 0.0 { (amount as f64 / seconds) as u64 } else { 0 };
     let _ = write!(
         out,
-        r#"{{"summary":{{"bytesProcessedPerSecond":{},"linesProcessedPerSecond":{},"totalBytesProcessed":{},"totalLinesProcessed":{},"execTime":{seconds},"queueTime":0,"subqueries":0,"totalEntriesReturned":{entries},"splits":0,"shards":0,"totalPostFilterLines":{},"totalStructuredMetadataBytesProcessed":{}}},"querier":{{"store":"#,
+        r#"{{"summary":{{"bytesProcessedPerSecond":{},"linesProcessedPerSecond":{},"totalBytesProcessed":{},"totalLinesProcessed":{},"execTime":{seconds},"queueTime":{queued_seconds},"subqueries":0,"totalEntriesReturned":{entries},"splits":0,"shards":0,"totalPostFilterLines":{},"totalStructuredMetadataBytesProcessed":{}}},"querier":{{"store":"#,
         rate(cost.bytes_processed),
         rate(cost.lines_processed),
         cost.bytes_processed,

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use logql::engine::stream_matchers;
-use model::{Labels, Matcher};
+use model::{Labels, Matcher, QueryContext};
 
 use super::params::Bounds;
 use super::respond::Failure;
@@ -26,8 +26,9 @@ pub(super) fn matchers_of(text: &str) -> Result<Vec<Matcher>, Failure> {
     Ok(stream_matchers(&logql::parse_matchers(text)?))
 }
 
-fn texts(texts: &BTreeSet<String>) -> String {
+fn texts(texts: &BTreeSet<String>, ctx: &QueryContext) -> String {
     let mut out = String::from("{\"status\":\"success\"");
+    encode::warnings(&mut out, &ctx.take_warnings());
     if !texts.is_empty() {
         out.push_str(",\"data\":[");
         encode::list(&mut out, texts, |out, text| encode::string(out, text));
@@ -48,12 +49,12 @@ async fn collected(
         let query = params.get("query");
         let sets =
             if query.is_empty() { Vec::new() } else { vec![stream_matchers(&logql::parse_matchers(query)?)] };
-        bounds.check_length(state)?;
+        let bounds = bounds.admitted(state, ctx)?;
         let mut found = BTreeSet::new();
         for stream in state.source.streams(bounds.range(), &sets, ctx)? {
             pick(&stream, &mut found);
         }
-        Ok(texts(&found))
+        Ok(texts(&found, ctx))
     });
     Ok(json(body.await?))
 }
@@ -101,9 +102,11 @@ pub(super) async fn series(
         let bounds = Bounds::of_labels(&params, state.now_ns())?;
         let selectors = params.all("match[]").chain(params.all("match"));
         let sets = selectors.map(matchers_of).collect::<Result<Vec<_>, _>>()?;
-        bounds.check_length(state)?;
-        let mut out = String::from("{\"status\":\"success\",\"data\":[");
+        let bounds = bounds.admitted(state, ctx)?;
         let streams = state.source.streams(bounds.range(), &sets, ctx)?;
+        let mut out = String::from("{\"status\":\"success\"");
+        encode::warnings(&mut out, &ctx.take_warnings());
+        out.push_str(",\"data\":[");
         encode::list(&mut out, &streams, encode::pairs);
         out.push_str("]}");
         Ok(out)

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
 
 use super::respond::Failure;
 
@@ -110,7 +111,8 @@ impl Sender {
     /// Says why and goes.
     pub async fn close(mut self, code: u16, reason: &str) -> std::io::Result<()> {
         let mut payload = code.to_be_bytes().to_vec();
-        let end = reason.len().min(120);
+        // What goes with a goodbye has at most 125 bytes, and is text.
+        let end = (0..=reason.len().min(120)).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
         payload.extend_from_slice(&reason.as_bytes()[..end]);
         self.frame(CLOSE, &payload).await?;
         self.0.shutdown().await
@@ -153,6 +155,18 @@ impl Receiver {
             PING => Received::Ping(payload),
             _ => Received::Other,
         })
+    }
+}
+
+/// Hands on what a client sends, until it leaves or nobody listens. It is a task of its own: a message that comes in
+/// pieces must be read to its end.
+pub(super) async fn read_all(mut receiver: Receiver, to: mpsc::Sender<Received>) {
+    loop {
+        let received = receiver.next().await;
+        let is_last = received == Received::Closed;
+        if to.send(received).await.is_err() || is_last {
+            return;
+        }
     }
 }
 

@@ -83,6 +83,9 @@ fn decompressed(
             Err(DecompressError::Damaged(message)) => {
                 return Err(Status { code: Code::InvalidArgument, message });
             }
+            Err(DecompressError::Memory(exceeded)) => {
+                return Err(Status { code: Code::Unavailable, message: exceeded.to_string() });
+            }
         }
     }
 }

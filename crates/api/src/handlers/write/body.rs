@@ -90,6 +90,11 @@ async fn collect(mut body: Body, budget: &ByteBudget, max_bytes: usize) -> Resul
 }
 
 impl ReceivedBody {
+    /// The body, and the share of memory it holds, which lasts as long as the body must.
+    pub fn into_parts(self) -> (Vec<u8>, Reservation) {
+        (self.bytes, self.memory)
+    }
+
     /// Makes room for a body of `wanted` bytes.
     fn make_room(&mut self, wanted: usize) -> Result<(), BodyRefused> {
         let have = self.bytes.capacity();
