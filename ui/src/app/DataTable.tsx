@@ -63,7 +63,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
       verticalAlign: 'top',
     },
     th: { color: theme.colors.text.secondary, fontWeight: theme.typography.fontWeightMedium },
-    td: { overflowWrap: 'anywhere' },
+    td: { overflowWrap: 'break-word' },
     'tbody tr:hover': { background: theme.colors.action.hover },
   }),
   numeric: css({

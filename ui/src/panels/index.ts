@@ -4,13 +4,22 @@ import type { PanelPlugin } from '@grafana/data';
 type Module = Promise<{ plugin: PanelPlugin }>;
 
 const PANELS: Record<string, () => Module> = {
+  alertlist: () => import('./alertlist'),
+  barchart: () => import('./barchart'),
   bargauge: () => import('./bargauge'),
+  dashlist: () => import('./dashlist'),
   gauge: () => import('./gauge'),
+  heatmap: () => import('./heatmap'),
+  histogram: () => import('./histogram'),
   logs: () => import('./logs'),
+  piechart: () => import('./piechart'),
   stat: () => import('./stat'),
+  'state-timeline': () => import('./state/timeline'),
+  'status-history': () => import('./state/history'),
   table: () => import('./table'),
   text: () => import('./text'),
   timeseries: () => import('./timeseries'),
+  xychart: () => import('./xychart'),
 };
 
 export const PANEL_TYPES = Object.keys(PANELS);

@@ -8,11 +8,16 @@ export interface ThresholdStep {
   value: number | null | undefined;
 }
 
+/** Generators leave out the half that they do not need. */
+export function completeFieldConfig({ fieldConfig }: PanelJson): void {
+  if (!fieldConfig) return;
+  fieldConfig.defaults ??= {};
+  fieldConfig.overrides ??= [];
+}
+
 export function migrateFieldConfig(panel: PanelJson): void {
   const config = panel.fieldConfig;
   if (!config) return;
-  config.defaults ??= {};
-  config.overrides ??= [];
   const defaults = config.defaults as Loose;
   if (defaults.mappings)
     defaults.mappings = migrateMappings(defaults.mappings as OldMapping[], defaults.thresholds);

@@ -3,7 +3,7 @@
  * A step looks at what it finds, not at the version alone: generated dashboards often claim a version they are not of.
  */
 import { allPanels, type DashboardJson, type PanelJson } from '../model';
-import { migrateFieldConfig } from './fieldConfig';
+import { completeFieldConfig, migrateFieldConfig } from './fieldConfig';
 import { migrateLinks, migrateLinkVariables } from './links';
 import {
   dropCopies,
@@ -26,6 +26,7 @@ interface Step {
 
 const STEPS: Step[] = [
   { version: 16, dashboard: migrateRows },
+  { version: 16, panel: completeFieldConfig },
   { version: 17, panel: migrateMaxPerRow },
   { version: 18, panel: migrateGaugeOptions },
   { version: 19, panel: migrateLinks },

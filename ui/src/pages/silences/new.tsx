@@ -129,7 +129,7 @@ function MatcherRow({ matcher, onChange, onRemove }: RowProps) {
       />
       <Select
         aria-label="Operator"
-        width={10}
+        width={12}
         options={OPERATORS.map((value) => ({ label: value, value }))}
         value={operatorOf(matcher)}
         onChange={({ value = '=' }) =>
