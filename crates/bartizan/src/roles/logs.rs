@@ -107,11 +107,6 @@ impl Logs {
         self.receiver.clone()
     }
 
-    /// The logs, for whoever reads them.
-    pub fn source(&self) -> Arc<dyn LogSource> {
-        Arc::new(self.store.clone())
-    }
-
     /// The paths of the API of logs.
     pub fn routes(&self) -> axum::Router {
         shared(self.state.clone())
