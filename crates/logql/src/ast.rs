@@ -19,6 +19,8 @@ pub struct LogExpr {
     pub matchers: Vec<Matcher>,
     /// What each line goes through.
     pub stages: Vec<Stage>,
+    /// Of lines with equal values of these labels only the first one is taken, if there are any.
+    pub distinct: Vec<String>,
     /// Where it stands.
     pub span: Span,
 }
@@ -235,6 +237,8 @@ impl CompareOp {
 pub enum MetricExpr {
     /// `rate({...}[5m])`
     Range(Box<RangeAggregation>),
+    /// `max_over_time(...[1h:5m])`
+    Subquery(Box<Subquery>),
     /// `sum by (a) (...)`
     Vector(Box<VectorAggregation>),
     /// `a + b`
@@ -324,8 +328,40 @@ pub struct RangeAggregation {
     pub range_ns: i64,
     /// How far back all of it lies, in nanoseconds.
     pub offset_ns: i64,
+    /// The time at which it is evaluated, if that is fixed.
+    pub at: Option<At>,
     /// How the series of the result are grouped.
     pub grouping: Option<Grouping>,
+}
+
+/// A fixed time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// `@ 1700000000`, in nanoseconds since the epoch.
+    Time(i64),
+    /// `@ start()`: the first time of the query.
+    Start,
+    /// `@ end()`: the last one.
+    End,
+}
+
+/// A function over the values of an expression in a range.
+#[derive(Debug, Clone)]
+pub struct Subquery {
+    /// The function.
+    pub op: RangeOp,
+    /// The quantile of `quantile_over_time`.
+    pub parameter: Option<f64>,
+    /// The expression.
+    pub inner: MetricExpr,
+    /// The range, in nanoseconds.
+    pub range_ns: i64,
+    /// The time between values, in nanoseconds; a minute if it is not said.
+    pub step_ns: Option<i64>,
+    /// How far back all of it lies, in nanoseconds.
+    pub offset_ns: i64,
+    /// The time at which it is evaluated, if that is fixed.
+    pub at: Option<At>,
 }
 
 /// `| unwrap duration(took) | filter`
@@ -389,11 +425,12 @@ pub enum VectorOp {
     ApproxTopk,
     Sort,
     SortDesc,
+    CountValues,
 }
 
 impl VectorOp {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 13] = [
         ("sum", Self::Sum),
         ("avg", Self::Avg),
         ("max", Self::Max),
@@ -406,6 +443,7 @@ impl VectorOp {
         ("approx_topk", Self::ApproxTopk),
         ("sort", Self::Sort),
         ("sort_desc", Self::SortDesc),
+        ("count_values", Self::CountValues),
     ];
 
     /// The name.
@@ -426,6 +464,8 @@ pub struct VectorAggregation {
     pub op: VectorOp,
     /// How many series are kept.
     pub count: usize,
+    /// The label that holds the value in `count_values`.
+    pub label: Option<String>,
     /// The series.
     pub inner: MetricExpr,
     /// How they are grouped.

@@ -3,9 +3,11 @@
 //! In reading order: this file (what is asked, and what it cost), [`lines`] (queries that select lines), `scan` (pages
 //! to rows), [`series`] (queries that compute series), with `range` (functions over ranges of lines), `window` (their
 //! arithmetic), `vector` (aggregations of series), `binary` and `arithmetic` (operators); [`detect`] (which fields and
-//! labels there are) and [`patterns`] (what lines look alike); [`live`] (lines as they come).
+//! labels there are) and [`patterns`] (what lines look alike); [`live`] (lines as they come);
+//! `beyond` (what is only there when it is switched on).
 
 pub(crate) mod arithmetic;
+mod beyond;
 mod binary;
 pub mod detect;
 pub mod lines;

@@ -6,8 +6,8 @@ use model::duration::format_go_duration;
 use model::labels::Quoted;
 
 use crate::ast::{
-    Binary, CompareOp, Expr, Extraction, Grouping, LabelFilter, LabelSelection, LineFilter, LogExpr,
-    MetricExpr, Parser, RangeAggregation, Side, Stage, Unwrap, VectorAggregation,
+    At, Binary, CompareOp, Expr, Extraction, Grouping, LabelFilter, LabelSelection, LineFilter, LogExpr,
+    MetricExpr, Parser, RangeAggregation, Side, Stage, Subquery, Unwrap, VectorAggregation,
 };
 
 /// Longer lines are broken.
@@ -55,6 +55,11 @@ fn pretty_log(out: &mut String, log: &LogExpr, unwrap: Option<&Unwrap>, level: u
         indent(out, level + 1);
         let _ = write!(out, "{unwrap}");
     }
+    if !log.distinct.is_empty() {
+        out.push('\n');
+        indent(out, level + 1);
+        let _ = write!(out, "| distinct {}", log.distinct.join(","));
+    }
 }
 
 fn pretty_metric(out: &mut String, metric: &MetricExpr, level: usize) {
@@ -63,6 +68,20 @@ fn pretty_metric(out: &mut String, metric: &MetricExpr, level: usize) {
     }
     match metric {
         MetricExpr::Range(range) => pretty_range(out, range, level),
+        MetricExpr::Subquery(subquery) => {
+            indent(out, level);
+            let _ = writeln!(out, "{}(", subquery.op.as_str());
+            if let Some(parameter) = subquery.parameter {
+                indent(out, level + 1);
+                let _ = writeln!(out, "{},", model::number::general(parameter));
+            }
+            pretty_metric(out, &subquery.inner, level + 1);
+            out.push(' ');
+            push_subquery_range(out, subquery);
+            out.push('\n');
+            indent(out, level);
+            out.push(')');
+        }
         MetricExpr::Vector(vector) => {
             indent(out, level);
             out.push_str(vector.op.as_str());
@@ -73,6 +92,10 @@ fn pretty_metric(out: &mut String, metric: &MetricExpr, level: usize) {
             if vector.op.takes_count() {
                 indent(out, level + 1);
                 let _ = writeln!(out, "{},", vector.count);
+            }
+            if let Some(label) = &vector.label {
+                indent(out, level + 1);
+                let _ = writeln!(out, "{},", Quoted(label));
             }
             pretty_metric(out, &vector.inner, level + 1);
             out.push('\n');
@@ -118,7 +141,7 @@ fn pretty_range(out: &mut String, range: &RangeAggregation, level: usize) {
     }
     pretty_log(out, &range.log, range.unwrap.as_ref(), level + 1);
     let _ = write!(out, " [{}]", crate::duration::format_range(range.range_ns));
-    push_offset(out, range);
+    push_modifiers(out, range.offset_ns, range.at);
     out.push('\n');
     indent(out, level);
     out.push(')');
@@ -127,10 +150,23 @@ fn pretty_range(out: &mut String, range: &RangeAggregation, level: usize) {
     }
 }
 
-fn push_offset(out: &mut String, range: &RangeAggregation) {
-    if range.offset_ns != 0 {
-        let _ = write!(out, " offset {}", format_go_duration(range.offset_ns));
+fn push_modifiers(out: &mut String, offset_ns: i64, at: Option<At>) {
+    if offset_ns != 0 {
+        let _ = write!(out, " offset {}", format_go_duration(offset_ns));
     }
+    let _ = match at {
+        Some(At::Time(ns)) => write!(out, " @ {:.3}", ns as f64 / 1e9),
+        Some(At::Start) => write!(out, " @ start()"),
+        Some(At::End) => write!(out, " @ end()"),
+        None => Ok(()),
+    };
+}
+
+fn push_subquery_range(out: &mut String, subquery: &Subquery) {
+    let range = crate::duration::format_range(subquery.range_ns);
+    let step = subquery.step_ns.map(crate::duration::format_range).unwrap_or_default();
+    let _ = write!(out, "[{range}:{step}]");
+    push_modifiers(out, subquery.offset_ns, subquery.at);
 }
 
 fn push_matchers(out: &mut String, log: &LogExpr) {
@@ -176,7 +212,8 @@ impl Display for LogExpr {
         let mut selector = String::new();
         push_matchers(&mut selector, self);
         f.write_str(&selector)?;
-        self.stages.iter().try_for_each(|stage| write!(f, " {stage}"))
+        self.stages.iter().try_for_each(|stage| write!(f, " {stage}"))?;
+        if self.distinct.is_empty() { Ok(()) } else { write!(f, " | distinct {}", self.distinct.join(",")) }
     }
 }
 
@@ -184,6 +221,7 @@ impl Display for MetricExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Range(range) => range.fmt(f),
+            Self::Subquery(subquery) => subquery.fmt(f),
             Self::Vector(vector) => vector.fmt(f),
             Self::Binary(binary) => write!(f, "({} {} {})", binary.left, operator(binary), binary.right),
             Self::Literal(value) => write!(f, "{}", model::number::general(*value)),
@@ -212,9 +250,21 @@ impl Display for RangeAggregation {
             write!(f, " {unwrap}")?;
         }
         let mut tail = format!("[{}]", crate::duration::format_range(self.range_ns));
-        push_offset(&mut tail, self);
+        push_modifiers(&mut tail, self.offset_ns, self.at);
         write!(f, "{tail})")?;
         self.grouping.as_ref().map_or(Ok(()), |grouping| write!(f, " {grouping}"))
+    }
+}
+
+impl Display for Subquery {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.op.as_str())?;
+        if let Some(parameter) = self.parameter {
+            write!(f, "{},", model::number::general(parameter))?;
+        }
+        let mut range = String::new();
+        push_subquery_range(&mut range, self);
+        write!(f, "{}{range})", self.inner)
     }
 }
 
@@ -237,6 +287,9 @@ impl Display for VectorAggregation {
         f.write_char('(')?;
         if self.op.takes_count() {
             write!(f, "{},", self.count)?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, "{},", Quoted(label))?;
         }
         write!(f, "{})", self.inner)
     }

@@ -9,6 +9,7 @@ use syntax::Span;
 
 use crate::duration::parse_range_ns;
 use crate::error::ParseError;
+use crate::features::Features;
 use crate::units::parse_bytes;
 
 /// What a token is.
@@ -28,6 +29,8 @@ pub(crate) enum Token {
     Bytes(u64),
     /// A duration in square brackets, in nanoseconds.
     Range(i64),
+    /// `[1h:5m]` or `[1h:]`, in nanoseconds.
+    Subquery(i64, Option<i64>),
     /// An operator, a bracket, a keyword or the name of a function, as written.
     Fixed(&'static str),
     /// `--strict` and `--keep-empty`
@@ -123,6 +126,7 @@ pub(crate) fn name_of(token: &Token) -> Cow<'static, str> {
         Token::Duration(_) => "DURATION",
         Token::Bytes(_) => "BYTES",
         Token::Range(_) => "RANGE",
+        Token::Subquery(..) => "SUBQUERY RANGE",
         Token::Flag(_) => "PARSER_FLAG",
         Token::Fixed("bytes") => "BYTES_CONV",
         Token::Fixed("duration") => "DURATION_CONV",
@@ -134,8 +138,8 @@ pub(crate) fn name_of(token: &Token) -> Cow<'static, str> {
 }
 
 /// All tokens of a text, the last of them [`Token::End`].
-pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
-    let mut lexer = Lexer { text, at: 0, out: Vec::new() };
+pub(crate) fn lex(text: &str, features: Features) -> Result<Vec<Lexed>, ParseError> {
+    let mut lexer = Lexer { text, at: 0, features, out: Vec::new() };
     while lexer.step()? {}
     Ok(lexer.out)
 }
@@ -143,6 +147,7 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
+    features: Features,
     out: Vec<Lexed>,
 }
 
@@ -214,6 +219,14 @@ impl<'a> Lexer<'a> {
             return Err(self.error("missing closing ']' in duration", false));
         };
         let inner = rest[1..end].trim();
+        if let Some((range, step)) = inner.split_once(':').filter(|_| self.features.subqueries) {
+            let read =
+                |text: &str| parse_range_ns(text.trim()).map_err(|problem| self.error(&problem, false));
+            let step_ns = if step.trim().is_empty() { None } else { Some(read(step)?) };
+            let token = Token::Subquery(read(range)?, step_ns);
+            self.push(token, end + 1, false);
+            return Ok(());
+        }
         let duration_ns = parse_range_ns(inner).map_err(|problem| self.error(&problem, false))?;
         self.push(Token::Range(duration_ns), end + 1, false);
         Ok(())

@@ -2,8 +2,10 @@
 //!
 //! Errors name what stands where it should not, and what could stand there when that is a short list, as users of
 //! the reference know them. In reading order: this file (expressions), `pipeline` (what follows a selector),
-//! `metric` (aggregations), `check` (what no grammar says).
+//! `metric` (aggregations), `check` (what no grammar says), `beyond` (what is only there
+//! when it is switched on).
 
+mod beyond;
 mod check;
 mod metric;
 mod pipeline;
@@ -14,6 +16,7 @@ use syntax::pratt::{Depth, Operators, Power, climb};
 
 use crate::ast::{Binary, BinaryOp, Expr, LogExpr, Matching, MetricExpr, Side};
 use crate::error::ParseError;
+use crate::features::Features;
 use crate::lex::{Lexed, Token, lex, name_of};
 
 /// How deep expressions may nest.
@@ -27,10 +30,15 @@ type Result<T> = std::result::Result<T, ParseError>;
 
 /// Reads a query.
 pub fn parse(text: &str) -> Result<Expr> {
+    parse_with(text, Features::default())
+}
+
+/// Reads a query in which these features may be used.
+pub fn parse_with(text: &str, features: Features) -> Result<Expr> {
     if text.len() > MAX_BYTES {
         return Err(ParseError::general(format!("input size too long ({} > {MAX_BYTES})", text.len())));
     }
-    let mut parser = Parser::new(text)?;
+    let mut parser = Parser::new(text, features)?;
     let expr = climb(&mut parser, 0)?;
     if *parser.peek() != Token::End {
         return Err(parser.unexpected(&[]));
@@ -53,7 +61,7 @@ pub fn parse_log(text: &str) -> std::result::Result<LogExpr, LogQueryError> {
 /// Reads a selector of streams without any pipeline.
 pub fn parse_matchers(text: &str) -> std::result::Result<Vec<Matcher>, LogQueryError> {
     match parse(text)? {
-        Expr::Log(log) if log.stages.is_empty() => Ok(log.matchers),
+        Expr::Log(log) if log.stages.is_empty() && log.distinct.is_empty() => Ok(log.matchers),
         _ => Err(LogQueryError::NotMatchers),
     }
 }
@@ -78,13 +86,15 @@ pub(crate) struct Parser<'a> {
     at: usize,
     depth: Depth,
     joins: usize,
+    features: Features,
     /// The first problem that the grammar does not know of; told only where the grammar is satisfied.
     semantic: Option<ParseError>,
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Result<Self> {
-        Ok(Self { text, tokens: lex(text)?, at: 0, depth: Depth::limit(MAX_DEPTH), joins: 0, semantic: None })
+    fn new(text: &'a str, features: Features) -> Result<Self> {
+        let tokens = lex(text, features)?;
+        Ok(Self { text, tokens, at: 0, depth: Depth::limit(MAX_DEPTH), joins: 0, features, semantic: None })
     }
 
     fn peek(&self) -> &Token {
@@ -215,7 +225,7 @@ impl<'a> Parser<'a> {
         }
         let span = start.to(self.span());
         self.next();
-        Ok(LogExpr { matchers, stages: Vec::new(), span })
+        Ok(LogExpr { matchers, stages: Vec::new(), distinct: Vec::new(), span })
     }
 
     fn match_op(&mut self) -> Result<MatchOp> {
@@ -400,6 +410,7 @@ impl Operators for Parser<'_> {
             }
             Token::Number(_) | Token::Fixed("+" | "-") => Expr::Metric(MetricExpr::Literal(self.literal()?)),
             Token::Fixed(_) => Expr::Metric(self.function()?),
+            _ if self.is_count_values() => Expr::Metric(self.count_values()?),
             _ => return Err(self.unexpected(&[])),
         };
         self.depth.leave();

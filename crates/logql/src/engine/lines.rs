@@ -77,6 +77,9 @@ struct Found {
 impl Engine<'_> {
     /// Selects lines.
     pub fn lines(&self, query: &LogExpr, params: &LineParams) -> Result<LogResult, QueryError> {
+        if !query.distinct.is_empty() {
+            return self.distinct_lines(query, params);
+        }
         let pipeline = Pipeline::new(&query.stages, Hints::all(&query.stages, None))?;
         let mut groups = if params.limit == 0 {
             Vec::new()

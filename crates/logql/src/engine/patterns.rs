@@ -60,8 +60,12 @@ struct Miner {
 impl Engine<'_> {
     /// The templates of lines of streams, by how many lines they have.
     pub fn patterns(&self, matchers: &[Matcher], steps: Steps) -> Result<Vec<Pattern>, QueryError> {
-        let query =
-            LogExpr { matchers: matchers.to_vec(), stages: Vec::new(), span: syntax::Span::default() };
+        let query = LogExpr {
+            matchers: matchers.to_vec(),
+            stages: Vec::new(),
+            distinct: Vec::new(),
+            span: syntax::Span::default(),
+        };
         let params = LineParams {
             range: LogRange { start_ns: steps.start_ns, end_ns: steps.end_ns.saturating_add(1) },
             limit: MAX_LINES,

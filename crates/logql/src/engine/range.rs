@@ -35,16 +35,16 @@ pub(super) struct Windows {
 
 impl Windows {
     fn new(range: &RangeAggregation, steps: Steps) -> Self {
-        Self {
-            first_ns: steps.start_ns.saturating_sub(range.offset_ns),
-            range_ns: range.range_ns,
-            step_ns: steps.step_ns.max(1),
-            count: steps.len(),
-        }
+        Self::over(steps.start_ns.saturating_sub(range.offset_ns), range.range_ns, steps)
+    }
+
+    /// As many windows as there are steps, the first of which ends at `first_ns`.
+    pub(super) fn over(first_ns: i64, range_ns: i64, steps: Steps) -> Self {
+        Self { first_ns, range_ns, step_ns: steps.step_ns.max(1), count: steps.len() }
     }
 
     /// Everything any window holds.
-    fn covered(&self) -> LogRange {
+    pub(super) fn covered(&self) -> LogRange {
         let last_ns =
             self.first_ns.saturating_add(self.step_ns.saturating_mul(self.count.saturating_sub(1) as i64));
         LogRange {
@@ -396,7 +396,7 @@ impl<'a> Plan<'a> {
                 Gathered::Counts { changes, seen } => counted(self.range.op, &changes, &seen, seconds, steps),
                 Gathered::Values(mut values) => {
                     values.sort_by_key(|(at, _)| *at);
-                    window::values(self.range, &values, &self.windows, steps)
+                    window::values((self.range.op, self.range.parameter), &values, &self.windows, steps)
                 }
             };
             Line { labels, values }

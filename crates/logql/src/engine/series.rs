@@ -1,6 +1,6 @@
 //! Queries that compute series.
 
-use super::{CostSummary, Engine, binary, vector};
+use super::{CostSummary, Engine, beyond, binary, vector};
 use crate::ast::{LabelReplace, MetricExpr, RangeOp, VectorOp};
 use crate::error::QueryError;
 use crate::labels::LabelSet;
@@ -35,7 +35,7 @@ impl Steps {
 
     /// One of them.
     pub fn at(&self, step: usize) -> i64 {
-        self.start_ns + self.step_ns * step as i64
+        self.start_ns.saturating_add(self.step_ns.saturating_mul(step as i64))
     }
 }
 
@@ -92,6 +92,8 @@ pub(super) enum Value {
 impl Engine<'_> {
     /// Computes series.
     pub fn series(&self, query: &MetricExpr, steps: Steps) -> Result<SeriesResult, QueryError> {
+        let resolved = beyond::with_edges(query, steps);
+        let query = resolved.as_ref().unwrap_or(query);
         let mut lines = match self.evaluate(query, steps)? {
             Value::Scalar(value) => {
                 return Ok(SeriesResult { values: Values::Scalar(value), cost: self.cost.summary() });
@@ -128,13 +130,14 @@ impl Engine<'_> {
                 labels: LabelSet::default(),
                 values: vec![Some(*value); steps.len()],
             }]),
-            MetricExpr::Range(range) => Value::Lines(self.range(range, None, steps)?),
+            MetricExpr::Range(range) => Value::Lines(self.range_at(range, None, steps)?),
+            MetricExpr::Subquery(subquery) => Value::Lines(self.subquery(subquery, steps)?),
             MetricExpr::Vector(aggregation) => {
                 let inner = match &aggregation.inner {
                     MetricExpr::Range(range) if aggregation.op == VectorOp::Sum && sums_like(range.op) => {
                         let everything = crate::ast::Grouping { names: Vec::new(), without: false };
                         let grouping = aggregation.grouping.as_ref().unwrap_or(&everything);
-                        self.range(range, Some(grouping), steps)?
+                        self.range_at(range, Some(grouping), steps)?
                     }
                     other => match self.evaluate(other, steps)? {
                         Value::Lines(lines) => lines,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use hashbrown::HashMap;
+use model::number::{FloatFormat, push_float};
 
 use super::series::Line;
 use crate::ast::{Grouping, VectorAggregation, VectorOp};
@@ -17,6 +18,10 @@ pub(super) fn aggregate(aggregation: &VectorAggregation, lines: Vec<Line>, steps
             let is_top = aggregation.op != VectorOp::Bottomk;
             chosen(lines, aggregation.count, is_top, grouping, steps)
         }
+        VectorOp::CountValues => {
+            let label = aggregation.label.as_deref().unwrap_or_default();
+            counted_values(&lines, label, grouping, steps)
+        }
         op => grouped(&lines, grouping)
             .into_iter()
             .map(|(labels, members)| {
@@ -29,6 +34,25 @@ pub(super) fn aggregate(aggregation: &VectorAggregation, lines: Vec<Line>, steps
             })
             .collect(),
     }
+}
+
+/// How many series of each group have each value, which becomes a label.
+fn counted_values(lines: &[Line], label: &str, grouping: Option<&Grouping>, steps: usize) -> Vec<Line> {
+    let mut counts: HashMap<LabelSet, Vec<Option<f64>>> = HashMap::new();
+    let mut text = String::new();
+    for line in lines {
+        let group = group_of(&line.labels, grouping);
+        for (step, value) in line.values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            text.clear();
+            push_float(&mut text, *value, FloatFormat::Plain);
+            let labels = group.with(label, Some(&text));
+            *counts.entry(labels).or_insert_with(|| vec![None; steps])[step].get_or_insert(0.0) += 1.0;
+        }
+    }
+    let mut counted: Vec<Line> = counts.into_iter().map(|(labels, values)| Line { labels, values }).collect();
+    counted.sort_by(|a, b| a.labels.cmp(&b.labels));
+    counted
 }
 
 /// The labels of groups, and which series are in each, in the order in which they come.

@@ -2,11 +2,11 @@
 
 use super::range::Windows;
 use super::vector::mean_and_variance;
-use crate::ast::{RangeAggregation, RangeOp};
+use crate::ast::RangeOp;
 
-/// The value of each window; `values` are sorted by time.
+/// The value that a function, which may have a parameter, has in each window; `values` are sorted by time.
 pub(super) fn values(
-    range: &RangeAggregation,
+    function: (RangeOp, Option<f64>),
     values: &[(i64, f64)],
     windows: &Windows,
     steps: usize,
@@ -22,15 +22,20 @@ pub(super) fn values(
             first += 1;
         }
         let inside = &values[first..last];
-        if inside.is_empty() { None } else { of_window(range, inside, start_ns, end_ns) }
+        if inside.is_empty() { None } else { of_window(function, inside, start_ns, end_ns) }
     };
     (0..steps).map(value).collect()
 }
 
-fn of_window(range: &RangeAggregation, inside: &[(i64, f64)], start_ns: i64, end_ns: i64) -> Option<f64> {
+fn of_window(
+    (op, parameter): (RangeOp, Option<f64>),
+    inside: &[(i64, f64)],
+    start_ns: i64,
+    end_ns: i64,
+) -> Option<f64> {
     let numbers = || inside.iter().map(|(_, value)| *value);
     let seconds = (end_ns - start_ns) as f64 / 1e9;
-    Some(match range.op {
+    Some(match op {
         RangeOp::SumOverTime => numbers().sum(),
         RangeOp::Rate => numbers().sum::<f64>() / seconds,
         RangeOp::RateCounter => return counter_rate(inside, start_ns, end_ns),
@@ -45,7 +50,7 @@ fn of_window(range: &RangeAggregation, inside: &[(i64, f64)], start_ns: i64, end
         }
         RangeOp::FirstOverTime => inside[0].1,
         RangeOp::LastOverTime => inside[inside.len() - 1].1,
-        RangeOp::QuantileOverTime => quantile(range.parameter.unwrap_or(f64::NAN), numbers().collect()),
+        RangeOp::QuantileOverTime => quantile(parameter.unwrap_or(f64::NAN), numbers().collect()),
         _ => inside.len() as f64,
     })
 }

@@ -32,6 +32,7 @@ fn series(metric: &MetricExpr) -> Result<()> {
         }
         MetricExpr::LabelReplace(replace) => selecting(&replace.inner),
         MetricExpr::Vector(vector) => selecting(&vector.inner),
+        MetricExpr::Subquery(subquery) => selecting(&subquery.inner),
     }
 }
 

@@ -5,8 +5,8 @@ use syntax::pratt::climb;
 
 use super::{Parser, Result};
 use crate::ast::{
-    Expr, Grouping, LabelReplace, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap, VectorAggregation,
-    VectorOp,
+    At, Expr, Grouping, LabelReplace, LogExpr, MetricExpr, RangeAggregation, RangeOp, Unwrap,
+    VectorAggregation, VectorOp,
 };
 use crate::lex::Token;
 
@@ -14,7 +14,7 @@ use crate::lex::Token;
 struct LogRange {
     log: LogExpr,
     unwrap: Option<Unwrap>,
-    range: Option<(i64, i64)>,
+    range: Option<(i64, i64, Option<At>)>,
 }
 
 impl Parser<'_> {
@@ -45,7 +45,7 @@ impl Parser<'_> {
         }
     }
 
-    fn grouping(&mut self) -> Result<Option<Grouping>> {
+    pub(super) fn grouping(&mut self) -> Result<Option<Grouping>> {
         let without = self.is("without");
         if !without && !self.is("by") {
             return Ok(None);
@@ -65,14 +65,19 @@ impl Parser<'_> {
             self.expect(",")?;
         }
         let expected = if parameter.is_some() { &begins[1..] } else { &begins[..] };
+        if let Some(subquery) = self.subquery(op, parameter)? {
+            return Ok(subquery);
+        }
         let lines = self.log_range(expected)?;
-        let Some((range_ns, offset_ns)) = lines.range else { return Err(self.unexpected(no_range(&lines))) };
+        let Some((range_ns, offset_ns, at)) = lines.range else {
+            return Err(self.unexpected(no_range(&lines)));
+        };
         if !self.take(")") {
             return Err(self.unexpected(no_range(&lines)));
         }
         let grouping = self.grouping()?;
         let LogRange { log, unwrap, .. } = lines;
-        let aggregation = RangeAggregation { op, parameter, log, unwrap, range_ns, offset_ns, grouping };
+        let aggregation = RangeAggregation { op, parameter, log, unwrap, range_ns, offset_ns, at, grouping };
         if let Err(problem) = super::check::range_aggregation(&aggregation) {
             self.note(problem);
         }
@@ -97,7 +102,8 @@ impl Parser<'_> {
             if let (Token::Range(range_ns), None) = (self.peek(), lines.range) {
                 let range_ns = *range_ns;
                 self.next();
-                lines.range = Some((range_ns, self.offset()?));
+                let (offset_ns, at) = self.range_modifiers()?;
+                lines.range = Some((range_ns, offset_ns, at));
             } else if lines.unwrap.is_some() {
                 break;
             } else if self.is_unwrap() {
@@ -114,7 +120,7 @@ impl Parser<'_> {
         Ok(lines)
     }
 
-    fn offset(&mut self) -> Result<i64> {
+    pub(super) fn offset(&mut self) -> Result<i64> {
         if !self.take("offset") {
             return Ok(0);
         }
@@ -150,11 +156,11 @@ impl Parser<'_> {
                 self.note(problem);
                 0
             });
-        Ok(MetricExpr::Vector(Box::new(VectorAggregation { op, count, inner, grouping })))
+        Ok(MetricExpr::Vector(Box::new(VectorAggregation { op, count, label: None, inner, grouping })))
     }
 
     /// An expression that must not select lines: behind lines, an operator would have to follow.
-    fn series(&mut self) -> Result<MetricExpr> {
+    pub(super) fn series(&mut self) -> Result<MetricExpr> {
         match climb(self, 0)? {
             Expr::Metric(metric) => Ok(metric),
             Expr::Log(_) => Err(self.unexpected(&[])),

@@ -12,10 +12,11 @@ use crate::lex::Token;
 impl Parser<'_> {
     /// Reads stages until something else comes.
     pub(super) fn stages(&mut self, log: &mut LogExpr) -> Result<()> {
-        while let Some(stage) = self.stage()? {
+        while !self.is_distinct() {
+            let Some(stage) = self.stage()? else { return Ok(()) };
             log.stages.push(stage);
         }
-        Ok(())
+        self.distinct(log)
     }
 
     /// The next stage, if one follows that is not `| unwrap`.
