@@ -37,6 +37,7 @@ export default defineConfig(
       globals: {
         process: 'readonly',
         console: 'readonly',
+        setTimeout: 'readonly',
         URL: 'readonly',
         fetch: 'readonly',
         window: 'readonly',

@@ -34,6 +34,9 @@ export default defineConfig({
   server: { proxy },
   preview: { proxy },
   build: {
+    // As the server's build finds it.
+    outDir: process.env.BARTIZAN_UI_DIST ?? 'dist',
+    emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 4096,

@@ -3,11 +3,11 @@
 
 use std::io::Read as _;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 
 use crate::error::plain;
 use crate::handlers::{Shared, system};
@@ -48,7 +48,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
 
 /// The paths of the application.
 pub fn routes() -> Router<Shared> {
-    let mut routes = Router::new().route("/", get(page));
+    let mut routes = Router::new().route("/", get(page)).route("/api/ui/session", get(nobody));
     if file("index.html").is_none() {
         return routes;
     }
@@ -62,6 +62,11 @@ pub fn routes() -> Router<Shared> {
         routes = routes.route(&format!("/{folder}/{{*rest}}"), get(serve));
     }
     routes.route("/favicon.svg", get(|headers: HeaderMap| async move { serve("favicon.svg", &headers) }))
+}
+
+/// Who is looking, where neither users nor dashboards are kept: anybody, who may do what the APIs let them.
+async fn nobody() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "isKept": false, "role": "admin" }))
 }
 
 /// Any page: the application finds out by itself which one it is.

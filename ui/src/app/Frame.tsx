@@ -3,6 +3,8 @@ import type { GrafanaTheme2 } from '@grafana/data';
 import { Icon, IconButton, useStyles2, type IconName } from '@grafana/ui';
 import { useState, type ReactNode } from 'react';
 import { useLocation } from 'react-router-dom';
+import { PREFIX } from '~/api/http';
+import { logOut, session } from '~/api/session';
 import { loadPreferences, savePreferences } from './preferences';
 
 interface Entry {
@@ -57,6 +59,7 @@ export function Frame({ children }: { children: ReactNode }) {
         ))}
         <div className={styles.spacer} />
         <ThemeButton />
+        <Account />
       </nav>
       <main className={styles.main}>{children}</main>
     </div>
@@ -103,6 +106,31 @@ function ThemeButton() {
     <button type="button" className={styles.entry} onClick={change}>
       <Icon name="adjust-circle" size="lg" />
       <span>{other === 'dark' ? 'Dark' : 'Light'} theme</span>
+    </button>
+  );
+}
+
+/** Who has logged in, and the way in and out. */
+function Account() {
+  const styles = useStyles2(getStyles);
+  const { isKept, user } = session();
+  if (!isKept) return null;
+  if (!user) {
+    return (
+      <a href="/login" className={styles.entry}>
+        <Icon name="signin" size="lg" />
+        <span>Log in</span>
+      </a>
+    );
+  }
+  const leave = async () => {
+    await logOut();
+    window.location.assign(`${PREFIX}/`);
+  };
+  return (
+    <button type="button" className={styles.entry} onClick={() => void leave()}>
+      <Icon name="signout" size="lg" />
+      <span>Log out {user.login}</span>
     </button>
   );
 }

@@ -1,7 +1,9 @@
 import 'uplot/dist/uPlot.min.css';
 import 'react-grid-layout/css/styles.css';
 import { initPluginTranslations } from '@grafana/i18n';
+import { locationService } from '@grafana/runtime';
 import { createRoot } from 'react-dom/client';
+import { PREFIX, encodeParameters } from '~/api/http';
 import { loadSession } from '~/api/session';
 import { listSources } from '~/api/sources';
 import { takeSources } from '~/datasources/catalog';
@@ -18,6 +20,10 @@ export async function start(): Promise<void> {
   initServices();
   interceptLinks();
   const { isKept, role } = await loadSession();
+  if (!role && window.location.pathname !== `${PREFIX}/login`) {
+    const here = window.location.pathname.slice(PREFIX.length) + window.location.search;
+    locationService.replace(`/login?${encodeParameters({ to: here })}`);
+  }
   if (isKept && role) takeSources(await listSources().catch(() => []));
   const root = document.getElementById('root');
   if (!root) throw new Error('index.html has no root to draw in');

@@ -14,11 +14,14 @@ declare global {
 
 const preferences = loadPreferences();
 
-window.__grafana_public_path__ = '/public/';
+/** The path the program is served below, with a slash at its end. */
+const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, '');
+
+window.__grafana_public_path__ = `${base}public/`;
 window.grafanaBootData = {
   assets: { dark: '', light: '' },
   settings: {
-    appSubUrl: '',
+    appSubUrl: base.replace(/\/$/, ''),
     appUrl: `${window.location.origin}/`,
     buildInfo: { version: GRAFANA_VERSION, commit: '', env: 'production' },
     datasources: {},

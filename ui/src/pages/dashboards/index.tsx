@@ -2,6 +2,7 @@ import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { FilterInput, IconButton, LinkButton, TagList, TextLink, fuzzyMatch, useStyles2 } from '@grafana/ui';
 import { useCallback, useMemo, useState } from 'react';
+import { may } from '~/api/session';
 import { dashboards, type DashboardSummary } from '~/api/dashboards';
 import { Page } from '~/app/Page';
 import { useLoad } from '~/app/useLoad';
@@ -21,7 +22,7 @@ export default function Dashboards() {
       title="Dashboards"
       error={error}
       actions={
-        <LinkButton icon="upload" href="/dashboards/import">
+        <LinkButton icon="upload" href="/dashboards/import" disabled={!may('editor')}>
           Import
         </LinkButton>
       }
@@ -59,7 +60,7 @@ function Folder({ name, list, onTag, onRemove }: FolderProps) {
           <span className={styles.tags}>
             <TagList tags={dashboard.tags} onClick={onTag} />
           </span>
-          {!dashboard.isProvisioned && (
+          {!dashboard.isProvisioned && may('editor') && (
             <IconButton
               name="trash-alt"
               aria-label={`Delete ${dashboard.title}`}

@@ -1,6 +1,7 @@
 import { css } from '@emotion/css';
 import { Alert, Button, Field, Input } from '@grafana/ui';
 import { useState, type FormEvent } from 'react';
+import { PREFIX } from '~/api/http';
 import { logIn } from '~/api/session';
 import { useTitle } from '~/app/Page';
 
@@ -15,7 +16,7 @@ export default function Login() {
     try {
       await logIn(login, password);
       // Everything is loaded anew, as who has logged in may see more of it.
-      window.location.assign(target());
+      window.location.assign(`${PREFIX}${target()}`);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
     }

@@ -1,0 +1,37 @@
+// A browser that notes what no page may do: fail on its console, be refused, or ask another host.
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const SHOTS = path.resolve(import.meta.dirname, 'screenshots');
+
+export async function openBrowser() {
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+}
+
+/** A page and the list of what went wrong on it. */
+export async function openPage(browser, base, viewport = { width: 1440, height: 900 }) {
+  const context = await browser.newContext({ baseURL: base, viewport });
+  const page = await context.newPage();
+  const problems = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text().slice(0, 300)}`);
+  });
+  page.on('pageerror', (error) => problems.push(`error: ${String(error.stack ?? error).slice(0, 500)}`));
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(base) && !url.startsWith('data:') && !url.startsWith('blob:'))
+      problems.push(`asked another host: ${url.slice(0, 200)}`);
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 400) problems.push(`${response.status()} ${response.url()}`);
+  });
+  return { page, problems };
+}
+
+/** Keeps a picture to be looked at. */
+export async function shoot(page, name) {
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
+}

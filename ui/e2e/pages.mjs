@@ -1,0 +1,128 @@
+// Page objects: what can be done on the pages, by the words a user reads.
+
+export class LoginPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async logIn(login, password) {
+    await this.page.goto('/login');
+    await this.page.fill('#login', login);
+    await this.page.fill('#password', password);
+    await this.page.keyboard.press('Enter');
+    await this.page.getByRole('button', { name: /Log out/ }).waitFor();
+  }
+}
+
+export class DashboardsPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async importFiles(files) {
+    await this.page.goto('/dashboards/import');
+    await this.page.locator('input[type=file]').setInputFiles(files);
+    await this.page.waitForURL((url) => !url.pathname.endsWith('/import'));
+  }
+
+  async importText(json) {
+    await this.page.goto('/dashboards/import');
+    await this.page.fill('#dashboard-json', JSON.stringify(json));
+    await this.page.getByRole('button', { name: 'Import' }).click();
+    await this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
+  }
+}
+
+export class DashboardPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async open(uid, search = '') {
+    await this.page.goto(`/d/${uid}${search}`);
+    await this.settled();
+  }
+
+  /** Waits until panels are there and none is loading. */
+  async settled() {
+    await this.page.getByTestId('dashboard-controls').waitFor();
+    await this.page
+      .waitForFunction(() => document.querySelectorAll('[data-viz-panel-key]').length > 0, undefined, {
+        timeout: 10_000,
+      })
+      .catch(() => undefined);
+    await this.page.waitForLoadState('networkidle');
+    await this.page.waitForTimeout(700);
+  }
+
+  /** Each panel in sight: its key, title, and how it is. */
+  panels() {
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll('[data-viz-panel-key]')].map((panel) => {
+        const text = panel.textContent ?? '';
+        const failed = panel.querySelector(
+          '[data-testid*="Panel status error"], [data-testid*="panel-status-error"]',
+        );
+        const missing = /plugin not found|no panel of type/i.test(text);
+        const empty = /No data|No rows|No logs found/.test(text);
+        return {
+          key: panel.getAttribute('data-viz-panel-key'),
+          status: missing ? 'unknown' : failed ? 'error' : empty ? 'empty' : 'data',
+          text: text.slice(0, 120),
+        };
+      }),
+    );
+  }
+
+  async chooseRange(name) {
+    await this.page.getByTestId('data-testid TimePicker Open Button').click();
+    await this.page.getByText(name, { exact: true }).click();
+    await this.settled();
+  }
+}
+
+export class ExplorePage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async open() {
+    await this.page.goto('/explore');
+    await this.page.locator('.cm-content').first().waitFor();
+  }
+
+  async run(expr) {
+    await this.page.locator('.cm-content').first().click();
+    await this.page.keyboard.type(expr, { delay: 5 });
+    await this.page.keyboard.press('Escape');
+    await this.page.keyboard.press('Shift+Enter');
+    await this.page.waitForLoadState('networkidle');
+  }
+}
+
+export class SilencesPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async create({ label, value, author, comment }) {
+    await this.page.goto('/silences/new');
+    await this.page.getByLabel('Label', { exact: true }).fill(label);
+    await this.page.getByLabel('Value', { exact: true }).fill(value);
+    await this.page.fill('#author', author);
+    await this.page.fill('#comment', comment);
+    await this.page.getByRole('button', { name: 'Silence', exact: true }).click();
+    await this.page.waitForURL('**/silences');
+  }
+
+  async expire(comment) {
+    await this.page
+      .getByRole('row', { name: new RegExp(comment) })
+      .getByRole('button', { name: 'Expire' })
+      .click();
+    await this.page
+      .getByRole('row', { name: new RegExp(comment) })
+      .getByText('expired')
+      .waitFor();
+  }
+}

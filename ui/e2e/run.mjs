@@ -1,0 +1,24 @@
+// Journeys through the screens with a real server and a real browser: `npm run e2e [name]`.
+import { openBrowser } from './browser.mjs';
+import { dashboards } from './journeys/dashboards.mjs';
+import { pages } from './journeys/pages.mjs';
+
+const JOURNEYS = { pages, dashboards };
+const [asked] = process.argv.slice(2);
+
+const browser = await openBrowser();
+let failures = 0;
+for (const [name, journey] of Object.entries(JOURNEYS)) {
+  if (asked && asked !== name) continue;
+  try {
+    const problems = await journey(browser);
+    for (const problem of problems) console.error(`${name}: ${problem}`);
+    failures += problems.length;
+    console.log(`${name}: ${problems.length ? `${problems.length} problems` : 'well'}`);
+  } catch (error) {
+    failures += 1;
+    console.error(`${name}: ${error.stack}`);
+  }
+}
+await browser.close();
+process.exit(failures ? 1 : 0);
