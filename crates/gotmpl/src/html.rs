@@ -4,15 +4,18 @@
 //! action whether a value stands between elements, in an attribute, in a URL, a style or a script, and escapes it
 //! so that it cannot end that place. A value that was marked ([`Safe`]) is written as it is where its kind fits.
 //! Comments are left out. Where Go decides this before anything runs, here it is decided on the way, which
-//! gives the same text for templates whose branches all end where they began.
+//! gives the same text for templates whose branches all end in places alike; others are refused ([`contexts`]).
+
+mod contexts;
+mod script;
 
 use std::sync::Arc;
 
 use crate::escape;
-use crate::node::{Node, OperandKind, Pipeline, Position};
-use crate::parse::Templates;
 use crate::value::{Object, Value};
 use crate::verbs;
+
+use script::Script;
 
 /// A text that an author of templates vouches for.
 #[derive(Debug, Clone)]
@@ -65,6 +68,8 @@ enum Attribute {
     Url,
     Style,
     Script,
+    /// What is not followed.
+    Unsafe,
 }
 
 /// What lies between the tags of an element.
@@ -98,7 +103,7 @@ enum State {
 }
 
 /// Follows the literal text of a template.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Html {
     state: State,
     /// The name of the element of the current tag, in lower case, with its slash.
@@ -107,11 +112,22 @@ pub(crate) struct Html {
     attribute: String,
     /// The value of the current attribute so far, literal and escaped.
     value: Vec<u8>,
+    /// The place in the current script.
+    script: Script,
+    /// Whether the script of an attribute holds what is not followed, so that nothing may be written there.
+    is_lost: bool,
 }
 
 impl Default for Html {
     fn default() -> Self {
-        Self { state: State::Text, element: String::new(), attribute: String::new(), value: Vec::new() }
+        Self {
+            state: State::Text,
+            element: String::new(),
+            attribute: String::new(),
+            value: Vec::new(),
+            script: Script::default(),
+            is_lost: false,
+        }
     }
 }
 
@@ -148,6 +164,9 @@ impl Html {
                     self.state = State::Tag;
                     return tag.len();
                 }
+                if self.state == State::Raw(Content::Script) {
+                    self.script_byte(byte, rest.get(1).copied());
+                }
             }
             State::Tag => match byte {
                 b'>' => self.end_tag(),
@@ -176,18 +195,33 @@ impl Html {
                 b'"' | b'\'' => self.begin_value(byte),
                 _ => {
                     self.begin_value(0);
-                    self.value.push(byte);
+                    self.value_byte(rest);
                 }
             },
             State::Value { end, .. } => match (byte, *end) {
                 (b'>', 0) => self.end_tag(),
                 (b' ' | b'\t' | b'\n' | b'\r' | 12, 0) => self.state = State::Tag,
                 (byte, end) if byte == end && end != 0 => self.state = State::Tag,
-                (byte, _) => self.value.push(byte),
+                _ => self.value_byte(rest),
             },
         }
         out.push(byte);
         1
+    }
+
+    fn script_byte(&mut self, byte: u8, next: Option<u8>) {
+        if byte == b'/' { self.script.slash(next) } else { self.script.step(byte) }
+    }
+
+    /// Takes a literal byte of an attribute's value.
+    fn value_byte(&mut self, rest: &[u8]) {
+        let byte = rest[0];
+        self.value.push(byte);
+        if matches!(self.state, State::Value { attribute: Attribute::Script, .. }) {
+            // An entity may stand for a quote.
+            self.is_lost |= byte == b'&';
+            self.script_byte(byte, rest.get(1).copied());
+        }
     }
 
     fn text(&mut self, out: &mut Vec<u8>, rest: &[u8]) -> usize {
@@ -227,7 +261,10 @@ impl Html {
 
     fn end_tag(&mut self) {
         self.state = match self.element.as_str() {
-            "script" => State::Raw(Content::Script),
+            "script" => {
+                self.script = Script::default();
+                State::Raw(Content::Script)
+            }
             "style" => State::Raw(Content::Style),
             "title" | "textarea" => State::Raw(Content::Text),
             _ => State::Text,
@@ -242,12 +279,24 @@ impl Html {
             "action" | "archive" | "background" | "cite" | "classid" | "codebase" | "formaction" | "href"
             | "icon" | "longdesc" | "manifest" | "poster" | "profile" | "src" | "usemap" => Attribute::Url,
             "data" if !self.attribute.starts_with("data-") => Attribute::Url,
+            // Whole documents, lists of URLs and what decides how others are read: nothing here is escaped safely.
+            "srcdoc" | "srcset" | "http-equiv" | "type" | "charset" | "language" => Attribute::Unsafe,
+            _ if self.attribute.starts_with("xmlns") => Attribute::Url,
             "style" => Attribute::Style,
             name if name.starts_with("on") => Attribute::Script,
             name if name.contains("src") || name.contains("uri") || name.contains("url") => Attribute::Url,
             _ => Attribute::Plain,
         };
+        self.script = Script::default();
+        self.is_lost = false;
         self.state = State::Value { end, attribute };
+    }
+
+    /// Notes that some value stands here.
+    fn any_value(&mut self) {
+        if self.state == State::BeforeValue {
+            self.begin_value(0);
+        }
     }
 
     /// Writes a value.
@@ -270,7 +319,7 @@ impl Html {
             State::Comment => {}
             State::Text if safe == Some(SafeKind::Html) => out.extend_from_slice(&text),
             State::Text | State::Raw(Content::Text) => out.extend_from_slice(&escaped(&text)),
-            State::Raw(Content::Script) => out.extend_from_slice(&script(&text, value)),
+            State::Raw(Content::Script) => out.extend_from_slice(&self.script.value(&text, value)),
             State::Raw(Content::Style) => out.extend_from_slice(&style(&text)),
             State::Tag | State::AttributeName | State::AfterName => {
                 // Only what can be nothing but a name may stand here.
@@ -287,7 +336,9 @@ impl Html {
                     Attribute::Plain => text,
                     Attribute::Url => self.url(&text, safe == Some(SafeKind::Url)),
                     Attribute::Style => style(&text),
-                    Attribute::Script => script(&text, value),
+                    Attribute::Script if self.is_lost => UNSAFE.to_vec(),
+                    Attribute::Script => self.script.value(&text, value),
+                    Attribute::Unsafe => UNSAFE.to_vec(),
                 };
                 self.value.extend_from_slice(&text);
                 let text = escaped(&text);
@@ -306,50 +357,6 @@ impl Html {
         }
         normal_url(text)
     }
-}
-
-impl Templates {
-    /// What the templates reached from `name` do that is not allowed where values are escaped by themselves.
-    pub(crate) fn html_fault(&self, name: &str) -> Option<(Position, String, String)> {
-        let mut reached = vec![name.to_owned()];
-        let mut at = 0;
-        while at < reached.len() {
-            let tree = self.trees.get(&reached[at]).cloned();
-            at += 1;
-            if let Some(fault) = tree.and_then(|tree| self.fault_in(&tree, &mut reached)) {
-                return Some(fault);
-            }
-        }
-        None
-    }
-
-    fn fault_in(&self, nodes: &[Node], reached: &mut Vec<String>) -> Option<(Position, String, String)> {
-        nodes.iter().find_map(|node| match node {
-            Node::Text(_) | Node::Break | Node::Continue => None,
-            Node::Action(pipeline) => misplaced_escaper(pipeline),
-            Node::If(branch) | Node::With(branch) | Node::Range(branch) => {
-                self.fault_in(&branch.body, reached).or_else(|| self.fault_in(&branch.otherwise, reached))
-            }
-            Node::Template { name, position, text, .. } => {
-                if !self.trees.contains_key(name) {
-                    return Some((*position, text.clone(), format!("no such template {name:?}")));
-                }
-                if !reached.contains(name) {
-                    reached.push(name.clone());
-                }
-                None
-            }
-        })
-    }
-}
-
-/// An escaper may only come last: what follows it would work on escaped text.
-fn misplaced_escaper(pipeline: &Pipeline) -> Option<(Position, String, String)> {
-    let before_last = pipeline.commands.split_last().map_or(&[][..], |(_, before)| before);
-    let is_html = |kind: &OperandKind| matches!(kind, OperandKind::Identifier(name) if name == "html");
-    let misplaced = before_last.iter().find(|command| is_html(&command.operands[0].kind))?;
-    let message = "predefined escaper \"html\" disallowed in template".to_owned();
-    Some((misplaced.position, misplaced.text.clone(), message))
 }
 
 /// Escapes text for HTML, in elements and attributes.
@@ -437,15 +444,6 @@ fn style(text: &[u8]) -> Vec<u8> {
         return UNSAFE.to_vec();
     }
     text.to_vec()
-}
-
-/// A value in a script: a number or truth value as it is, anything else as a string.
-fn script(text: &[u8], value: &Value) -> Vec<u8> {
-    match value {
-        Value::Int(..) | Value::Uint(..) | Value::Float(_) | Value::Bool(_) => [b" ", text, b" "].concat(),
-        Value::Nil | Value::Missing => b" null ".to_vec(),
-        _ => [b"\"", &escape::javascript(text)[..], b"\""].concat(),
-    }
 }
 
 /// Vouched HTML in an attribute: only its text.

@@ -235,7 +235,7 @@ fn values_are_escaped_for_the_place_they_are_written_to() {
         ("<p style=\"width: {{.n}}px\">{{.n}}", "<p style=\"width: 7px\">7"),
         (
             "<script>var x = {{.t}}, n = {{.n}};</script>{{.t}}",
-            "<script>var x = \"\\u003Cb a\\u003D\\\"1\\\"\\u003E\", n =  7 ;</script>&lt;b a=&#34;1&#34;&gt;",
+            "<script>var x = \"\\u003cb a=\\\"1\\\"\\u003e\", n =  7 ;</script>&lt;b a=&#34;1&#34;&gt;",
         ),
         ("<title>{{.html}}</title>{{.html}}", "<title>&lt;i&gt;x&lt;/i&gt;</title><i>x</i>"),
         ("<!doctype html><!-- {{.t}} --><p {{.t}}>", "<!doctype html><p ZgotmplZ>"),
@@ -279,4 +279,54 @@ fn times_and_durations_are_written_as_recorded() {
         }
     }
     assert!(ran > 80 && failures.is_empty(), "{} of {ran} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn values_in_scripts_stay_in_their_strings() {
+    let data = Value::string_map([("t", "\";f()//'`${x}</script>")]);
+    let string = "\\u0022;f()\\/\\/\\u0027\\u0060${x}\\u003c\\/script\\u003e";
+    let template = string.replace("${x}", "\\u0024\\u007bx\\u007d");
+    let cases = [
+        ("<script>var x = \"{{.t}}\";</script>", format!("<script>var x = \"{string}\";</script>")),
+        ("<script>a = 'it\\'s {{.t}}'</script>", format!("<script>a = 'it\\'s {string}'</script>")),
+        ("<script>a = `{{.t}}`</script>", format!("<script>a = `{template}`</script>")),
+        ("<script>// {{.t}}\n/* {{.t}} */ 1</script>", "<script>// \n/*  */ 1</script>".to_owned()),
+        ("<script>a = b / 2 / \"{{.t}}\"</script>", format!("<script>a = b / 2 / \"{string}\"</script>")),
+        ("<p onclick=\"f('{{.t}}')\">", format!("<p onclick=\"f('{}')\">", string.replace('&', "&amp;"))),
+        ("<p onclick=\"f(&quot;{{.t}}\">", "<p onclick=\"f(&quot;ZgotmplZ\">".to_owned()),
+        ("<iframe srcdoc=\"{{.t}}\">", "<iframe srcdoc=\"ZgotmplZ\">".to_owned()),
+    ];
+    for (text, expected) in cases {
+        let mut templates = Templates::new(Functions::default());
+        templates.parse("t", text).unwrap();
+        let mut out = Vec::new();
+        templates.render_html("t", data.clone(), MissingKey::Invalid, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
+    }
+    let text = "<script>a = /x{{.t}}/.test(1)</script>";
+    let mut templates = Templates::new(Functions::default());
+    templates.parse("t", text).unwrap();
+    let mut out = Vec::new();
+    templates.render_html("t", data, MissingKey::Invalid, &mut out).unwrap();
+    let pattern = String::from_utf8(out).unwrap();
+    assert!(pattern.contains("\\/\\/") && !pattern.contains("</script>/"), "{pattern}");
+}
+
+#[test]
+fn branches_that_end_in_different_places_are_refused() {
+    for (text, message) in [
+        ("{{if .a}}<p title=\"{{end}}{{.a}}", "branches end in different contexts"),
+        ("{{range .a}}<script>{{end}}", "on range loop re-entry"),
+        ("{{with .a}}'{{else}}<!--{{end}}", "branches end in different contexts"),
+    ] {
+        let mut templates = Templates::new(Functions::default());
+        templates.parse("t", text).unwrap();
+        let error = templates.render_html("t", Value::Nil, MissingKey::Invalid, &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains(message), "{text}: {error}");
+    }
+    let fine = "<p {{if .a}}title=\"x\"{{end}}>{{range .a}}<b>{{.}}</b>{{else}}none{{end}}";
+    let mut templates = Templates::new(Functions::default());
+    templates.parse("t", fine).unwrap();
+    let nothing = Value::string_map([("other", "")]);
+    templates.render_html("t", nothing, MissingKey::Invalid, &mut Vec::new()).unwrap();
 }
