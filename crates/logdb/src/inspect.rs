@@ -9,8 +9,9 @@ use crate::day::Day;
 use crate::manifest::{
     ManifestError, ObjectMeta, ROOT, folder_of, load, manifest_key, object_id, object_key,
 };
-use crate::segment::grams::{Needle, value_hash, value_may_be_in};
-use crate::segment::{GroupEntry, Segment};
+use crate::segment::grams::{Needle, value_hash, value_hashes};
+use crate::segment::sliced::{Band, BandBits};
+use crate::segment::{GroupEntry, Probe, Segment};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +96,10 @@ fn verify_object(bucket: &dyn Bucket, key: &str, meta: &ObjectMeta) -> Result<u6
     if stated != found {
         return Err(format!("size, rows and times are {found:?}, and the manifest says {stated:?}"));
     }
-    let mut previous = None;
+    let (mut previous, mut filters) = (None, Filters::default());
     for (number, group) in index.groups.iter().enumerate() {
         verify_group(&segment, group, &mut previous)
+            .and_then(|page| filters.verify(&segment, number, &page))
             .map_err(|what| format!("page group {number}: {what}"))?;
     }
     Ok(index.rows())
@@ -107,10 +109,9 @@ fn verify_group(
     segment: &Segment,
     group: &GroupEntry,
     previous: &mut Option<(u32, i64)>,
-) -> Result<(), String> {
+) -> Result<Page, String> {
     let told = |error: crate::segment::reader::SegmentError| error.to_string();
     let page = segment.read(group, LogColumns { lines: true, metadata: true }).map_err(told)?;
-    let (grams, values) = (segment.grams(group).map_err(told)?, segment.values(group).map_err(told)?);
     for run in &group.runs {
         let rows = run.first_row as usize..(run.first_row + run.rows) as usize;
         let (first, last) = (page.timestamps_ns[rows.start], page.timestamps_ns[rows.end - 1]);
@@ -122,19 +123,71 @@ fn verify_group(
             if previous.replace(at).is_some_and(|before| before > at) {
                 return Err("rows are not in the order of streams and times".to_owned());
             }
-            verify_filters(&page, row, &grams, &values)?;
         }
     }
-    Ok(())
+    Ok(page)
 }
 
-fn verify_filters(page: &Page, row: usize, grams: &[u8], values: &[u8]) -> Result<(), String> {
-    if Needle::new(page.lines.get(row)).is_some_and(|needle| !needle.may_be_in(grams)) {
-        return Err("a line is missing in the filter of substrings".to_owned());
+/// The filters of an object, as far as they were read.
+#[derive(Default)]
+struct Filters {
+    lines: Option<BandBits>,
+    values: Option<BandBits>,
+}
+
+impl Filters {
+    /// Whether all that is in a page group is in its filters.
+    fn verify(&mut self, segment: &Segment, group: usize, page: &Page) -> Result<(), String> {
+        let index = segment.index();
+        if index.line_bands.is_empty() {
+            return verify_first_version(segment, group, page);
+        }
+        let lines = band_of(segment, &index.line_bands, &mut self.lines, group)?;
+        let values = band_of(segment, &index.value_bands, &mut self.values, group)?;
+        let scheme = lines.band().scheme;
+        for row in 0..page.lines.len() {
+            let needle = Needle::new(page.lines.get(row));
+            if needle.is_some_and(|needle| !needle.hashes(scheme).iter().all(|&hash| lines.has(group, hash)))
+            {
+                return Err("a line is missing in the filter of substrings".to_owned());
+            }
+            for (name, value) in page.metadata.row(row) {
+                let hashes = value_hashes(value_hash(name, value));
+                if !hashes.iter().all(|&hash| values.has(group, hash)) {
+                    return Err(format!("a value of {name:?} is missing in the filter of values"));
+                }
+            }
+        }
+        Ok(())
     }
-    for (name, value) in page.metadata.row(row) {
-        if !value_may_be_in(value_hash(name, value), values) {
-            return Err(format!("a value of {name:?} is missing in the filter of values"));
+}
+
+/// The band of a page group, read unless it was the last that was.
+fn band_of<'a>(
+    segment: &Segment,
+    bands: &[Band],
+    last: &'a mut Option<BandBits>,
+    group: usize,
+) -> Result<&'a BandBits, String> {
+    let holds = |band: &Band| (band.first_group..band.first_group + band.groups).contains(&(group as u32));
+    if !last.as_ref().is_some_and(|bits| holds(bits.band())) {
+        let band = bands.iter().find(|band| holds(band)).ok_or("a page group has no filter")?;
+        *last = Some(segment.read_band(band).map_err(|error| error.to_string())?);
+    }
+    last.as_ref().ok_or_else(|| "a page group has no filter".to_owned())
+}
+
+fn verify_first_version(segment: &Segment, group: usize, page: &Page) -> Result<(), String> {
+    let may_hold = |probe: Probe| {
+        let found = segment.may_hold(&probe, &[group]).map_err(|error| error.to_string())?;
+        if found == [true] { Ok(()) } else { Err("an entry is missing in the filters".to_owned()) }
+    };
+    for row in 0..page.lines.len() {
+        if let Some(needle) = Needle::new(page.lines.get(row)) {
+            may_hold(Probe::Lines(vec![needle]))?;
+        }
+        for (name, value) in page.metadata.row(row) {
+            may_hold(Probe::Value(value_hash(name, value)))?;
         }
     }
     Ok(())

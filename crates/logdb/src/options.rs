@@ -41,7 +41,8 @@ pub struct Options {
     pub removal_grace: Duration,
     /// Objects no manifest names are deleted when they are this old.
     pub orphan_age: Duration,
-    /// Manifests of other writers are looked at this often. `None` when there are no others.
+    /// Manifests of other writers are looked at this often, if their day is not long over; all others once an hour. `None` when
+    /// there are no others.
     pub refresh_every: Option<Duration>,
     /// Indices of objects that are kept in memory.
     pub index_cache_bytes: usize,
@@ -62,16 +63,16 @@ impl Default for Options {
             max_push_bytes: 64 << 20,
             max_wait: Duration::from_secs(5),
             flush_zstd_level: 1,
-            final_zstd_level: 9,
-            group_bytes: 2 << 20,
-            bits_per_gram: 2.5,
+            final_zstd_level: 11,
+            group_bytes: 4 << 20,
+            bits_per_gram: 1.25,
             target_object_bytes: 256 << 20,
             max_compaction_inputs: 16,
             compaction_inputs: 8,
             day_closes_after: Duration::from_secs(2 * 3600),
             removal_grace: Duration::from_secs(15 * 60),
             orphan_age: Duration::from_secs(2 * 3600),
-            refresh_every: None,
+            refresh_every: Some(Duration::from_secs(15)),
             index_cache_bytes: 32 << 20,
             retention: Retention { default: Some(day * 31), rules: Arc::default() },
             seed: (ulid::Ulid::new().random() >> 8) as u64,
@@ -107,6 +108,12 @@ impl Retention {
                 && rule.matchers.iter().all(|matcher| matcher.matches(stream.get_or_empty(&matcher.name)))
         };
         self.rules.iter().find(applies).map_or(self.default, |rule| rule.period)
+    }
+
+    /// The shortest time any entry of a tenant is kept; `None` is for ever.
+    pub fn shortest(&self, tenant: &TenantId) -> Option<Duration> {
+        let rules = self.rules.iter().filter(|rule| rule.tenant.as_ref().is_none_or(|of| of == tenant));
+        rules.filter_map(|rule| rule.period).chain(self.default).min()
     }
 
     /// The longest time any entry of a tenant is kept; `None` is for ever.

@@ -40,8 +40,10 @@ const ZSTD: i32 = 6;
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Nanoseconds since the epoch, in UTC.
-    TimestampNanos,
+    /// Milliseconds since the epoch, in UTC.
+    TimestampMillis,
+    /// Integers of 32 bits.
+    Int32,
     /// UTF-8.
     Text,
     /// Bytes.
@@ -57,8 +59,6 @@ pub struct Column {
     pub kind: ColumnKind,
     /// Whether rows may lack a value.
     pub is_optional: bool,
-    /// How its values are encoded.
-    pub encoding: Encoding,
 }
 
 /// The pages of one column in one row group, as they were written.
@@ -74,6 +74,8 @@ pub struct Chunk {
     pub dictionary_at: Option<u64>,
     /// Where its first data page begins in the file.
     pub data_at: u64,
+    /// How its pages are encoded.
+    pub encodings: Vec<Encoding>,
     /// Least and greatest value, for integers.
     pub bounds: Option<(i64, i64)>,
 }
@@ -158,17 +160,20 @@ fn write_element(element: &mut Struct<'_>, what: &Element<'_>) {
             element.i32(3, i32::from(column.is_optional));
             element.binary(4, name.as_bytes());
             match column.kind {
-                ColumnKind::Binary => {}
+                ColumnKind::Binary | ColumnKind::Int32 => {}
                 ColumnKind::Text => {
                     element.i32(6, 0);
                     element.nested(10, |logical| logical.choice(1));
                 }
-                ColumnKind::TimestampNanos => element.nested(10, |logical| {
-                    logical.nested(8, |timestamp| {
-                        timestamp.bool(1, true);
-                        timestamp.nested(2, |unit| unit.choice(3));
+                ColumnKind::TimestampMillis => {
+                    element.i32(6, 9);
+                    element.nested(10, |logical| {
+                        logical.nested(8, |timestamp| {
+                            timestamp.bool(1, true);
+                            timestamp.nested(2, |unit| unit.choice(1));
+                        });
                     });
-                }),
+                }
             }
         }
     }
@@ -176,7 +181,8 @@ fn write_element(element: &mut Struct<'_>, what: &Element<'_>) {
 
 fn physical_type(kind: ColumnKind) -> i32 {
     match kind {
-        ColumnKind::TimestampNanos => 2,
+        ColumnKind::Int32 => 1,
+        ColumnKind::TimestampMillis => 2,
         ColumnKind::Text | ColumnKind::Binary => 6,
     }
 }
@@ -185,10 +191,9 @@ fn write_chunk(out: &mut Struct<'_>, column: &Column, chunk: &Chunk) {
     out.i64(2, 0);
     out.nested(3, |meta| {
         meta.i32(1, physical_type(column.kind));
-        let encodings = match chunk.dictionary_at {
-            Some(_) => vec![PLAIN, RLE, column.encoding.number()],
-            None => vec![RLE, column.encoding.number()],
-        };
+        let mut encodings = vec![RLE];
+        encodings.extend(chunk.dictionary_at.map(|_| PLAIN));
+        encodings.extend(chunk.encodings.iter().map(|encoding| encoding.number()));
         meta.i32_list(2, &encodings);
         meta.text_list(3, &column.path.iter().map(String::as_str).collect::<Vec<_>>());
         meta.i32(4, ZSTD);

@@ -33,8 +33,7 @@ impl Random {
 }
 
 /// What writes the lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Web servers, in the combined format.
     Access,
@@ -140,12 +139,22 @@ fn access(clock: &Clock, random: &mut Random, out: &mut String) -> std::fmt::Res
     match random.below(4) {
         0 => write!(out, "{method} /api/v1/users/{}/orders", random.skewed(100_000))?,
         1 => write!(out, "{method} /static/js/app.{:08x}.js", random.below(40) * 0x9e37_79b1)?,
-        2 => write!(out, "{method} /search?q={}&page={}", WORDS[random.skewed(64) as usize], random.skewed(20))?,
+        2 => write!(
+            out,
+            "{method} /search?q={}&page={}",
+            WORDS[random.skewed(64) as usize],
+            random.skewed(20)
+        )?,
         _ => out.push_str("GET /healthz"),
     }
     let status = [200, 200, 200, 200, 200, 304, 302, 404, 500, 201][random.skewed(10) as usize];
     let agent = AGENTS[random.skewed(8) as usize];
-    write!(out, " HTTP/1.1\" {status} {} \"-\" \"{agent}\" 0.{:03}", random.skewed(50_000), random.skewed(1000))
+    write!(
+        out,
+        " HTTP/1.1\" {status} {} \"-\" \"{agent}\" 0.{:03}",
+        random.skewed(50_000),
+        random.skewed(1000)
+    )
 }
 
 const MESSAGES: [&str; 10] = [
@@ -190,7 +199,12 @@ fn kubernetes(clock: &Clock, stream: u64, random: &mut Random, out: &mut String)
     let micros = clock.micros();
     let pod = |random: &mut Random| {
         let n = random.skewed(3000);
-        format!("{}-{:08x}-{:05x}", WORDS[(n % 32) as usize], n.wrapping_mul(0x9e37_79b1) & 0xffff_ffff, n * 77)
+        format!(
+            "{}-{:08x}-{:05x}",
+            WORDS[(n % 32) as usize],
+            n.wrapping_mul(0x9e37_79b1) & 0xffff_ffff,
+            n * 77
+        )
     };
     match stream % 4 {
         0 => write!(
@@ -198,7 +212,12 @@ fn kubernetes(clock: &Clock, stream: u64, random: &mut Random, out: &mut String)
             "I0115 {hour:02}:{minute:02}:{second:02}.{micros:06}       1 {}.go:{}] \"{}\" pod=\"{}/{}\" podUID=\"{:08x}-{:04x}-4{:03x}-9{:03x}-{:012x}\"",
             random.of(&["kubelet", "reconciler_common", "pod_startup_latency_tracker", "scope"]),
             100 + random.skewed(20) * 17,
-            random.of(&["SyncLoop UPDATE", "Observed pod startup duration", "RemoveContainer", "Volume detached"]),
+            random.of(&[
+                "SyncLoop UPDATE",
+                "Observed pod startup duration",
+                "RemoveContainer",
+                "Volume detached"
+            ]),
             random.of(&["prod", "staging", "kube-system"]),
             pod(random),
             random.below(1 << 32),
@@ -253,12 +272,13 @@ fn diverse(random: &mut Random, out: &mut String) -> std::fmt::Result {
 }
 
 const WORDS: [&str; 64] = [
-    "cart", "orders", "users", "billing", "search", "catalog", "auth", "media", "stock", "prices", "reviews", "email",
-    "events", "ledger", "gateway", "profile", "ingress", "metrics", "backup", "config", "session", "payment", "invoice",
-    "refund", "basket", "coupon", "address", "country", "currency", "delivery", "tracking", "returns", "support", "ticket",
-    "message", "notify", "webhook", "export", "import", "report", "audit", "policy", "token", "secret", "cluster", "node",
-    "volume", "network", "router", "switch", "bridge", "tunnel", "queue", "topic", "stream", "worker", "broker", "cache",
-    "index", "shard", "replica", "primary", "standby", "leader",
+    "cart", "orders", "users", "billing", "search", "catalog", "auth", "media", "stock", "prices", "reviews",
+    "email", "events", "ledger", "gateway", "profile", "ingress", "metrics", "backup", "config", "session",
+    "payment", "invoice", "refund", "basket", "coupon", "address", "country", "currency", "delivery",
+    "tracking", "returns", "support", "ticket", "message", "notify", "webhook", "export", "import", "report",
+    "audit", "policy", "token", "secret", "cluster", "node", "volume", "network", "router", "switch",
+    "bridge", "tunnel", "queue", "topic", "stream", "worker", "broker", "cache", "index", "shard", "replica",
+    "primary", "standby", "leader",
 ];
 
 #[cfg(test)]

@@ -56,6 +56,46 @@ pub fn encode_runs(out: &mut Vec<u8>, count: usize, runs: impl Iterator<Item = (
     }
 }
 
+/// Appends numbers of a dictionary of at most 256 values, a byte each: what compresses pages sees bytes.
+pub fn encode_codes(out: &mut Vec<u8>, codes: &[u8]) {
+    out.push(8);
+    match codes.first() {
+        Some(&first) if codes.iter().all(|&code| code == first) => {
+            put_uvarint(out, (codes.len() as u64) << 1);
+            out.push(first);
+        }
+        _ => {
+            let eights = codes.len().div_ceil(8);
+            put_uvarint(out, (eights as u64) << 1 | 1);
+            out.extend_from_slice(codes);
+            out.resize(out.len() + eights * 8 - codes.len(), 0);
+        }
+    }
+}
+
+/// Numbers of a dictionary, as [`encode_codes`] writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codes<'a> {
+    /// All are the same.
+    All(u8),
+    /// One for each value.
+    Each(&'a [u8]),
+}
+
+/// Reads `count` numbers of a dictionary.
+pub fn decode_codes<'a>(input: &mut Input<'a>, count: usize) -> Result<Codes<'a>, Damaged> {
+    const WRONG: Damaged = Damaged("the numbers of a dictionary are not those of the rows");
+    let (width, header) = (input.u8()?, input.uvarint()?);
+    match (width, header & 1, header >> 1) {
+        (8, 0, run) if run == count as u64 => Ok(Codes::All(input.u8()?)),
+        (8, 1, eights) if eights == count.div_ceil(8) as u64 => {
+            let all = input.take(count.div_ceil(8) * 8)?;
+            Ok(Codes::Each(&all[..count]))
+        }
+        _ => Err(WRONG),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +108,22 @@ mod tests {
             let decoded = decode_bits(&mut Input::new(&encoded), bits.len()).unwrap();
             assert_eq!(decoded.unwrap_or_else(|| vec![true; bits.len()]), bits);
             assert!(decode_bits(&mut Input::new(&encoded), bits.len() + 9).is_err());
+        }
+    }
+
+    #[test]
+    fn numbers_of_dictionaries_round_trip() {
+        for codes in [vec![3_u8; 9], vec![1, 2, 255, 0, 4, 5, 6, 7, 8], vec![1, 0]] {
+            let mut encoded = Vec::new();
+            encode_codes(&mut encoded, &codes);
+            let mut input = Input::new(&encoded);
+            let decoded = match decode_codes(&mut input, codes.len()).unwrap() {
+                Codes::All(code) => vec![code; codes.len()],
+                Codes::Each(codes) => codes.to_vec(),
+            };
+            assert!(input.is_empty());
+            assert_eq!(decoded, codes);
+            assert!(decode_codes(&mut Input::new(&encoded), codes.len() + 9).is_err());
         }
     }
 

@@ -1,38 +1,77 @@
-//! Filters that tell which page groups cannot hold a byte string, or a value of structured metadata.
+//! Which parts of lines filters know of.
 //!
-//! A line is every run of five of its bytes: a string is in a line only if each five bytes of the string are. A set of
-//! them is kept as a Bloom filter with about four bits and two probes for each; shorter strings cannot be looked for.
+//! A line is every run of five of its bytes: a string is in a line only if each five bytes of the string are. Text in
+//! which nearly every five bytes can be found anywhere (hexadecimal numbers and nothing else) is taken apart into longer
+//! runs instead, of which one in four is kept, chosen by what it is. What is shorter cannot be looked for.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bytes of a gram. Strings below that length are not filtered.
-pub const GRAM_BYTES: usize = 5;
+/// How lines are taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// Every five bytes.
+    #[default]
+    Fine,
+    /// One in four of every seven bytes.
+    Coarse,
+}
 
 /// A gram is a number of this many bits, by a hash; that two share one only makes a filter pass more often.
 const ID_BITS: u32 = 24;
-const LOW_FIVE_BYTES: u64 = 0xff_ffff_ffff;
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-fn gram_id(five: u64) -> u32 {
-    (five.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ID_BITS)) as u32
+impl Scheme {
+    /// The number it has in an index.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Fine => 1,
+            Self::Coarse => 2,
+        }
+    }
+
+    /// The scheme of a number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        [Self::Fine, Self::Coarse].into_iter().find(|scheme| scheme.number() == number)
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Fine => 5,
+            Self::Coarse => 7,
+        }
+    }
+
+    /// Calls back with the number of each gram of a text that is kept, repeated ones included.
+    #[inline]
+    fn each(self, text: &[u8], mut add: impl FnMut(u32)) {
+        let bytes = self.bytes();
+        let Some(grams) = (text.len() + 1).checked_sub(bytes) else { return };
+        let is_coarse = self == Self::Coarse;
+        let shift = 64 - 8 * bytes as u32;
+        let mut take = |window: u64| {
+            // The shift leaves out the bytes behind the gram.
+            let hash = (window << shift).wrapping_mul(FACTOR);
+            if !is_coarse {
+                add((hash >> (64 - ID_BITS)) as u32);
+            } else if hash >> 62 == 0 {
+                add((hash << 2 >> (64 - ID_BITS)) as u32);
+            }
+        };
+        let whole = (text.len() + 1).saturating_sub(8).min(grams);
+        for eight in text.windows(8).take(whole) {
+            take(u64::from_le_bytes([
+                eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7],
+            ]));
+        }
+        for at in whole..grams {
+            let mut window = [0; 8];
+            window[..bytes].copy_from_slice(&text[at..at + bytes]);
+            take(u64::from_le_bytes(window));
+        }
+    }
 }
 
-/// Two positions in a filter of `bits`.
-fn positions(id: u64, bits: u64) -> [u64; 2] {
-    let mut z = id.wrapping_add(1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 32;
-    [((z & 0xffff_ffff) * bits) >> 32, ((z >> 32) * bits) >> 32]
-}
-
-fn set(filter: &mut [u8], position: u64) {
-    filter[(position / 8) as usize] |= 1 << (position % 8);
-}
-
-fn is_set(filter: &[u8], position: u64) -> bool {
-    filter[(position / 8) as usize] >> (position % 8) & 1 == 1
-}
-
-/// Gathers the grams of the lines of one page group.
+/// Gathers the grams of lines, each once.
 pub struct GramSet {
     seen: Vec<u64>,
     ids: Vec<u32>,
@@ -46,145 +85,125 @@ impl Default for GramSet {
 }
 
 impl GramSet {
-    fn add(&mut self, id: u32) {
-        let (word, bit) = ((id >> 6) as usize, 1_u64 << (id & 63));
-        if self.seen[word] & bit == 0 {
-            self.seen[word] |= bit;
-            self.ids.push(id);
-        }
-    }
-
     /// Adds a line.
-    pub fn add_line(&mut self, line: &[u8]) {
-        if line.len() < GRAM_BYTES {
-            return;
-        }
-        let mut window = 0;
-        for (i, &byte) in line[..GRAM_BYTES].iter().enumerate() {
-            window |= u64::from(byte) << (8 * i);
-        }
-        self.add(gram_id(window));
-        for &byte in &line[GRAM_BYTES..] {
-            window = window >> 8 | u64::from(byte) << (8 * (GRAM_BYTES - 1));
-            self.add(gram_id(window & LOW_FIVE_BYTES));
-        }
+    pub fn add_line(&mut self, scheme: Scheme, line: &[u8]) {
+        let Self { seen, ids } = self;
+        scheme.each(line, |id| {
+            let (word, bit) = ((id >> 6) as usize, 1_u64 << (id & 63));
+            if seen[word] & bit == 0 {
+                seen[word] |= bit;
+                ids.push(id);
+            }
+        });
     }
 
-    /// The filter of what was added, after which the set is empty again.
-    pub fn take_filter(&mut self, bits_per_gram: f32, out: &mut Vec<u8>) {
-        let start = out.len();
-        let bytes = (self.ids.len() as f32 * bits_per_gram / 8.0).ceil() as usize;
-        out.resize(start + bytes, 0);
-        let filter = &mut out[start..];
-        for id in self.ids.drain(..) {
-            self.seen[(id >> 6) as usize] = 0;
-            for position in positions(u64::from(id), bytes as u64 * 8) {
-                set(filter, position);
-            }
-        }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
     }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Takes the hashes of what was added out, after which the set is empty again.
+    pub fn drain(&mut self) -> impl Iterator<Item = u32> {
+        let Self { seen, ids } = self;
+        ids.drain(..).map(|id| {
+            seen[(id >> 6) as usize] = 0;
+            spread(id)
+        })
+    }
+}
+
+/// A number of a gram as one whose upper bits are as good as any.
+fn spread(id: u32) -> u32 {
+    let mut z = id.wrapping_add(1).wrapping_mul(0x85eb_ca6b);
+    z = (z ^ (z >> 15)).wrapping_mul(0xc2b2_ae35);
+    z ^ (z >> 16)
 }
 
 /// What a byte string needs to be in a line.
 #[derive(Debug, Clone)]
 pub struct Needle {
-    ids: Vec<u32>,
+    fine: Vec<u32>,
+    coarse: Vec<u32>,
+    first: super::first::Needle,
 }
 
 impl Needle {
     /// `None` when the string is too short to tell anything.
     pub fn new(text: &[u8]) -> Option<Self> {
-        let number = |five: &[u8]| five.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
-        let mut ids: Vec<u32> = text.windows(GRAM_BYTES).map(|five| gram_id(number(five))).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        (!ids.is_empty()).then_some(Self { ids })
+        let ids = |scheme: Scheme| {
+            let mut ids = Vec::new();
+            scheme.each(text, |id| ids.push(spread(id)));
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        let first = super::first::Needle::new(text)?;
+        Some(Self { fine: ids(Scheme::Fine), coarse: ids(Scheme::Coarse), first })
     }
 
-    /// Whether a page group with this filter may hold the string. An empty filter is one of no lines.
-    pub fn may_be_in(&self, filter: &[u8]) -> bool {
-        let bits = filter.len() as u64 * 8;
-        bits > 0
-            && self.ids.iter().all(|&id| positions(u64::from(id), bits).iter().all(|&at| is_set(filter, at)))
+    /// Hashes all of which are in the filter of lines that hold the string.
+    pub fn hashes(&self, scheme: Scheme) -> &[u32] {
+        match scheme {
+            Scheme::Fine => &self.fine,
+            Scheme::Coarse => &self.coarse,
+        }
+    }
+
+    /// What it needs in filters of the first version.
+    pub fn of_first_version(&self) -> &super::first::Needle {
+        &self.first
     }
 }
-
-const VALUE_PROBES: u64 = 4;
-const BITS_PER_VALUE: usize = 8;
 
 /// The hash under which a value of structured metadata is in filters.
 pub fn value_hash(name: &str, value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, xxh3_64_with_seed(name.as_bytes(), 0))
 }
 
-fn value_positions(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
-    let (first, step) = (hash & 0xffff_ffff, (hash >> 32) | 1);
-    (0..VALUE_PROBES).map(move |i| ((first.wrapping_add(i * step) & 0xffff_ffff) * bits) >> 32)
-}
-
-/// Appends the filter of these hashes, each of which is there once.
-pub fn value_filter(hashes: impl ExactSizeIterator<Item = u64>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + (hashes.len() * BITS_PER_VALUE).div_ceil(8), 0);
-    let filter = &mut out[start..];
-    let bits = filter.len() as u64 * 8;
-    for hash in hashes {
-        value_positions(hash, bits).for_each(|position| set(filter, position));
-    }
-}
-
-/// Whether a page group with this filter may hold the value of this hash.
-pub fn value_may_be_in(hash: u64, filter: &[u8]) -> bool {
-    let bits = filter.len() as u64 * 8;
-    bits > 0 && value_positions(hash, bits).all(|position| is_set(filter, position))
+/// The hashes of one value: all of them are in the filter of rows that have it.
+pub fn value_hashes(hash: u64) -> [u32; 4] {
+    let (first, step) = (hash as u32, (hash >> 32) as u32 | 1);
+    [0, 1, 2, 3].map(|i| first.wrapping_add(step.wrapping_mul(i)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn filter_of(lines: &[String]) -> Vec<u8> {
-        let mut set = GramSet::default();
-        lines.iter().for_each(|line| set.add_line(line.as_bytes()));
-        let mut filter = Vec::new();
-        set.take_filter(4.0, &mut filter);
-        assert!(set.seen.iter().all(|&word| word == 0), "empty again");
-        filter
-    }
-
     #[test]
-    fn what_is_there_passes_and_what_is_not_seldom() {
-        let lines: Vec<String> = (0..2000_u64)
-            .map(|i| format!("id={:016x} done", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-            .collect();
-        let filter = filter_of(&lines);
-        for line in &lines {
-            for part in [&line[..], &line[3..8], &line[7..15], "d=", ""] {
-                assert!(
-                    Needle::new(part.as_bytes()).is_none_or(|needle| needle.may_be_in(&filter)),
-                    "{part}"
-                );
+    fn the_grams_of_a_part_are_among_those_of_the_whole() {
+        let line = b"id=9f86d081884c7d65 took=12ms caf\xc3\xa9";
+        for scheme in [Scheme::Fine, Scheme::Coarse] {
+            let mut set = GramSet::default();
+            set.add_line(scheme, line);
+            set.add_line(scheme, line);
+            let all: Vec<u32> = set.drain().collect();
+            assert!(set.is_empty() && set.seen.iter().all(|&word| word == 0), "empty again");
+            for begin in 0..line.len() {
+                for end in begin..=line.len() {
+                    let needle = Needle::new(&line[begin..end]);
+                    assert_eq!(needle.is_some(), end - begin >= 5);
+                    let Some(needle) = needle else { continue };
+                    assert!(needle.hashes(scheme).iter().all(|hash| all.contains(hash)), "{begin}..{end}");
+                }
             }
+            assert_eq!(Scheme::of_number(scheme.number()), Some(scheme));
         }
-        let absent = (0..1000_u64).filter(|i| {
-            let text = format!("id={:016x} done", i.wrapping_mul(0xd134_2543_de82_ef95) | 1 << 63);
-            let absent = !lines.contains(&text);
-            absent && Needle::new(text.as_bytes()).unwrap().may_be_in(&filter)
-        });
-        assert!(absent.count() < 10);
-        assert!(Needle::new(b"four").is_none());
-        assert!(!Needle::new(b"fifth").unwrap().may_be_in(&[]));
+        assert_eq!(Needle::new(b"abcdefgh").unwrap().hashes(Scheme::Fine).len(), 4);
     }
 
     #[test]
-    fn values_are_found_under_their_name_only() {
-        let hashes: Vec<u64> = (0..500).map(|i| value_hash("id", format!("{i}").as_bytes())).collect();
-        let mut filter = Vec::new();
-        value_filter(hashes.iter().copied(), &mut filter);
-        assert!(hashes.iter().all(|&hash| value_may_be_in(hash, &filter)));
-        let wrong =
-            (0..1000).filter(|i| value_may_be_in(value_hash("di", format!("{i}").as_bytes()), &filter));
-        assert!(wrong.count() < 60);
-        assert!(!value_may_be_in(1, &[]));
+    fn one_in_four_of_long_grams_is_kept() {
+        let mut set = GramSet::default();
+        for i in 0..4000_u64 {
+            set.add_line(Scheme::Coarse, format!("{:016x}", i.wrapping_mul(FACTOR)).as_bytes());
+        }
+        let share = set.len() as f64 / 40_000.0;
+        assert!((0.23..0.27).contains(&share), "{share}");
     }
 }

@@ -4,44 +4,80 @@ use std::sync::Arc;
 
 use model::labels::Labels;
 
+use super::sliced::{Band, decode_bands, encode_bands};
 use crate::codec::{Damaged, Input, put_bytes, put_ivarint, put_labels, put_uvarint};
 
 /// Columns every object has pages of that we read, in this order; hot metadata columns follow.
-pub const FIXED_PAGES: usize = 4;
+pub const FIXED_PAGES: usize = 6;
 /// Page of timestamps.
 pub const TIMESTAMP: usize = 0;
+/// Page of the microseconds of timestamps beyond the millisecond.
+pub const MICROS: usize = 1;
+/// Page of the nanoseconds of timestamps beyond the microsecond.
+pub const NANOS: usize = 2;
 /// Page of lines.
-pub const LINE: usize = 1;
+pub const LINE: usize = 3;
 /// Page of names of metadata that has no column.
-pub const KEY: usize = 2;
+pub const KEY: usize = 4;
 /// Page of its values.
-pub const VALUE: usize = 3;
+pub const VALUE: usize = 5;
 
 /// Length of what stands before the footer and tells where the index is.
 pub const TRAILER_BYTES: usize = 32;
 const TRAILER_MAGIC: &[u8; 8] = b"BZLOGIX1";
-/// An index larger than this, uncompressed, is not read.
-const MAX_INDEX_BYTES: usize = 256 << 20;
+/// An index larger than this, uncompressed, is not read, and not written.
+pub const MAX_INDEX_BYTES: usize = 256 << 20;
 /// A page larger than this, uncompressed, is not read.
 pub const MAX_PAGE_BYTES: u32 = 1 << 30;
-const VERSION: u8 = 1;
+/// Names of metadata an index counts: the most frequent ones.
+pub const MAX_NAMES: usize = 1000;
+
+/// How an object is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub enum Version {
+    /// Timestamps are one column of nanoseconds, each page group has filters of its own.
+    One = 1,
+    /// Timestamps are columns of milliseconds, microseconds and nanoseconds; hot columns may have dictionaries; filters of
+    /// many page groups lie side by side.
+    #[default]
+    Two = 2,
+}
 
 /// What an object holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct SegmentIndex {
+    /// How it is laid out.
+    pub version: Version,
     /// The streams, in order; runs name them by number.
     pub streams: Vec<Labels>,
     /// Names of metadata that have a column, in the order of the columns.
     pub hot: Vec<Arc<str>>,
-    /// All names of metadata, and in how many rows each is.
+    /// Names of metadata, and in how many rows each is; when there are very many, the most frequent.
     pub names: Vec<(Arc<str>, u64)>,
+    /// For each row group, which has so many page groups, the dictionaries of hot columns.
+    pub row_groups: Vec<RowGroupEntry>,
     /// The page groups, in order.
     pub groups: Vec<GroupEntry>,
+    /// Filters of substrings.
+    pub line_bands: Vec<Band>,
+    /// Filters of values of metadata.
+    pub value_bands: Vec<Band>,
+}
+
+/// Page groups that share dictionaries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowGroupEntry {
+    /// The first page group after them.
+    pub end_group: u32,
+    /// The dictionary of each hot column that has one.
+    pub dictionaries: Vec<Option<PageEntry>>,
 }
 
 /// One page group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupEntry {
+    /// Which row group it is in.
+    pub row_group: u32,
     /// Number of rows.
     pub rows: u32,
     /// Number of levels in the pages of names and values.
@@ -50,10 +86,8 @@ pub struct GroupEntry {
     pub pages: Vec<PageEntry>,
     /// The rows of its streams, in order and without gaps. A stream may have several.
     pub runs: Vec<Run>,
-    /// Its filter of substrings.
-    pub grams: Place,
-    /// Its filter of values of metadata.
-    pub values: Place,
+    /// Its filters of substrings and of values of metadata, in objects of the first version.
+    pub filters: Option<[Place; 2]>,
 }
 
 /// A part of the object.
@@ -74,6 +108,24 @@ pub struct PageEntry {
     pub place: Place,
     /// Length when decompressed.
     pub raw_bytes: u32,
+    /// What is in it.
+    pub kind: PageKind,
+}
+
+/// A page that need not be read.
+pub const NOTHING: PageEntry =
+    PageEntry { place: Place { at: 0, bytes: 0, crc: 0 }, raw_bytes: 0, kind: PageKind::Nothing };
+
+/// What is in a page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PageKind {
+    /// Values.
+    #[default]
+    Values,
+    /// Numbers of values of a dictionary.
+    Codes,
+    /// Zeroes, or no values at all: it need not be read.
+    Nothing,
 }
 
 /// Rows of one stream, in order of time.
@@ -117,17 +169,18 @@ impl SegmentIndex {
     /// Memory it takes, roughly.
     pub fn memory_bytes(&self) -> usize {
         let streams: usize = self.streams.iter().map(|labels| labels.as_bytes().len() + 32).sum();
+        let names: usize = self.names.iter().map(|(name, _)| name.len() + 40).sum();
         let group = |group: &GroupEntry| {
             size_of::<GroupEntry>()
                 + group.pages.len() * size_of::<PageEntry>()
                 + group.runs.len() * size_of::<Run>()
         };
-        streams + self.groups.iter().map(group).sum::<usize>() + 256
+        streams + names + self.groups.iter().map(group).sum::<usize>() + 256
     }
 
     /// The index as it is stored, before compression.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let mut out = vec![Version::Two as u8];
         put_uvarint(&mut out, self.streams.len() as u64);
         self.streams.iter().for_each(|labels| put_labels(&mut out, labels));
         put_uvarint(&mut out, self.hot.len() as u64);
@@ -137,21 +190,32 @@ impl SegmentIndex {
             put_bytes(&mut out, name.as_bytes());
             put_uvarint(&mut out, *rows);
         }
+        put_uvarint(&mut out, self.row_groups.len() as u64);
+        for row_group in &self.row_groups {
+            put_uvarint(&mut out, u64::from(row_group.end_group));
+            for dictionary in &row_group.dictionaries {
+                put_page(&mut out, &dictionary.unwrap_or(NOTHING));
+            }
+        }
         put_uvarint(&mut out, self.groups.len() as u64);
         let mut previous_ns = 0_i64;
         for group in &self.groups {
             encode_group(&mut out, group, &mut previous_ns);
         }
+        encode_bands(&mut out, &self.line_bands);
+        encode_bands(&mut out, &self.value_bands);
         out
     }
 
-    /// Reads what [`Self::encode`] wrote.
+    /// Reads what [`Self::encode`] wrote, in any version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut input = Input::new(bytes);
-        if input.u8()? != VERSION {
-            return Err(Damaged("an index of an unknown version"));
-        }
-        let mut index = Self::default();
+        let version = match input.u8()? {
+            1 => Version::One,
+            2 => Version::Two,
+            _ => return Err(Damaged("an index of an unknown version")),
+        };
+        let mut index = Self { version, ..Self::default() };
         for _ in 0..input.count(1)? {
             index.streams.push(input.labels()?);
         }
@@ -161,23 +225,54 @@ impl SegmentIndex {
         for _ in 0..input.count(2)? {
             index.names.push((input.str()?.into(), input.uvarint()?));
         }
-        let mut previous_ns = 0_i64;
+        if version >= Version::Two {
+            index.decode_row_groups(&mut input)?;
+        }
+        let (mut previous_ns, mut row_group) = (0_i64, 0);
         for _ in 0..input.count(8)? {
-            let group = decode_group(&mut input, index.hot.len(), index.streams.len(), &mut previous_ns)?;
+            let mut group = decode_group(&mut input, &index, &mut previous_ns)?;
+            let is_over = |row_group: &RowGroupEntry| row_group.end_group as usize <= index.groups.len();
+            row_group += index.row_groups[row_group..].iter().take_while(|entry| is_over(entry)).count();
+            group.row_group = row_group as u32;
             index.groups.push(group);
+        }
+        if version >= Version::Two {
+            if index.row_groups.last().map_or(0, |last| last.end_group as usize) != index.groups.len() {
+                return Err(Damaged("row groups do not agree with the page groups"));
+            }
+            index.line_bands = decode_bands(&mut input, index.groups.len())?;
+            index.value_bands = decode_bands(&mut input, index.groups.len())?;
         }
         if input.is_empty() { Ok(index) } else { Err(Damaged("an index with something behind it")) }
     }
+
+    fn decode_row_groups(&mut self, input: &mut Input<'_>) -> Result<(), Damaged> {
+        for _ in 0..input.count(1 + self.hot.len())? {
+            let end_group = u32::try_from(input.uvarint()?).map_err(|_| TOO_LARGE)?;
+            let mut dictionaries = Vec::with_capacity(self.hot.len());
+            for _ in 0..self.hot.len() {
+                let page = page(input)?;
+                dictionaries.push((page.kind != PageKind::Nothing).then_some(page));
+            }
+            if self.row_groups.last().is_some_and(|last| last.end_group >= end_group) {
+                return Err(Damaged("row groups are not in order"));
+            }
+            self.row_groups.push(RowGroupEntry { end_group, dictionaries });
+        }
+        Ok(())
+    }
+
+    /// The dictionary of a hot column for a page group.
+    pub fn dictionary(&self, group: &GroupEntry, hot: usize) -> Option<&PageEntry> {
+        self.row_groups.get(group.row_group as usize)?.dictionaries.get(hot)?.as_ref()
+    }
 }
+
+const TOO_LARGE: Damaged = Damaged("a number of the index is too large");
 
 fn encode_group(out: &mut Vec<u8>, group: &GroupEntry, previous_ns: &mut i64) {
     put_uvarint(out, u64::from(group.levels));
-    for page in &group.pages {
-        put_place(out, &page.place);
-        put_uvarint(out, u64::from(page.raw_bytes));
-    }
-    put_place(out, &group.grams);
-    put_place(out, &group.values);
+    group.pages.iter().for_each(|page| put_page(out, page));
     put_uvarint(out, group.runs.len() as u64);
     let mut stream = 0;
     for run in &group.runs {
@@ -194,25 +289,23 @@ fn encode_group(out: &mut Vec<u8>, group: &GroupEntry, previous_ns: &mut i64) {
 
 fn decode_group(
     input: &mut Input<'_>,
-    hot: usize,
-    streams: usize,
+    index: &SegmentIndex,
     previous_ns: &mut i64,
 ) -> Result<GroupEntry, Damaged> {
-    const TOO_LARGE: Damaged = Damaged("a number of the index is too large");
     let mut group =
         GroupEntry { levels: u32::try_from(input.uvarint()?).map_err(|_| TOO_LARGE)?, ..Default::default() };
-    for _ in 0..FIXED_PAGES + hot {
-        let place = place(input)?;
-        let raw_bytes =
-            u32::try_from(input.uvarint()?).ok().filter(|&raw| raw <= MAX_PAGE_BYTES).ok_or(TOO_LARGE)?;
-        group.pages.push(PageEntry { place, raw_bytes });
+    match index.version {
+        Version::One => first_version_pages(input, index.hot.len(), &mut group)?,
+        Version::Two => {
+            for _ in 0..FIXED_PAGES + index.hot.len() {
+                group.pages.push(page(input)?);
+            }
+        }
     }
-    group.grams = place(input)?;
-    group.values = place(input)?;
     let mut stream = 0_i64;
     for _ in 0..input.count(6)? {
         stream = stream.checked_add(input.ivarint()?).ok_or(TOO_LARGE)?;
-        let known = u32::try_from(stream).ok().filter(|&number| (number as usize) < streams);
+        let known = u32::try_from(stream).ok().filter(|&number| (number as usize) < index.streams.len());
         let rows = u32::try_from(input.uvarint()?).ok().filter(|&rows| rows > 0).ok_or(TOO_LARGE)?;
         let first_ns = previous_ns.wrapping_add(input.ivarint()?);
         let last_ns = first_ns.wrapping_add(input.uvarint()? as i64);
@@ -233,6 +326,41 @@ fn decode_group(
         return Err(Damaged("more rows than there can be"));
     }
     Ok(group)
+}
+
+/// Pages and filters as the first version had them.
+fn first_version_pages(input: &mut Input<'_>, hot: usize, group: &mut GroupEntry) -> Result<(), Damaged> {
+    group.pages = vec![NOTHING; FIXED_PAGES + hot];
+    for column in [TIMESTAMP, LINE, KEY, VALUE].into_iter().chain(FIXED_PAGES..FIXED_PAGES + hot) {
+        group.pages[column] =
+            PageEntry { place: place(input)?, raw_bytes: page_bytes(input)?, kind: PageKind::Values };
+    }
+    group.filters = Some([place(input)?, place(input)?]);
+    Ok(())
+}
+
+fn put_page(out: &mut Vec<u8>, page: &PageEntry) {
+    match page.kind {
+        PageKind::Nothing => return out.push(0),
+        PageKind::Values => out.push(1),
+        PageKind::Codes => out.push(2),
+    }
+    put_place(out, &page.place);
+    put_uvarint(out, u64::from(page.raw_bytes));
+}
+
+fn page(input: &mut Input<'_>) -> Result<PageEntry, Damaged> {
+    let kind = match input.u8()? {
+        0 => return Ok(NOTHING),
+        1 => PageKind::Values,
+        2 => PageKind::Codes,
+        _ => return Err(Damaged("a page of an unknown kind")),
+    };
+    Ok(PageEntry { place: place(input)?, raw_bytes: page_bytes(input)?, kind })
+}
+
+fn page_bytes(input: &mut Input<'_>) -> Result<u32, Damaged> {
+    u32::try_from(input.uvarint()?).ok().filter(|&raw| raw <= MAX_PAGE_BYTES).ok_or(TOO_LARGE)
 }
 
 fn put_place(out: &mut Vec<u8>, place: &Place) {

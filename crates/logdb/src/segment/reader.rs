@@ -1,19 +1,20 @@
 //! Reading an object: its index once, then page groups as columns.
 
-use std::cell::RefCell;
-use std::ops::Range;
 use std::sync::Arc;
 
 use blob::{BlobError, Object};
 use bytes::Bytes;
-use model::logs::{ByteColumn, LogColumns, Metadata, MetadataBuilder, Page};
+use model::logs::{LogColumns, Page};
 
+use super::grams::{Needle, value_hashes};
 use super::index::{
-    FIXED_PAGES, GroupEntry, KEY, LINE, PageEntry, Place, SegmentIndex, TIMESTAMP, TRAILER_BYTES, Trailer,
-    VALUE,
+    FIXED_PAGES, GroupEntry, KEY, LINE, NANOS, PageEntry, SegmentIndex, TIMESTAMP, TRAILER_BYTES, Trailer,
 };
-use crate::codec::{Damaged, Input};
-use crate::parquet::{self, delta, levels};
+use super::pages::{decompress, read_page, read_place, strings, timestamps};
+use super::sliced::{Band, BandBits};
+use super::{first, metadata};
+use crate::codec::Damaged;
+use crate::parquet;
 
 /// Why an object, or a part of it, could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,18 +38,7 @@ impl SegmentError {
 pub struct Segment {
     object: Arc<dyn Object>,
     index: SegmentIndex,
-}
-
-const CHECKSUM: Damaged = Damaged("a checksum is wrong");
-
-fn read_place(object: &dyn Object, place: &Place) -> Result<Bytes, SegmentError> {
-    let end = place.at.checked_add(u64::from(place.bytes)).filter(|&end| end <= object.len_bytes());
-    let data = object.read(place.at..end.ok_or(Damaged("a part is beyond the end of the object"))?)?;
-    if data.len() == place.bytes as usize && crc32c::crc32c(&data) == place.crc {
-        Ok(data)
-    } else {
-        Err(CHECKSUM.into())
-    }
+    index_bytes: usize,
 }
 
 /// Where the index of an object is, found from its end as any reader of Parquet finds the footer.
@@ -69,23 +59,13 @@ pub fn trailer_of(object: &dyn Object) -> Result<Trailer, SegmentError> {
     Ok(Trailer::decode(&object.read(begin..begin + TRAILER_BYTES as u64)?)?)
 }
 
-thread_local! {
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-fn decompress(stored: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
-    const FAILED: Damaged = Damaged("does not decompress to what was written");
-    if zstd::zstd_safe::get_frame_content_size(stored).ok().flatten() != Some(raw_bytes as u64) {
-        return Err(FAILED);
-    }
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(zstd::bulk::Decompressor::new().map_err(|_| FAILED)?),
-        };
-        let raw = decompressor.decompress(stored, raw_bytes).map_err(|_| FAILED)?;
-        if raw.len() == raw_bytes { Ok(raw) } else { Err(FAILED) }
-    })
+/// Something a filter can be asked for.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    /// Lines that hold any of these strings.
+    Lines(Vec<Needle>),
+    /// Rows with a value of metadata of this hash.
+    Value(u64),
 }
 
 impl Segment {
@@ -93,13 +73,14 @@ impl Segment {
     pub fn open(object: Arc<dyn Object>) -> Result<Self, SegmentError> {
         let trailer = trailer_of(&*object)?;
         let stored = read_place(&*object, &trailer.place)?;
-        let index = SegmentIndex::decode(&decompress(&stored, trailer.raw_bytes as usize)?)?;
-        Ok(Self { object, index })
+        let index_bytes = trailer.raw_bytes as usize;
+        let index = SegmentIndex::decode(&decompress(&stored, index_bytes)?)?;
+        Ok(Self { object, index, index_bytes })
     }
 
     /// An object whose index is known.
     pub fn with_index(object: Arc<dyn Object>, index: SegmentIndex) -> Self {
-        Self { object, index }
+        Self { object, index, index_bytes: 0 }
     }
 
     /// What it holds.
@@ -107,228 +88,114 @@ impl Segment {
         &self.index
     }
 
+    /// Length of the index as it was read, before compression.
+    pub fn index_bytes(&self) -> usize {
+        self.index_bytes
+    }
+
     /// Length of the object.
     pub fn size_bytes(&self) -> u64 {
         self.object.len_bytes()
     }
 
-    /// The filter of substrings of a group.
-    pub fn grams(&self, group: &GroupEntry) -> Result<Bytes, SegmentError> {
-        read_place(&*self.object, &group.grams)
+    /// Whether page groups may hold something, for each of `groups`, which are in order.
+    pub fn may_hold(&self, probe: &Probe, groups: &[usize]) -> Result<Vec<bool>, SegmentError> {
+        let (bands, hashes) = match probe {
+            Probe::Lines(needles) => {
+                let hashes = |band: &Band| -> Vec<Vec<u32>> {
+                    needles.iter().map(|needle| needle.hashes(band.scheme).to_vec()).collect()
+                };
+                (&self.index.line_bands, Box::new(hashes) as Box<dyn Fn(&Band) -> Vec<Vec<u32>>>)
+            }
+            Probe::Value(hash) => {
+                let hashes = value_hashes(*hash).to_vec();
+                (&self.index.value_bands, Box::new(move |_: &Band| vec![hashes.clone()]) as Box<_>)
+            }
+        };
+        if bands.is_empty() {
+            return groups.iter().map(|&group| self.first_version_holds(probe, group)).collect();
+        }
+        let read = |at: u64, len: usize| -> Result<Bytes, SegmentError> {
+            let end = at.checked_add(len as u64).filter(|&end| end <= self.object.len_bytes());
+            Ok(self.object.read(at..end.ok_or(Damaged("a filter is beyond the end of the object"))?)?)
+        };
+        let mut found = Vec::with_capacity(groups.len());
+        for band in bands {
+            let end = (band.first_group + band.groups) as usize;
+            let here = &groups[found.len()..];
+            let here = &here[..here.partition_point(|&group| group < end)];
+            if here.is_empty() {
+                continue;
+            }
+            let mut bits = vec![0; (band.groups as usize).div_ceil(64)];
+            for any in hashes(band) {
+                let with = band.groups_with(&any, read)?;
+                bits.iter_mut().zip(with).for_each(|(bits, with)| *bits |= with);
+            }
+            let is_set = |group: usize| {
+                let at = group - band.first_group as usize;
+                bits[at / 64] >> (at % 64) & 1 == 1
+            };
+            found.extend(here.iter().map(|&group| is_set(group)));
+        }
+        Ok(found)
     }
 
-    /// The filter of values of metadata of a group.
-    pub fn values(&self, group: &GroupEntry) -> Result<Bytes, SegmentError> {
-        read_place(&*self.object, &group.values)
+    /// Reads all filters, to see whether they are whole.
+    pub fn check_filters(&self) -> Result<(), SegmentError> {
+        for band in self.index.line_bands.iter().chain(&self.index.value_bands) {
+            self.read_band(band)?;
+        }
+        for place in self.index.groups.iter().filter_map(|group| group.filters.as_ref()).flatten() {
+            read_place(&*self.object, place)?;
+        }
+        Ok(())
     }
 
-    fn page(&self, page: &PageEntry) -> Result<Vec<u8>, SegmentError> {
-        let stored = read_place(&*self.object, &page.place)?;
-        Ok(decompress(&stored, page.raw_bytes as usize)?)
+    /// All of a band, checked.
+    pub fn read_band(&self, band: &Band) -> Result<BandBits, SegmentError> {
+        let end = band.at.checked_add(band.bytes()).filter(|&end| end <= self.object.len_bytes());
+        let end = end.ok_or(Damaged("a filter is beyond the end of the object"))?;
+        Ok(BandBits::new(*band, self.object.read(band.at..end)?)?)
+    }
+
+    fn first_version_holds(&self, probe: &Probe, group: usize) -> Result<bool, SegmentError> {
+        let Some([grams, values]) = &self.index.groups[group].filters else { return Ok(true) };
+        match probe {
+            Probe::Lines(needles) => {
+                let filter = read_place(&*self.object, grams)?;
+                Ok(needles.iter().any(|needle| needle.of_first_version().may_be_in(&filter)))
+            }
+            Probe::Value(hash) => Ok(first::value_may_be_in(*hash, &read_place(&*self.object, values)?)),
+        }
     }
 
     /// Memory that reading a group takes.
     pub fn memory_of(&self, group: &GroupEntry, columns: LogColumns) -> usize {
         let rows = group.rows as usize;
         let raw = |pages: &[PageEntry]| pages.iter().map(|page| page.raw_bytes as usize).sum::<usize>();
-        let mut bytes = rows * 8 + raw(&group.pages[TIMESTAMP..=TIMESTAMP]);
+        let mut bytes = rows * 8 + raw(&group.pages[TIMESTAMP..=NANOS]);
         if columns.lines {
-            bytes += rows * 12 + raw(&group.pages[LINE..=LINE]);
+            bytes += rows * 4 + raw(&group.pages[LINE..=LINE]);
         }
         if columns.metadata {
-            bytes += raw(&group.pages[KEY..]) * 2
-                + (group.pages.len() - FIXED_PAGES) * rows * 5
-                + group.levels as usize * 16;
+            let hot = group.pages.len() - FIXED_PAGES;
+            bytes += raw(&group.pages[KEY..]) * 2 + hot * rows * 14 + group.levels as usize * 20;
         }
         bytes
     }
 
     /// The columns of a group.
     pub fn read(&self, group: &GroupEntry, columns: LogColumns) -> Result<Page, SegmentError> {
-        let rows = group.rows as usize;
-        let mut page = Page::default();
-        let raw = self.page(&group.pages[TIMESTAMP])?;
-        delta::decode(&mut Input::new(&raw), rows, &mut page.timestamps_ns)?;
+        let object = &*self.object;
+        let mut page =
+            Page { timestamps_ns: timestamps(object, self.index.version, group)?, ..Page::default() };
         if columns.lines {
-            page.lines = strings(self.page(&group.pages[LINE])?, 0, rows)?;
+            page.lines = strings(read_page(object, &group.pages[LINE])?, 0, group.rows as usize)?;
         }
         if columns.metadata {
-            page.metadata = self.metadata(group)?;
+            page.metadata = metadata::read(object, &self.index, group)?;
         }
         Ok(page)
     }
-
-    /// Structured metadata of a group: columns of hot names, then pairs in the order of rows.
-    fn metadata(&self, group: &GroupEntry) -> Result<Metadata, SegmentError> {
-        let rows = group.rows as usize;
-        let mut bytes = Vec::new();
-        let mut hot = Vec::new();
-        for (name, page) in self.index.hot.iter().zip(&group.pages[FIXED_PAGES..]) {
-            let raw = self.page(page)?;
-            let mut input = Input::new(&raw);
-            let present = levels::decode_bits(&mut input, rows)?;
-            let consumed = raw.len() - input.rest().len();
-            let some = present.as_ref().map_or(rows, |bits| bits.iter().filter(|&&bit| bit).count());
-            if some > 0 {
-                hot.push((name, present, Values::of(strings(raw, consumed, some)?, &mut bytes)));
-            }
-        }
-        let rest = self.pairs(group)?;
-        let entries = hot.iter().map(|(.., values)| values.len()).sum::<usize>() + group.levels as usize;
-        let mut builder = MetadataBuilder::with_capacity(rows, entries);
-        let mut hot: Vec<_> =
-            hot.into_iter().map(|(name, present, values)| (builder.name(name), present, values)).collect();
-        let mut rest = match rest {
-            Some(rest) => Some(rest.begin(&mut builder, &mut bytes)?),
-            None => None,
-        };
-        for row in 0..rows {
-            for (name, present, values) in &mut hot {
-                if present.as_ref().is_none_or(|bits| bits[row]) {
-                    builder.push(*name, values.take());
-                }
-            }
-            if let Some(rest) = &mut rest {
-                rest.take_row(|name, value| builder.push(name, value))?;
-            }
-            builder.end_row();
-        }
-        if rest.is_some_and(|rest| !rest.is_over()) {
-            return Err(DISAGREE.into());
-        }
-        Ok(builder.finish(bytes.into()).ok_or(DISAGREE)?)
-    }
-
-    /// Names and values without a column of their own; nothing when there are none.
-    fn pairs(&self, group: &GroupEntry) -> Result<Option<Pairs>, SegmentError> {
-        let levels = group.levels as usize;
-        let read = |page: &PageEntry| -> Result<_, SegmentError> {
-            let raw = self.page(page)?;
-            let mut input = Input::new(&raw);
-            let goes_on = levels::decode_bits(&mut input, levels)?;
-            let has_entry = levels::decode_bits(&mut input, levels)?;
-            let consumed = raw.len() - input.rest().len();
-            let some = has_entry.as_ref().map_or(levels, |bits| bits.iter().filter(|&&bit| bit).count());
-            Ok((goes_on, has_entry, strings(raw, consumed, some)?))
-        };
-        let (goes_on, has_entry, keys) = read(&group.pages[KEY])?;
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        let (_, _, values) = read(&group.pages[VALUE])?;
-        if values.len() != keys.len() {
-            return Err(DISAGREE.into());
-        }
-        Ok(Some(Pairs { goes_on, has_entry, keys, values, levels }))
-    }
-}
-
-const DISAGREE: Damaged = Damaged("names of metadata and their values do not agree");
-
-/// Values in the order of rows, as parts of the bytes of all metadata of a page.
-struct Values {
-    offsets: Vec<u32>,
-    base: u32,
-    next: usize,
-}
-
-impl Values {
-    fn of(column: ByteColumn, bytes: &mut Vec<u8>) -> Self {
-        let base = bytes.len() as u32;
-        bytes.extend_from_slice(&column.bytes);
-        Self { offsets: column.offsets, base, next: 0 }
-    }
-
-    fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// The next value.
-    fn take(&mut self) -> Range<u32> {
-        let (begin, end) = (self.offsets[self.next], self.offsets[self.next + 1]);
-        self.next += 1;
-        self.base + begin..self.base + end
-    }
-}
-
-/// Pairs of names and values with the levels that tell to which rows they belong.
-struct Pairs {
-    goes_on: Option<Vec<bool>>,
-    has_entry: Option<Vec<bool>>,
-    keys: ByteColumn,
-    values: ByteColumn,
-    levels: usize,
-}
-
-/// Pairs that are taken row by row.
-struct PairsByRow {
-    goes_on: Option<Vec<bool>>,
-    has_entry: Option<Vec<bool>>,
-    /// The number of the name of each pair.
-    names: Vec<u32>,
-    values: Values,
-    levels: usize,
-    level: usize,
-}
-
-impl Pairs {
-    fn begin(self, builder: &mut MetadataBuilder, bytes: &mut Vec<u8>) -> Result<PairsByRow, Damaged> {
-        let name = |at: usize| std::str::from_utf8(self.keys.get(at));
-        let mut names = Vec::with_capacity(self.keys.len());
-        for at in 0..self.keys.len() {
-            names.push(builder.name(name(at).map_err(|_| Damaged("a name of metadata is not UTF-8"))?));
-        }
-        let values = Values::of(self.values, bytes);
-        let Self { goes_on, has_entry, levels, .. } = self;
-        Ok(PairsByRow { goes_on, has_entry, names, values, levels, level: 0 })
-    }
-}
-
-impl PairsByRow {
-    /// The pairs of the next row: a level that goes on belongs to the row of the one before.
-    fn take_row(&mut self, mut each: impl FnMut(u32, Range<u32>)) -> Result<(), Damaged> {
-        let begin = self.level;
-        while self.level < self.levels {
-            let goes_on = self.goes_on.as_ref().is_none_or(|bits| bits[self.level]);
-            if self.level > begin && !goes_on {
-                return Ok(());
-            }
-            if self.has_entry.as_ref().is_none_or(|bits| bits[self.level]) {
-                each(self.names[self.values.next], self.values.take());
-            }
-            self.level += 1;
-        }
-        if self.level > begin { Ok(()) } else { Err(DISAGREE) }
-    }
-
-    fn is_over(&self) -> bool {
-        self.level == self.levels
-    }
-}
-
-/// Byte strings of a page: lengths, then the bytes, which are not copied.
-fn strings(raw: Vec<u8>, begin: usize, count: usize) -> Result<ByteColumn, Damaged> {
-    thread_local! {
-        static LENGTHS: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
-    }
-    let mut input = Input::new(&raw[begin..]);
-    let offsets = LENGTHS.with_borrow_mut(|lengths| {
-        delta::decode(&mut input, count, lengths)?;
-        let mut offsets = Vec::with_capacity(count + 1);
-        let mut end = 0_i64;
-        offsets.push(0);
-        let mut all = 0;
-        for &length in lengths.iter() {
-            all |= length;
-            end = end.wrapping_add(length);
-            offsets.push(end as u32);
-        }
-        // Lengths below 2^31 each, of at most 2^31 rows, cannot wrap around: the last end tells of all.
-        if all < 0 || all > i64::from(u32::MAX >> 1) || end != input.rest().len() as i64 {
-            return Err(Damaged("lengths of strings do not agree with their bytes"));
-        }
-        Ok(offsets)
-    })?;
-    let consumed = raw.len() - input.rest().len();
-    Ok(ByteColumn { bytes: Bytes::from(raw).slice(consumed..), offsets })
 }

@@ -1,26 +1,29 @@
 //! Writing an object: rows go in by stream and time, pages come out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blob::{BlobError, Upload};
 use bytes::Bytes;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use model::labels::Labels;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::grams::{GramSet, value_filter, value_hash};
+use super::grams::{GramSet, Scheme, value_hashes};
+use super::group::{Group, integers};
 use super::index::{
-    FIXED_PAGES, GroupEntry, KEY, LINE, PageEntry, Place, Run, SegmentIndex, TIMESTAMP, Trailer, VALUE,
+    FIXED_PAGES, GroupEntry, KEY, LINE, MAX_INDEX_BYTES, MAX_NAMES, MICROS, NANOS, NOTHING, PageEntry,
+    PageKind, Place, RowGroupEntry, Run, SegmentIndex, TIMESTAMP, Trailer, VALUE,
 };
-use crate::parquet::{self, Chunk, Column, ColumnKind, Encoding, RowGroup, delta, levels};
+use super::sliced::BandWriter;
+use super::squeeze::Squeezer;
+use crate::parquet::{self, Chunk, Column, ColumnKind, Encoding, RowGroup, levels};
 
 /// How an object is written.
 #[derive(Debug, Clone)]
 pub struct SegmentOptions {
     /// Level of zstd.
     pub zstd_level: i32,
-    /// A page group ends when it has this many bytes of lines and metadata.
+    /// A page group ends when its lines have this many bytes, or its metadata.
     pub group_bytes: usize,
     /// A page group ends when it has this many rows.
     pub group_rows: usize,
@@ -36,10 +39,10 @@ impl Default for SegmentOptions {
     fn default() -> Self {
         Self {
             zstd_level: 3,
-            group_bytes: 2 << 20,
+            group_bytes: 4 << 20,
             group_rows: 1 << 16,
-            groups_per_row_group: 16,
-            bits_per_gram: 2.5,
+            groups_per_row_group: 8,
+            bits_per_gram: 1.25,
             hot: Vec::new(),
         }
     }
@@ -64,47 +67,19 @@ impl Sink for Box<dyn Upload> {
     }
 }
 
-/// Rows of one stream this far back or more are counted by themselves when a minute ends, so that counting by time
-/// seldom has to look at timestamps.
-const MIN_RUN_ROWS: u32 = 256;
-const MINUTE_NS: i64 = 60_000_000_000;
-
-/// Byte strings gathered for one page.
-#[derive(Default)]
-struct Strings {
-    lengths: Vec<i64>,
-    bytes: Vec<u8>,
-}
-
-impl Strings {
-    fn push(&mut self, value: &[u8]) {
-        self.lengths.push(value.len() as i64);
-        self.bytes.extend_from_slice(value);
-    }
-
-    fn encode(&mut self, out: &mut Vec<u8>) {
-        delta::encode(out, &self.lengths);
-        out.extend_from_slice(&self.bytes);
-        self.lengths.clear();
-        self.bytes.clear();
-    }
-}
-
-/// The page group that is being filled.
-#[derive(Default)]
-struct Group {
-    timestamps: Vec<i64>,
-    lines: Strings,
-    hot: Vec<(Vec<bool>, Strings)>,
-    /// For each level whether it goes on with the row of the one before, and whether there is an entry.
-    goes_on: Vec<bool>,
-    has_entry: Vec<bool>,
-    keys: Strings,
-    values: Strings,
-    value_hashes: HashSet<u64>,
-    runs: Vec<Run>,
-    metadata_bytes: usize,
-}
+/// A filter of substrings takes at most this share of what it saves reading, in parts of it: lines in which nothing repeats
+/// would have filters as large as themselves.
+const LEAST_PAGE_PER_FILTER: usize = 12;
+/// A filter of so many bits is never too large: short pages that compress well have many grams for what is stored of them.
+const MIN_FILTER_BITS: usize = 2048;
+/// More different grams than this in one page group are those of text in which any five bytes are found anywhere.
+const MAX_FINE_GRAMS: usize = 800_000;
+/// Such text has a different coarse gram for each few bytes.
+const LINE_BYTES_PER_WILD_GRAM: usize = 6;
+/// Bits for each value of metadata in filters.
+const BITS_PER_VALUE: usize = 8;
+/// Different names of metadata that are counted.
+const MAX_COUNTED_NAMES: usize = 10 * MAX_NAMES;
 
 /// A column of the row group that is being filled.
 #[derive(Default)]
@@ -112,6 +87,7 @@ struct Pages {
     bytes: Vec<u8>,
     raw_bytes: u64,
     values: u64,
+    encodings: Vec<Encoding>,
 }
 
 /// Writes one object. Streams go in ascending order, the rows of each in order of time.
@@ -119,17 +95,20 @@ pub struct SegmentWriter<S> {
     options: SegmentOptions,
     sink: S,
     written: u64,
-    compressor: zstd::bulk::Compressor<'static>,
+    squeezer: Squeezer,
     grams: GramSet,
     group: Group,
     index: SegmentIndex,
-    names: BTreeMap<Arc<str>, u64>,
+    names: HashMap<Arc<str>, u64>,
     /// Columns of the row group: stream, then those of the index.
     pages: Vec<Pages>,
     /// First page group of the row group that is being filled.
     first_group: usize,
     row_groups: Vec<RowGroup>,
-    filters: Vec<u8>,
+    line_filters: BandWriter,
+    value_filters: BandWriter,
+    /// Whether the last page group was taken apart coarsely.
+    is_wild: bool,
     lines_are_text: bool,
     /// Time of the last row of the stream, and the lines of that time.
     last_ns: Option<i64>,
@@ -151,31 +130,28 @@ pub struct Written<S> {
 impl<S: Sink> SegmentWriter<S> {
     /// Begins an object.
     pub fn new(options: SegmentOptions, mut sink: S) -> Result<Self, BlobError> {
-        let failed = |error: std::io::Error| BlobError::failed("zstd", error);
-        let mut compressor = zstd::bulk::Compressor::new(options.zstd_level).map_err(failed)?;
-        compressor.include_checksum(false).map_err(failed)?;
         sink.write(Bytes::from_static(parquet::MAGIC))?;
-        let columns = 1 + FIXED_PAGES + options.hot.len();
-        let index = SegmentIndex { hot: options.hot.clone(), ..Default::default() };
         let mut writer = Self {
             sink,
             written: parquet::MAGIC.len() as u64,
-            compressor,
+            squeezer: Squeezer::new(options.zstd_level)?,
             grams: GramSet::default(),
             group: Group::default(),
-            index,
-            names: BTreeMap::new(),
+            index: SegmentIndex { hot: options.hot.clone(), ..Default::default() },
+            names: HashMap::new(),
             pages: Vec::new(),
             first_group: 0,
             row_groups: Vec::new(),
-            filters: Vec::new(),
+            line_filters: BandWriter::default(),
+            value_filters: BandWriter::default(),
+            is_wild: false,
             lines_are_text: true,
             last_ns: None,
             lines_at_last: HashSet::new(),
             scratch: Vec::new(),
             options,
         };
-        writer.pages.resize_with(columns, Pages::default);
+        writer.pages.resize_with(1 + FIXED_PAGES + writer.options.hot.len(), Pages::default);
         writer.group.hot.resize_with(writer.options.hot.len(), Default::default);
         Ok(writer)
     }
@@ -208,79 +184,25 @@ impl<S: Sink> SegmentWriter<S> {
             return Ok(false);
         }
         self.lines_are_text = self.lines_are_text && std::str::from_utf8(line).is_ok();
-        let metadata_bytes = self.push_metadata(metadata);
-        self.grams.add_line(line);
-        self.count_row(timestamp_ns, line.len(), metadata_bytes);
+        let (names, hot) = (&mut self.names, &self.options.hot);
+        let metadata = metadata.map(|(name, value)| {
+            if let Some(rows) = names.get_mut(name) {
+                *rows += 1;
+            } else if names.len() < MAX_COUNTED_NAMES {
+                names.insert(name.into(), 1);
+            }
+            (name, value, hot.iter().position(|hot| **hot == *name))
+        });
         let group = &mut self.group;
-        group.timestamps.push(timestamp_ns);
-        group.lines.push(line);
-        group.metadata_bytes += metadata_bytes;
-        let bytes = group.lines.bytes.len() + group.metadata_bytes;
+        let stream = (self.index.streams.len() - 1) as u32;
+        group.begin_run(stream, timestamp_ns);
+        let metadata_bytes = group.push(timestamp_ns, line, metadata);
+        group.count_row(timestamp_ns, line.len(), metadata_bytes);
+        let bytes = group.lines.bytes.len().max(group.metadata_bytes);
         if bytes >= self.options.group_bytes || group.timestamps.len() >= self.options.group_rows {
             self.finish_group()?;
         }
         Ok(true)
-    }
-
-    fn count_row(&mut self, timestamp_ns: i64, line_bytes: usize, metadata_bytes: usize) {
-        let stream = (self.index.streams.len() - 1) as u32;
-        let runs = &mut self.group.runs;
-        let minute = |ns: i64| ns.div_euclid(MINUTE_NS);
-        let goes_on = runs.last().is_some_and(|run| {
-            run.stream == stream && (run.rows < MIN_RUN_ROWS || minute(run.last_ns) == minute(timestamp_ns))
-        });
-        if !goes_on {
-            let first_row = self.group.timestamps.len() as u32;
-            let (first_ns, last_ns) = (timestamp_ns, timestamp_ns);
-            runs.push(Run {
-                stream,
-                first_row,
-                rows: 0,
-                first_ns,
-                last_ns,
-                line_bytes: 0,
-                metadata_bytes: 0,
-            });
-        }
-        if let Some(run) = runs.last_mut() {
-            run.rows += 1;
-            run.last_ns = timestamp_ns;
-            run.line_bytes += line_bytes as u64;
-            run.metadata_bytes += metadata_bytes as u64;
-        }
-    }
-
-    fn push_metadata<'a>(&mut self, metadata: impl Iterator<Item = (&'a str, &'a [u8])>) -> usize {
-        let group = &mut self.group;
-        let row = group.timestamps.len();
-        let (mut bytes, mut rest) = (0, 0);
-        for (name, value) in metadata {
-            bytes += name.len() + value.len();
-            group.value_hashes.insert(value_hash(name, value));
-            match self.names.get_mut(name) {
-                Some(rows) => *rows += 1,
-                None => drop(self.names.insert(name.into(), 1)),
-            }
-            if let Some(column) = self.options.hot.iter().position(|hot| **hot == *name) {
-                let (present, values) = &mut group.hot[column];
-                present.push(true);
-                values.push(value);
-            } else {
-                group.goes_on.push(rest > 0);
-                group.has_entry.push(true);
-                group.keys.push(name.as_bytes());
-                group.values.push(value);
-                rest += 1;
-            }
-        }
-        if rest == 0 {
-            group.goes_on.push(false);
-            group.has_entry.push(false);
-        }
-        for (present, _) in &mut group.hot {
-            present.resize(row + 1, false);
-        }
-        bytes
     }
 
     fn finish_group(&mut self) -> Result<(), BlobError> {
@@ -289,37 +211,32 @@ impl<S: Sink> SegmentWriter<S> {
         }
         let mut group = std::mem::take(&mut self.group);
         let (rows, levels) = (group.timestamps.len(), group.has_entry.len());
-        let mut entry = GroupEntry { rows: rows as u32, levels: levels as u32, ..Default::default() };
+        let row_group = self.index.row_groups.len() as u32;
+        let mut entry =
+            GroupEntry { row_group, rows: rows as u32, levels: levels as u32, ..Default::default() };
         entry.runs = std::mem::take(&mut group.runs);
-        self.page(&mut entry, TIMESTAMP, Encoding::DeltaBinaryPacked, rows, |out| {
-            delta::encode(out, &group.timestamps);
-        })?;
-        let strings = Encoding::DeltaLengthByteArray;
-        self.page(&mut entry, LINE, strings, rows, |out| group.lines.encode(out))?;
+        self.timestamp_pages(&mut entry, &group.timestamps)?;
+        let lines = self.gather_grams(&group);
+        self.text_page(&mut entry, LINE, rows, |squeezer, out| group.lines.encode(squeezer, out))?;
+        self.line_filter(&entry, lines);
         for (column, values) in [(KEY, &mut group.keys), (VALUE, &mut group.values)] {
-            self.page(&mut entry, column, strings, levels, |out| {
+            let is_empty = values.len() == 0;
+            self.text_page(&mut entry, column, levels, |squeezer, out| {
                 levels::encode_bits(out, &group.goes_on);
                 levels::encode_bits(out, &group.has_entry);
-                values.encode(out);
+                values.encode(squeezer, out)
             })?;
+            if is_empty {
+                entry.pages[column] = NOTHING;
+            }
         }
-        for (i, (present, values)) in group.hot.iter_mut().enumerate() {
-            self.page(&mut entry, FIXED_PAGES + i, strings, rows, |out| {
-                levels::encode_bits(out, present);
-                values.encode(out);
-            })?;
-            present.clear();
+        for (i, hot) in group.hot.iter_mut().enumerate() {
+            self.hot_page(&mut entry, FIXED_PAGES + i, rows, hot)?;
         }
-        entry.grams =
-            self.filter(|this| this.grams.take_filter(this.options.bits_per_gram, &mut this.filters));
-        entry.values =
-            self.filter(|this| value_filter(group.value_hashes.iter().copied(), &mut this.filters));
+        let values = group.value_hashes.iter().flat_map(|&hash| value_hashes(hash));
+        self.value_filters.add(Scheme::Fine, group.value_hashes.len() * BITS_PER_VALUE, values);
         self.index.groups.push(entry);
-        group.timestamps.clear();
-        group.goes_on.clear();
-        group.has_entry.clear();
-        group.value_hashes.clear();
-        group.metadata_bytes = 0;
+        group.clear();
         self.group = group;
         if self.index.groups.len() - self.first_group >= self.options.groups_per_row_group {
             self.finish_row_group()?;
@@ -327,75 +244,169 @@ impl<S: Sink> SegmentWriter<S> {
         Ok(())
     }
 
-    /// Adds a page of an index column to the row group. Its place is relative to the column until that is written.
+    /// Timestamps as milliseconds and what is beyond them: most senders stamp with milliseconds, and what is zero takes no room.
+    fn timestamp_pages(&mut self, entry: &mut GroupEntry, times: &[i64]) -> Result<(), BlobError> {
+        let parts: [fn(i64) -> i64; 3] = [
+            |ns| ns.div_euclid(1_000_000),
+            |ns| ns.rem_euclid(1_000_000) / 1000,
+            |ns| ns.rem_euclid(1_000_000) % 1000,
+        ];
+        for (column, part) in [TIMESTAMP, MICROS, NANOS].into_iter().zip(parts) {
+            let values: Vec<i64> = times.iter().map(|&ns| part(ns)).collect();
+            self.scratch.clear();
+            integers(&values, &mut self.squeezer, &mut self.scratch)?;
+            self.page(entry, column, Encoding::DeltaBinaryPacked, times.len(), false)?;
+            if column != TIMESTAMP && values.iter().all(|&value| value == 0) {
+                entry.pages[column] = NOTHING;
+            }
+        }
+        Ok(())
+    }
+
+    fn text_page(
+        &mut self,
+        entry: &mut GroupEntry,
+        column: usize,
+        values: usize,
+        encode: impl FnOnce(&mut Squeezer, &mut Vec<u8>) -> Result<(), BlobError>,
+    ) -> Result<(), BlobError> {
+        self.scratch.clear();
+        encode(&mut self.squeezer, &mut self.scratch)?;
+        self.page(entry, column, Encoding::DeltaLengthByteArray, values, true)
+    }
+
+    fn hot_page(
+        &mut self,
+        entry: &mut GroupEntry,
+        column: usize,
+        rows: usize,
+        hot: &mut super::group::HotColumn,
+    ) -> Result<(), BlobError> {
+        let is_empty = !hot.present.contains(&true);
+        self.scratch.clear();
+        let is_coded = hot.encode(&mut self.squeezer, &mut self.scratch)?;
+        let encoding = if is_coded { Encoding::Dictionary } else { Encoding::DeltaLengthByteArray };
+        self.page(entry, column, encoding, rows, !is_coded)?;
+        if is_empty {
+            entry.pages[column] = NOTHING;
+        } else if is_coded {
+            entry.pages[column].kind = PageKind::Codes;
+        }
+        Ok(())
+    }
+
+    /// Adds what was encoded as a page of an index column to the row group. Its place is relative to the column until that is
+    /// written.
     fn page(
         &mut self,
         entry: &mut GroupEntry,
         column: usize,
         encoding: Encoding,
         values: usize,
-        encode: impl FnOnce(&mut Vec<u8>),
+        is_text: bool,
     ) -> Result<(), BlobError> {
-        self.scratch.clear();
-        encode(&mut self.scratch);
-        let stored = compress(&mut self.compressor, &self.scratch)?;
-        let raw_bytes = self.scratch.len();
-        let at = self.pages[1 + column].add(&stored, raw_bytes, values, |out| {
-            parquet::data_page_header(out, encoding, values, raw_bytes, stored.len());
+        let raw = &self.scratch;
+        let stored = if is_text { self.squeezer.pack_text(raw)? } else { self.squeezer.pack(raw)? };
+        let at = self.pages[1 + column].add(stored, raw.len(), values, encoding, |out| {
+            parquet::data_page_header(out, encoding, values, raw.len(), stored.len());
         });
         debug_assert_eq!(entry.pages.len(), column);
-        let place = Place { at, bytes: stored.len() as u32, crc: crc32c::crc32c(&stored) };
-        entry.pages.push(PageEntry { place, raw_bytes: raw_bytes as u32 });
+        let place = Place { at, bytes: stored.len() as u32, crc: crc32c::crc32c(stored) };
+        entry.pages.push(PageEntry { place, raw_bytes: raw.len() as u32, kind: PageKind::Values });
         Ok(())
     }
 
-    fn filter(&mut self, add: impl FnOnce(&mut Self)) -> Place {
-        let at = self.filters.len();
-        add(self);
-        let filter = &self.filters[at..];
-        Place { at: at as u64, bytes: filter.len() as u32, crc: crc32c::crc32c(filter) }
+    /// Takes the lines of a group apart, in the way that tells most of them.
+    fn gather_grams(&mut self, group: &Group) -> Scheme {
+        let gather = |grams: &mut GramSet, scheme| {
+            group.lines.iter().for_each(|line| grams.add_line(scheme, line));
+            scheme
+        };
+        // What follows text of one kind is mostly of the same kind.
+        if self.is_wild {
+            let scheme = gather(&mut self.grams, Scheme::Coarse);
+            if self.grams.len() >= group.lines.bytes.len() / LINE_BYTES_PER_WILD_GRAM {
+                return scheme;
+            }
+            self.grams.drain().for_each(drop);
+        }
+        let scheme = gather(&mut self.grams, Scheme::Fine);
+        self.is_wild = self.grams.len() > MAX_FINE_GRAMS;
+        if !self.is_wild {
+            return scheme;
+        }
+        self.grams.drain().for_each(drop);
+        gather(&mut self.grams, Scheme::Coarse)
+    }
+
+    fn line_filter(&mut self, entry: &GroupEntry, scheme: Scheme) {
+        let wanted = (self.grams.len() as f32 * self.options.bits_per_gram).ceil() as usize;
+        let most = entry.pages[LINE].place.bytes as usize * 8 / LEAST_PAGE_PER_FILTER;
+        self.line_filters.add(scheme, wanted.min(most.max(MIN_FILTER_BITS)), self.grams.drain());
     }
 
     fn finish_row_group(&mut self) -> Result<(), BlobError> {
         if self.index.groups.len() == self.first_group {
             return Ok(());
         }
-        let dictionary_bytes = self.stream_pages()?;
+        let mut dictionaries = vec![self.stream_pages()?];
+        dictionaries.resize_with(1 + FIXED_PAGES, Dictionary::default);
+        let mut row_group = RowGroupEntry { end_group: self.index.groups.len() as u32, ..Default::default() };
+        for (i, hot) in self.group.hot.iter_mut().enumerate() {
+            let is_used = self.pages[1 + FIXED_PAGES + i].encodings.contains(&Encoding::Dictionary);
+            let dictionary = match is_used {
+                true => Dictionary::new(&mut self.squeezer, hot.dictionary_len(), &hot.dictionary)?,
+                false => Dictionary::default(),
+            };
+            hot.clear_dictionary();
+            row_group.dictionaries.push(is_used.then_some(dictionary.entry));
+            dictionaries.push(dictionary);
+        }
         let first_group = std::mem::replace(&mut self.first_group, self.index.groups.len());
         let groups = &mut self.index.groups[first_group..];
-        let mut row_group =
-            RowGroup { rows: groups.iter().map(|group| u64::from(group.rows)).sum(), chunks: Vec::new() };
-        for (column, pages) in self.pages.iter_mut().enumerate() {
-            let begins_at = self.written;
+        let rows = groups.iter().map(|group| u64::from(group.rows)).sum();
+        let mut written = RowGroup { rows, chunks: Vec::new() };
+        for ((column, pages), dictionary) in self.pages.iter_mut().enumerate().zip(dictionaries) {
+            let pages = std::mem::take(pages);
+            let data_at = self.written + dictionary.bytes.len() as u64;
             let mut chunk = Chunk {
                 values: pages.values,
-                raw_bytes: pages.raw_bytes,
-                stored_bytes: pages.bytes.len() as u64,
-                data_at: begins_at,
-                ..Default::default()
+                raw_bytes: pages.raw_bytes + dictionary.raw_bytes,
+                stored_bytes: (pages.bytes.len() + dictionary.bytes.len()) as u64,
+                dictionary_at: (!dictionary.bytes.is_empty()).then_some(self.written),
+                data_at,
+                encodings: pages.encodings,
+                bounds: None,
             };
-            if column == 0 {
-                (chunk.dictionary_at, chunk.data_at) = (Some(begins_at), begins_at + dictionary_bytes);
-            } else {
-                groups.iter_mut().for_each(|group| group.pages[column - 1].place.at += begins_at);
+            if column > 0 {
+                let read = groups.iter_mut().map(|group| &mut group.pages[column - 1]);
+                let read = read.filter(|page| page.kind != PageKind::Nothing);
+                read.for_each(|page| page.place.at += data_at);
+            }
+            if let Some(Some(entry)) =
+                (column > FIXED_PAGES).then(|| &mut row_group.dictionaries[column - 1 - FIXED_PAGES])
+            {
+                entry.place.at += self.written;
             }
             if column == 1 + TIMESTAMP {
                 let runs = || groups.iter().flat_map(|group| &group.runs);
                 let bounds = (runs().map(|run| run.first_ns).min(), runs().map(|run| run.last_ns).max());
-                chunk.bounds = bounds.0.zip(bounds.1);
+                let ms = |ns: i64| ns.div_euclid(1_000_000);
+                chunk.bounds = bounds.0.zip(bounds.1).map(|(first, last)| (ms(first), ms(last)));
             }
-            row_group.chunks.push(chunk);
-            let pages = std::mem::take(pages);
-            self.written += pages.bytes.len() as u64;
-            self.sink.write(pages.bytes.into())?;
+            written.chunks.push(chunk);
+            for part in [dictionary.bytes, pages.bytes] {
+                self.written += part.len() as u64;
+                self.sink.write(part.into())?;
+            }
         }
-        self.row_groups.push(row_group);
+        self.row_groups.push(written);
+        self.index.row_groups.push(row_group);
         Ok(())
     }
 
-    /// The pages of the stream column: a dictionary of the streams of the row group as JSON, then a page for each
-    /// page group. Returns the length of the dictionary.
-    fn stream_pages(&mut self) -> Result<u64, BlobError> {
+    /// The pages of the stream column: numbers of a dictionary of the streams of the row group as JSON.
+    fn stream_pages(&mut self) -> Result<Dictionary, BlobError> {
         let groups = &self.index.groups[self.first_group..];
         let mut numbers: Vec<u32> = groups.iter().flat_map(|g| &g.runs).map(|run| run.stream).collect();
         numbers.dedup();
@@ -405,23 +416,18 @@ impl<S: Sink> SegmentWriter<S> {
             raw.extend_from_slice(&(json.len() as u32).to_le_bytes());
             raw.extend_from_slice(json.as_bytes());
         }
-        let stored = compress(&mut self.compressor, &raw)?;
-        let pages = &mut self.pages[0];
-        pages.add(&stored, raw.len(), 0, |out| {
-            parquet::dictionary_page_header(out, numbers.len(), raw.len(), stored.len());
-        });
-        let dictionary_bytes = pages.bytes.len() as u64;
+        let dictionary = Dictionary::new(&mut self.squeezer, numbers.len(), &raw)?;
         for group in groups {
             raw.clear();
             let number = |run: &Run| numbers.partition_point(|&number| number < run.stream) as u32;
             let runs = group.runs.iter().map(|run| (number(run), run.rows as usize));
             levels::encode_runs(&mut raw, numbers.len(), runs);
-            let (rows, stored) = (group.rows as usize, compress(&mut self.compressor, &raw)?);
-            pages.add(&stored, raw.len(), rows, |out| {
+            let (rows, stored) = (group.rows as usize, self.squeezer.pack(&raw)?);
+            self.pages[0].add(stored, raw.len(), rows, Encoding::Dictionary, |out| {
                 parquet::data_page_header(out, Encoding::Dictionary, rows, raw.len(), stored.len());
             });
         }
-        Ok(dictionary_bytes)
+        Ok(dictionary)
     }
 
     /// Writes what is left, the filters, the index and the footer. The sink is not finished.
@@ -429,21 +435,25 @@ impl<S: Sink> SegmentWriter<S> {
         self.finish_group()?;
         self.finish_row_group()?;
         let filters_at = self.written;
-        for group in &mut self.index.groups {
-            group.grams.at += filters_at;
-            group.values.at += filters_at;
-        }
-        self.index.names = std::mem::take(&mut self.names).into_iter().collect();
-        let filters = std::mem::take(&mut self.filters);
-        self.emit(filters)?;
+        let (blocks, bands) = std::mem::take(&mut self.line_filters).finish(self.written);
+        self.emit(blocks)?;
+        self.index.line_bands = bands;
+        let (blocks, bands) = std::mem::take(&mut self.value_filters).finish(self.written);
+        self.emit(blocks)?;
+        self.index.value_bands = bands;
+        self.index.names = most_frequent(std::mem::take(&mut self.names));
         let raw = self.index.encode();
-        let stored = compress(&mut self.compressor, &raw)?;
+        if raw.len() > MAX_INDEX_BYTES {
+            let message = format!("an index of {} bytes, {MAX_INDEX_BYTES} at most", raw.len());
+            return Err(BlobError::failed("a log object", message));
+        }
+        let stored = self.squeezer.pack(&raw)?.to_vec();
         let place = Place { at: self.written, bytes: stored.len() as u32, crc: crc32c::crc32c(&stored) };
         let trailer = Trailer { place, raw_bytes: raw.len() as u32 };
         self.emit(stored)?;
         let mut tail = trailer.encode().to_vec();
         let notes = [
-            ("bartizan.logs.version", "1".to_owned()),
+            ("bartizan.logs.version", "2".to_owned()),
             ("bartizan.logs.filters", format!("{}:{}", filters_at, place.at - filters_at)),
             ("bartizan.logs.index", format!("{}:{}", place.at, place.bytes)),
         ];
@@ -458,25 +468,55 @@ impl<S: Sink> SegmentWriter<S> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        let column = |path: &[&str], kind, is_optional, encoding| Column {
+        let column = |path: &[&str], kind, is_optional| Column {
             path: path.iter().map(|&part| part.to_owned()).collect(),
             kind,
             is_optional,
-            encoding,
         };
-        let strings = Encoding::DeltaLengthByteArray;
         let line = if self.lines_are_text { ColumnKind::Text } else { ColumnKind::Binary };
         let mut columns = vec![
-            column(&["stream"], ColumnKind::Text, false, Encoding::Dictionary),
-            column(&["timestamp"], ColumnKind::TimestampNanos, false, Encoding::DeltaBinaryPacked),
-            column(&["line"], line, false, strings),
-            column(&["metadata", "key_value", "key"], ColumnKind::Text, false, strings),
-            column(&["metadata", "key_value", "value"], ColumnKind::Text, false, strings),
+            column(&["stream"], ColumnKind::Text, false),
+            column(&["timestamp"], ColumnKind::TimestampMillis, false),
+            column(&["timestamp_us"], ColumnKind::Int32, false),
+            column(&["timestamp_ns"], ColumnKind::Int32, false),
+            column(&["line"], line, false),
+            column(&["metadata", "key_value", "key"], ColumnKind::Text, false),
+            column(&["metadata", "key_value", "value"], ColumnKind::Text, false),
         ];
         let hot = self.options.hot.iter();
+        columns.extend(hot.map(|name| column(&[&format!("metadata.{name}")], ColumnKind::Text, true)));
         columns
-            .extend(hot.map(|name| column(&[&format!("metadata.{name}")], ColumnKind::Text, true, strings)));
-        columns
+    }
+}
+
+/// The names that are in most rows, in their own order.
+fn most_frequent(names: HashMap<Arc<str>, u64>) -> Vec<(Arc<str>, u64)> {
+    let mut names: Vec<(Arc<str>, u64)> = names.into_iter().collect();
+    names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    names.truncate(MAX_NAMES);
+    names.sort();
+    names
+}
+
+/// The page of a dictionary, with its header.
+#[derive(Default)]
+struct Dictionary {
+    bytes: Vec<u8>,
+    raw_bytes: u64,
+    /// Its content, as if the page were at the beginning of the object.
+    entry: PageEntry,
+}
+
+impl Dictionary {
+    fn new(squeezer: &mut Squeezer, values: usize, raw: &[u8]) -> Result<Self, BlobError> {
+        let stored = squeezer.pack(raw)?;
+        let mut bytes = Vec::new();
+        parquet::dictionary_page_header(&mut bytes, values, raw.len(), stored.len());
+        let at = bytes.len() as u64;
+        let place = Place { at, bytes: stored.len() as u32, crc: crc32c::crc32c(stored) };
+        let entry = PageEntry { place, raw_bytes: raw.len() as u32, kind: PageKind::Values };
+        bytes.extend_from_slice(stored);
+        Ok(Self { bytes, raw_bytes: at + raw.len() as u64, entry })
     }
 }
 
@@ -487,6 +527,7 @@ impl Pages {
         stored: &[u8],
         raw_bytes: usize,
         values: usize,
+        encoding: Encoding,
         header: impl FnOnce(&mut Vec<u8>),
     ) -> u64 {
         let begins_at = self.bytes.len();
@@ -495,12 +536,11 @@ impl Pages {
         self.bytes.extend_from_slice(stored);
         self.raw_bytes += (at - begins_at + raw_bytes) as u64;
         self.values += values as u64;
+        if !self.encodings.contains(&encoding) {
+            self.encodings.push(encoding);
+        }
         at as u64
     }
-}
-
-fn compress(compressor: &mut zstd::bulk::Compressor<'_>, raw: &[u8]) -> Result<Vec<u8>, BlobError> {
-    compressor.compress(raw).map_err(|error| BlobError::failed("zstd", error))
 }
 
 /// A label set as a JSON object.

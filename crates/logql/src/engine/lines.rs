@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use base::Reservation;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use model::Labels;
-use model::logs::{LogColumns, LogRange, PageGroup, PageRun};
+use model::logs::{LogRange, PageGroup, PageRun};
 use rayon::prelude::*;
 
-use super::scan::{RowReader, filtered_rows, read, rows_inside, select};
+use super::scan::{RowReader, Wanted, scan, select};
 use super::{CostSummary, Engine};
 use crate::ast::LogExpr;
 use crate::error::QueryError;
@@ -65,6 +66,8 @@ pub struct LogResult {
     pub entries: usize,
     /// What it cost.
     pub cost: CostSummary,
+    /// What holds the memory of the entries, for as long as the answer is on its way.
+    pub memory: Option<Arc<Reservation>>,
 }
 
 /// An entry, before entries are grouped.
@@ -88,36 +91,29 @@ impl Engine<'_> {
         };
         let is_backward = params.direction == Direction::Backward;
         groups.sort_by_key(|group| nearest(group, is_backward));
-        let mut best: Vec<Found> = Vec::new();
-        let mut held = None;
+        let mut found = Gathered { best: Vec::new(), settled: 0, params };
+        let mut held = self.ctx.reserve(0)?;
         // Groups nearest to the beginning first: the others are not read once there is enough.
         let batch = (rayon::current_num_threads() * 2).max(2);
         for groups in groups.chunks(batch) {
-            let is_enough = best.len() >= params.limit && params.interval_ns == 0;
-            let may_precede = |found: &Found| {
-                groups.iter().any(|group| {
-                    let time = found.entry.timestamp_ns;
-                    nearest(group, is_backward) <= if is_backward { time.saturating_neg() } else { time }
-                })
-            };
-            if is_enough && !best.last().is_some_and(may_precede) {
+            // What comes before anything that is still to be read is in its place.
+            let next = groups.iter().map(|group| nearest(group, is_backward)).min().unwrap_or(i64::MAX);
+            found.settle(next);
+            if found.is_enough() {
                 break;
             }
-            let found: Result<Vec<Vec<Found>>, QueryError> =
+            let more: Result<Vec<Vec<Found>>, QueryError> =
                 groups.par_iter().map(|group| self.group_lines(group, &pipeline, params)).collect();
-            best.extend(found?.into_iter().flatten());
-            sort(&mut best, params);
-            let bytes: usize =
-                best.iter().map(|found| found.entry.line.len() + found.labels.bytes() + 64).sum();
-            drop(held.take());
-            held = Some(self.ctx.reserve(bytes)?);
+            found.add(more?);
+            let bytes = found.bytes();
+            held.shrink_to(bytes);
+            held.absorb(self.ctx.reserve(bytes.saturating_sub(held.bytes()))?);
         }
-        if params.interval_ns > 0 {
-            thin_out(&mut best, params);
-        }
-        best.truncate(params.limit);
-        drop(held);
-        Ok(self.grouped(best))
+        found.settle(i64::MAX);
+        found.best.truncate(params.limit);
+        let bytes = found.bytes();
+        held.shrink_to(bytes);
+        Ok(LogResult { memory: Some(Arc::new(held)), ..self.grouped(found.best) })
     }
 
     fn grouped(&self, found: Vec<Found>) -> LogResult {
@@ -133,7 +129,7 @@ impl Engine<'_> {
         }
         // Clients know streams in the order of their labels written out, in which longer sets come before their beginnings.
         streams.sort_by_cached_key(|(labels, _)| labels.to_string());
-        LogResult { streams, entries, cost: self.cost.summary() }
+        LogResult { streams, entries, cost: self.cost.summary(), memory: None }
     }
 
     fn group_lines(
@@ -142,24 +138,27 @@ impl Engine<'_> {
         pipeline: &Pipeline,
         params: &LineParams,
     ) -> Result<Vec<Found>, QueryError> {
-        let page = read(self, group, LogColumns { lines: true, metadata: true })?;
+        let runs: Vec<&PageRun> = group.runs.iter().collect();
+        let wanted = Wanted { pipeline, range: params.range, lines: true, metadata: true };
         let mut found = Vec::new();
-        for run in &group.runs {
-            let mut rows = filtered_rows(&page, rows_inside(&page, run, params.range), pipeline);
-            if params.direction == Direction::Backward {
-                rows.reverse();
-            }
-            let mut reader = RowReader::new(&page, run);
+        let Some(scanned) = scan(self, group, &runs, &wanted)? else { return Ok(found) };
+        for run in runs {
+            let rows = scanned.rows_of(run);
+            let mut reader = RowReader::new(&scanned.page, run);
             let mut left = if params.interval_ns > 0 { usize::MAX } else { params.limit };
-            for row in rows {
-                if left == 0 {
-                    break;
-                }
-                if let Some(entry) = passed(&mut reader, &run.stream, row, pipeline, params.categorize) {
+            let mut take = |row: u32| {
+                if left > 0
+                    && let Some(entry) = passed(&mut reader, &run.stream, row, pipeline, params.categorize)
+                {
                     found.push(entry);
                     left -= 1;
                 }
-            }
+                left > 0
+            };
+            let _ = match params.direction {
+                Direction::Forward => rows.iter().all(|&row| take(row)),
+                Direction::Backward => rows.iter().rev().all(|&row| take(row)),
+            };
         }
         self.cost.passed(found.len());
         sort(&mut found, params);
@@ -204,29 +203,72 @@ pub(super) fn sets(labels: &RowLabels, categorize: bool) -> (LabelSet, Option<(L
     (stream, Some((metadata, parsed)))
 }
 
-/// Brings entries into order and keeps as many as are wanted.
-fn sort(found: &mut Vec<Found>, params: &LineParams) {
-    let by_time = |a: &Found, b: &Found| -> Ordering {
-        let ascending = a.entry.timestamp_ns.cmp(&b.entry.timestamp_ns);
-        let by_time = if params.direction == Direction::Forward { ascending } else { ascending.reverse() };
-        // Any order would do for entries of one instant, so long as it is always the same.
-        by_time.then_with(|| b.stream.cmp(&a.stream))
-    };
-    found.sort_by(by_time);
-    if params.interval_ns == 0 {
-        found.truncate(params.limit);
+/// Entries of the groups that were read so far, in order.
+struct Gathered<'a> {
+    best: Vec<Found>,
+    /// As many of them nothing can come between any more. With an interval, they are thinned out.
+    settled: usize,
+    params: &'a LineParams,
+}
+
+impl Gathered<'_> {
+    fn add(&mut self, more: Vec<Vec<Found>>) {
+        self.best.extend(more.into_iter().flatten());
+        let unsettled = &mut self.best[self.settled..];
+        unsettled.sort_by(|a, b| order(a, b, self.params));
+        if self.params.interval_ns == 0 {
+            self.best.truncate(self.params.limit);
+        }
+    }
+
+    /// Settles what comes before `next`, which is a time, or the negative of one where the newest come first.
+    fn settle(&mut self, next: i64) {
+        let is_backward = self.params.direction == Direction::Backward;
+        let place = |found: &Found| match found.entry.timestamp_ns {
+            time if is_backward => time.saturating_neg(),
+            time => time,
+        };
+        let count =
+            self.best[self.settled..].partition_point(|found| next == i64::MAX || place(found) < next);
+        if self.params.interval_ns == 0 {
+            self.settled += count;
+            return;
+        }
+        let rest = self.best.split_off(self.settled + count);
+        let fresh = self.best.split_off(self.settled);
+        for found in fresh {
+            let time = found.entry.timestamp_ns;
+            let is_far = self.best.last().is_none_or(|last| {
+                last.entry.timestamp_ns.abs_diff(time) >= self.params.interval_ns.unsigned_abs()
+            });
+            if is_far && self.best.len() < self.params.limit {
+                self.best.push(found);
+            }
+        }
+        self.settled = self.best.len();
+        self.best.extend(rest);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.settled >= self.params.limit
+    }
+
+    fn bytes(&self) -> usize {
+        self.best.iter().map(|found| found.entry.line.len() + found.labels.bytes() + 64).sum()
     }
 }
 
-/// Leaves out entries that follow another too closely.
-fn thin_out(found: &mut Vec<Found>, params: &LineParams) {
-    let mut last: Option<i64> = None;
-    found.retain(|found| {
-        let time = found.entry.timestamp_ns;
-        let is_far = last.is_none_or(|last| last.abs_diff(time) >= params.interval_ns.unsigned_abs());
-        if is_far {
-            last = Some(time);
-        }
-        is_far
-    });
+fn order(a: &Found, b: &Found, params: &LineParams) -> Ordering {
+    let ascending = a.entry.timestamp_ns.cmp(&b.entry.timestamp_ns);
+    let by_time = if params.direction == Direction::Forward { ascending } else { ascending.reverse() };
+    // Any order would do for entries of one instant, so long as it is always the same.
+    by_time.then_with(|| b.stream.cmp(&a.stream))
+}
+
+/// Brings entries of one group into order and keeps as many as are wanted.
+fn sort(found: &mut Vec<Found>, params: &LineParams) {
+    found.sort_by(|a, b| order(a, b, params));
+    if params.interval_ns == 0 {
+        found.truncate(params.limit);
+    }
 }

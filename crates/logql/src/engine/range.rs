@@ -10,7 +10,7 @@ use model::logs::{LogColumns, LogRange, Page, PageGroup, PageRun};
 use model::{Labels, MatchOp};
 use rayon::prelude::*;
 
-use super::scan::{RowReader, filtered_rows, read, rows_inside, select};
+use super::scan::{RowReader, Wanted, read, rows_inside, scan, select};
 use super::series::{Line, Steps};
 use super::{Engine, window};
 use crate::ast::{Conversion, Grouping, LogExpr, RangeAggregation, RangeOp, Stage, Unwrap};
@@ -20,6 +20,8 @@ use crate::stage::Pipeline;
 use crate::stage::hints::Hints;
 use crate::stage::label_filter::Filter;
 
+/// What a series takes besides its labels and values.
+const SERIES_BYTES: usize = 128;
 /// What a line is marked with whose value is no number.
 const EXTRACTION_ERROR: &str = "SampleExtractionErr";
 
@@ -65,6 +67,19 @@ impl Windows {
         (index(from_first), index(from_first + i128::from(self.range_ns)))
     }
 
+    /// The last instant that lies in the same windows as this one.
+    fn same_until(&self, at_ns: i64) -> i64 {
+        let step = i128::from(self.step_ns);
+        // Windows end, and begin, a step apart: the next of either that is not before the instant.
+        let next = |phase_ns: i64| {
+            let from = i128::from(at_ns) - i128::from(phase_ns);
+            let ceiling = -(-from).div_euclid(step);
+            i128::from(phase_ns) + ceiling * step
+        };
+        let until = next(self.first_ns).min(next(self.first_ns.saturating_sub(self.range_ns)));
+        i64::try_from(until).unwrap_or(i64::MAX)
+    }
+
     pub(super) fn end_ns(&self, window: usize) -> i64 {
         self.first_ns.saturating_add(self.step_ns.saturating_mul(window as i64))
     }
@@ -83,11 +98,30 @@ enum Gathered {
     Values(Vec<(i64, f64)>),
 }
 
+/// The windows that hold an instant, and until when others are in the same ones.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    from_ns: i64,
+    until_ns: i64,
+    windows: (usize, usize),
+}
+
+impl Stretch {
+    fn at(windows: &Windows, at_ns: i64) -> Self {
+        Self { from_ns: at_ns, until_ns: windows.same_until(at_ns), windows: windows.holding(at_ns) }
+    }
+
+    fn holds(&self, at_ns: i64) -> bool {
+        self.from_ns <= at_ns && at_ns <= self.until_ns
+    }
+}
+
 /// The series of a part of the page groups.
 #[derive(Default)]
 struct Part {
     series: HashMap<LabelSet, Gathered>,
-    held: Vec<Reservation>,
+    /// What holds their memory.
+    held: Option<Reservation>,
 }
 
 /// A range aggregation, ready to run.
@@ -131,21 +165,48 @@ impl Engine<'_> {
 }
 
 impl Part {
-    fn joined(self, other: Self) -> Self {
-        let (mut large, small) =
-            if self.series.len() >= other.series.len() { (self, other) } else { (other, self) };
-        for (labels, gathered) in small.series {
-            match large.series.entry(labels) {
-                hashbrown::hash_map::Entry::Vacant(entry) => drop(entry.insert(gathered)),
-                hashbrown::hash_map::Entry::Occupied(mut entry) => entry.get_mut().join(gathered),
+    fn reserve(&mut self, engine: &Engine<'_>, bytes: usize) -> Result<(), QueryError> {
+        let more = engine.ctx.reserve(bytes)?;
+        match &mut self.held {
+            Some(held) => held.absorb(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+
+    /// The series of both; the other part is of later page groups.
+    fn joined(mut self, other: Self) -> Self {
+        if let Some(held) = other.held {
+            match &mut self.held {
+                Some(own) => own.absorb(held),
+                none => *none = Some(held),
             }
         }
-        large.held.extend(small.held);
-        large
+        for (labels, gathered) in other.series {
+            match self.series.entry(labels) {
+                hashbrown::hash_map::Entry::Vacant(entry) => drop(entry.insert(gathered)),
+                hashbrown::hash_map::Entry::Occupied(mut entry) => {
+                    let freed = entry.key().bytes() + gathered.freed_bytes();
+                    entry.get_mut().join(gathered);
+                    if let Some(held) = &mut self.held {
+                        held.shrink_to(held.bytes().saturating_sub(freed));
+                    }
+                }
+            }
+        }
+        self
     }
 }
 
 impl Gathered {
+    /// Memory of counts that are not needed any more once they are added to others.
+    fn freed_bytes(&self) -> usize {
+        match self {
+            Self::Counts { changes, .. } => changes.len() * 16 + SERIES_BYTES,
+            Self::Values(_) => 0,
+        }
+    }
+
     fn join(&mut self, other: Self) {
         match (self, other) {
             (Self::Counts { changes, seen }, Self::Counts { changes: more, seen: more_seen }) => {
@@ -204,10 +265,21 @@ impl<'a> Plan<'a> {
             return Ok(());
         }
         let by_stream = rest.iter().all(|run| self.counts_by_stream(&run.stream));
-        let lines = self.bytes || !self.pipeline.leading.is_empty() || !self.pipeline.is_trivial();
-        let page = read(engine, group, LogColumns { lines, metadata: !by_stream })?;
+        if by_stream && !self.bytes && self.pipeline.leading.is_empty() {
+            return self.add_times(engine, group, &rest, part);
+        }
+        let wanted = Wanted {
+            pipeline: &self.pipeline,
+            range: self.windows.covered(),
+            lines: self.bytes || !self.pipeline.is_trivial(),
+            metadata: !by_stream,
+        };
+        let Some(scanned) = scan(engine, group, &rest, &wanted)? else { return Ok(()) };
         for run in rest {
-            self.add_run(engine, &page, run, part)?;
+            let rows = scanned.rows_of(run);
+            if !rows.is_empty() {
+                self.add_run(engine, &scanned.page, run, rows, part)?;
+            }
         }
         Ok(())
     }
@@ -230,21 +302,48 @@ impl<'a> Plan<'a> {
         LabelSet::from(stream).project(self.grouping.map_or(&[], |grouping| &grouping.names), false)
     }
 
+    /// Counts runs by their timestamps alone.
+    fn add_times(
+        &self,
+        engine: &Engine<'_>,
+        group: &PageGroup,
+        runs: &[&PageRun],
+        part: &mut Part,
+    ) -> Result<(), QueryError> {
+        let Some(page) = read(engine, group, LogColumns::default())? else { return Ok(()) };
+        let mut passed = 0;
+        for run in runs {
+            let labels = self.stream_labels(&run.stream);
+            let inside = rows_inside(&page, run, self.windows.covered());
+            let mut times = &page.timestamps_ns[inside];
+            passed += times.len();
+            while let Some(&first) = times.first() {
+                let stretch = Stretch::at(&self.windows, first);
+                let count = times.partition_point(|&time| time <= stretch.until_ns);
+                let lines = count as i64;
+                self.count(part, engine, labels.as_bytes(), stretch.windows, lines, lines)?;
+                times = &times[count..];
+            }
+        }
+        engine.cost.read(passed, 0, 0);
+        engine.cost.passed(passed);
+        Ok(())
+    }
+
     fn add_run(
         &self,
         engine: &Engine<'_>,
         page: &Page,
         run: &PageRun,
+        rows: &[u32],
         part: &mut Part,
     ) -> Result<(), QueryError> {
-        let inside = rows_inside(page, run, self.windows.covered());
         if self.counts_by_stream(&run.stream) {
-            return self.add_counted(engine, page, run, inside, part);
+            return self.add_counted(engine, page, run, rows, part);
         }
-        let rows = filtered_rows(page, inside, &self.pipeline);
         let mut reader = RowReader::new(page, run);
-        let (mut passed, mut key) = (0, Vec::new());
-        for at in rows {
+        let (mut passed, mut key, mut stretch) = (0, Vec::new(), None::<Stretch>);
+        for &at in rows {
             let mut row = reader.row(at);
             if !self.pipeline.run(&mut row, &mut reader.labels) {
                 continue;
@@ -261,7 +360,10 @@ impl<'a> Plan<'a> {
             if labels.has_error() && !labels.preserves_error() {
                 return Err(pipeline_error(labels));
             }
-            let windows = self.windows.holding(row.timestamp_ns);
+            let known = stretch.filter(|stretch| stretch.holds(row.timestamp_ns));
+            let known = known.unwrap_or_else(|| Stretch::at(&self.windows, row.timestamp_ns));
+            stretch = Some(known);
+            let windows = known.windows;
             if windows.0 >= windows.1 {
                 continue;
             }
@@ -283,30 +385,24 @@ impl<'a> Plan<'a> {
         engine: &Engine<'_>,
         page: &Page,
         run: &PageRun,
-        inside: std::ops::Range<usize>,
+        rows: &[u32],
         part: &mut Part,
     ) -> Result<(), QueryError> {
         let labels = self.stream_labels(&run.stream);
-        let rows: Box<dyn Iterator<Item = usize>> = if self.pipeline.leading.is_empty() {
-            Box::new(inside)
-        } else {
-            Box::new(filtered_rows(page, inside, &self.pipeline).into_iter().map(|row| row as usize))
-        };
+        let mut rows = rows;
+        engine.cost.passed(rows.len());
         // Lines in the same windows are added at once: times ascend.
-        let (mut windows, mut amount, mut lines, mut passed) = ((0, 0), 0, 0, 0);
-        for row in rows {
-            let holding = self.windows.holding(page.timestamps_ns[row]);
-            if holding != windows && lines > 0 {
-                self.count(part, engine, labels.as_bytes(), windows, amount, lines)?;
-                (amount, lines) = (0, 0);
-            }
-            windows = holding;
-            amount += if self.bytes { page.lines.get(row).len() as i64 } else { 1 };
-            lines += 1;
-            passed += 1;
+        while let Some(&first) = rows.first() {
+            let stretch = Stretch::at(&self.windows, page.timestamps_ns[first as usize]);
+            let is_same = |row: &u32| page.timestamps_ns[*row as usize] <= stretch.until_ns;
+            let (same, rest) = rows.split_at(rows.partition_point(is_same));
+            let lines = same.len() as i64;
+            let length = |row: &u32| page.lines.get(*row as usize).len() as i64;
+            let amount = if self.bytes { same.iter().map(length).sum() } else { lines };
+            self.count(part, engine, labels.as_bytes(), stretch.windows, amount, lines)?;
+            rows = rest;
         }
-        engine.cost.passed(passed);
-        if lines > 0 { self.count(part, engine, labels.as_bytes(), windows, amount, lines) } else { Ok(()) }
+        Ok(())
     }
 
     /// The value of a line; `None` where it has none, or conditions on it do not hold.
@@ -353,7 +449,7 @@ impl<'a> Plan<'a> {
         }
         if !part.series.contains_key(key) {
             let count = self.windows.count + 1;
-            part.held.push(engine.ctx.reserve(key.len() + count * 16 + 128)?);
+            part.reserve(engine, key.len() + count * 16 + SERIES_BYTES)?;
             let counts = Gathered::Counts { changes: vec![0; count], seen: vec![0; count] };
             part.series.insert(LabelSet::from_bytes(key), counts);
         }
@@ -374,13 +470,16 @@ impl<'a> Plan<'a> {
         value: (i64, f64),
     ) -> Result<(), QueryError> {
         if !part.series.contains_key(key) {
-            part.held.push(engine.ctx.reserve(key.len() + 128)?);
+            part.reserve(engine, key.len() + SERIES_BYTES)?;
             part.series.insert(LabelSet::from_bytes(key), Gathered::Values(Vec::new()));
         }
-        if let Some(Gathered::Values(values)) = part.series.get_mut(key) {
+        let Part { series, held } = part;
+        if let Some(Gathered::Values(values)) = series.get_mut(key) {
             if values.len() == values.capacity() {
                 let more = values.capacity().max(4);
-                part.held.push(engine.ctx.reserve(more * size_of::<(i64, f64)>())?);
+                if let Some(held) = held {
+                    held.absorb(engine.ctx.reserve(more * size_of::<(i64, f64)>())?);
+                }
                 values.reserve_exact(more);
             }
             values.push(value);
@@ -466,6 +565,9 @@ mod tests {
                 let holds = end - 20 < at && at <= end;
                 assert_eq!((first..last).contains(&window), holds, "{at} in {window}");
             }
+            let until = windows.same_until(at);
+            assert!((at..=until).all(|other| windows.holding(other) == (first, last)), "{at} to {until}");
+            assert!(until - at < 10);
         }
     }
 }

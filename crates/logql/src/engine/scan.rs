@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use base::Reservation;
 use bytes::Bytes;
 use model::logs::{LogColumns, LogHint, LogRange, LogRequest, Page, PageGroup, PageRun};
-use model::{MatchOp, Matcher};
+use model::{MatchOp, Matcher, SourceError};
 
 use super::{Engine, stream_matchers};
 use crate::ast::{LabelFilter, Stage};
@@ -57,27 +58,85 @@ pub(super) fn rows_inside(page: &Page, run: &PageRun, range: LogRange) -> std::o
     run.rows.start + first..run.rows.start + last.max(first)
 }
 
-/// Reads the columns of a group and counts what that cost.
-pub(super) fn read(engine: &Engine<'_>, group: &PageGroup, columns: LogColumns) -> Result<Page, QueryError> {
-    engine.ctx.check("log query")?;
-    let page = group.reader.read(columns, engine.ctx)?;
-    let lines: usize = group.runs.iter().map(|run| run.rows.len()).sum();
-    let metadata_bytes = page.metadata.bytes();
-    engine.cost.read(lines, page.lines.bytes.len(), metadata_bytes);
-    Ok(page)
+/// What a query wants of a page group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub pipeline: &'a Pipeline,
+    /// Rows outside are left out.
+    pub range: LogRange,
+    /// Lines are looked at behind the filters, too.
+    pub lines: bool,
+    /// Structured metadata of the rows that pass the filters is looked at.
+    pub metadata: bool,
 }
 
-/// The rows of a run that pass the line filters at the beginning of a pipeline.
-pub(super) fn filtered_rows(page: &Page, rows: std::ops::Range<usize>, pipeline: &Pipeline) -> Vec<u32> {
+/// The rows of a page group that pass the line filters at the beginning of a pipeline.
+pub(super) struct Scanned {
+    pub page: Page,
+    /// Ascending.
+    rows: Vec<u32>,
+    /// What holds the memory of metadata that was read later.
+    _held: Option<Reservation>,
+}
+
+impl Scanned {
+    /// Those of one run.
+    pub fn rows_of(&self, run: &PageRun) -> &[u32] {
+        let at = |row: usize| self.rows.partition_point(|&passed| (passed as usize) < row);
+        &self.rows[at(run.rows.start)..at(run.rows.end)]
+    }
+}
+
+/// Reads columns of a group; nothing when the group is damaged, which the query is told.
+pub(super) fn read(
+    engine: &Engine<'_>,
+    group: &PageGroup,
+    columns: LogColumns,
+) -> Result<Option<Page>, QueryError> {
+    engine.ctx.check("log query")?;
+    match group.reader.read(columns, engine.ctx) {
+        Ok(page) => Ok(Some(page)),
+        Err(SourceError::Corruption(what)) => {
+            engine.ctx.warn(what);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the lines of a group and searches them, all runs at once; metadata is read only where something was found.
+pub(super) fn scan(
+    engine: &Engine<'_>,
+    group: &PageGroup,
+    runs: &[&PageRun],
+    wanted: &Wanted<'_>,
+) -> Result<Option<Scanned>, QueryError> {
+    let filters = &wanted.pipeline.leading;
+    let lines = wanted.lines || !filters.is_empty();
+    let at_once = LogColumns { lines, metadata: wanted.metadata && filters.is_empty() };
+    let Some(mut page) = read(engine, group, at_once)? else { return Ok(None) };
     // Page groups have a few megabytes: rows fit 32 bits.
-    let mut rows: Vec<u32> = (rows.start as u32..rows.end as u32).collect();
-    for filter in &pipeline.leading {
+    let mut rows: Vec<u32> = Vec::with_capacity(runs.iter().map(|run| run.rows.len()).sum());
+    for run in runs {
+        let inside = rows_inside(&page, run, wanted.range);
+        rows.extend(inside.start as u32..inside.end as u32);
+    }
+    for filter in filters {
         if rows.is_empty() {
             break;
         }
         filter.retain(&page.lines, &mut rows);
     }
-    rows
+    let mut held = None;
+    if wanted.metadata && !filters.is_empty() && !rows.is_empty() {
+        let Some(later) = read(engine, group, LogColumns { lines: false, metadata: true })? else {
+            return Ok(None);
+        };
+        (page.metadata, held) = (later.metadata, later.reservation);
+    }
+    let looked_at = runs.iter().map(|run| run.rows.len()).sum();
+    engine.cost.read(looked_at, page.lines.bytes.len(), page.metadata.bytes());
+    Ok(Some(Scanned { page, rows, _held: held }))
 }
 
 /// Goes through the rows of one run, one at a time, with all that is kept from row to row.
