@@ -33,6 +33,8 @@ struct Faults {
     rates: FaultRates,
     random: AtomicU64,
     injected: AtomicU64,
+    /// What keys must contain to be concerned.
+    only: Mutex<Option<String>>,
     /// Puts that are on their way, and how many calls they still take.
     late: Mutex<Vec<LatePut>>,
 }
@@ -64,7 +66,8 @@ impl Faults {
     }
 
     fn before(&self, key: &str) -> Result<(), BlobError> {
-        if self.hits(&self.rates.fail) {
+        let is_concerned = self.only.lock().as_ref().is_none_or(|only| key.contains(&**only));
+        if is_concerned && self.hits(&self.rates.fail) {
             Err(BlobError::unavailable(key, "injected failure"))
         } else {
             Ok(())
@@ -87,9 +90,20 @@ impl FaultyBucket {
             rates: FaultRates::default(),
             random: AtomicU64::new(seed),
             injected: AtomicU64::new(0),
+            only: Mutex::default(),
             late: Mutex::default(),
         };
         Self { inner, faults: Arc::new(faults) }
+    }
+
+    /// The same faults before another bucket.
+    pub fn before(&self, inner: SharedBucket) -> Self {
+        Self { inner, faults: self.faults.clone() }
+    }
+
+    /// From now on calls fail only for keys that contain this.
+    pub fn fail_only(&self, part: &str) {
+        *self.faults.only.lock() = Some(part.to_owned());
     }
 
     /// Rates to set.

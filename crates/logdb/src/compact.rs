@@ -36,7 +36,14 @@ impl LogDb {
     }
 
     fn plan(&self) -> Option<Plan> {
-        self.rewrite_plan().or_else(|| self.merge_plan())
+        self.rewrite_plan().or_else(|| self.expiry_plan()).or_else(|| self.merge_plan())
+    }
+
+    /// An object with many entries that are past their time.
+    fn expiry_plan(&self) -> Option<Plan> {
+        let (tenant, day, object) = self.expired_object()?;
+        let is_final = object.level == FINAL_LEVEL;
+        Some(Plan { tenant, day, inputs: vec![object], is_final })
     }
 
     /// An object with entries that are to be gone.
@@ -122,14 +129,14 @@ impl LogDb {
         };
         let upload = self.bucket.upload(&key)?;
         let mut writer = SegmentWriter::new(options, upload)?;
-        let started = self.clock.monotonic();
         let tombstones = self.tombstones(tenant);
         let rules = |labels: &model::Labels| merge::Rules {
             oldest_ns: self.cutoff_ns(tenant, labels),
             gone: tombstones.of_stream(labels),
         };
-        let dropped = match merge::merge(&segments, &mut writer, &rules) {
+        let dropped = match merge::merge(&segments, &mut writer, &rules, &|| self.is_stopping()) {
             Ok(dropped) => dropped,
+            Err(merge::MergeError::Stopped) => return Ok(()),
             Err(merge::MergeError::Sink(error)) => return Err(error.into()),
             Err(merge::MergeError::Input(at, error)) => return self.input_failed(plan, inputs[at].id, error),
         };
@@ -148,28 +155,34 @@ impl LogDb {
         if rows > 0 {
             written.sink.finish()?;
         }
-        self.swap(plan, meta, started)?;
+        if let Some(meta) = &meta {
+            // What it replaces is given up: it must be there, and be readable.
+            self.segments
+                .open(tenant, *day, meta.id)
+                .map_err(|error| LogDbError::Segment(key.clone(), error))?;
+        }
+        self.swap(plan, meta)?;
         self.metrics.expired_entries.add(dropped);
         self.metrics.compacted_bytes.add(written.size_bytes);
         Ok(())
     }
 
     /// Names the new object in the place of the old ones, if they are all still there.
-    fn swap(
-        &self,
-        plan: &Plan,
-        meta: Option<ObjectMeta>,
-        started: std::time::Duration,
-    ) -> Result<(), LogDbError> {
-        // Orphans are deleted by age: an object that took too long to be named may be gone.
-        if self.clock.monotonic().saturating_sub(started) > self.options.orphan_age / 2 {
-            self.metrics.compactions_lost.inc();
-            return Ok(());
-        }
+    fn swap(&self, plan: &Plan, meta: Option<ObjectMeta>) -> Result<(), LogDbError> {
         let now_ms = self.clock.now_ms();
         let swapped = self.commit_manifest(&plan.tenant, plan.day, |manifest| {
-            if meta.as_ref().is_some_and(|meta| manifest.object(meta.id).is_some()) {
+            let is_gone = |input: &ObjectMeta| manifest.object(input.id).is_none();
+            let is_swapped = match &meta {
+                // Perhaps someone has already made another of it.
+                Some(meta) => manifest.mentions(meta.id),
+                None => plan.inputs.iter().all(is_gone),
+            };
+            if is_swapped {
                 return Edit::Done;
+            }
+            // It took so long that it may have been deleted as one nobody names.
+            if meta.as_ref().is_some_and(|meta| manifest.refuses(meta.id)) {
+                return Edit::Impossible;
             }
             if plan.inputs.iter().any(|input| manifest.object(input.id).is_none()) {
                 return Edit::Impossible;
@@ -211,7 +224,10 @@ impl LogDb {
             return Ok(());
         }
         let key = object_key(&plan.tenant, plan.day, id);
-        if error.is_damage() {
+        let is_missing =
+            matches!(error, crate::segment::reader::SegmentError::Blob(blob::BlobError::NotFound(_)));
+        let is_lost = is_missing && self.absences.note(id, self.clock.monotonic());
+        if error.is_damage() && (is_lost || !is_missing) {
             self.suspect(id, &key, &error.to_string());
             return Ok(());
         }

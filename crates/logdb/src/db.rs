@@ -4,16 +4,18 @@
 //! named by the manifest) or an object of the catalog. Each step replaces the one by the next under one lock, so that a
 //! query, which takes what it reads under that lock, sees every entry once.
 
+mod absences;
 mod append;
 mod background;
 mod catalog;
+mod expiry;
 mod flush;
 mod recover;
 mod upkeep;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::clock::SharedClock;
@@ -75,8 +77,17 @@ pub struct LogDb {
     /// The segment being written. Whoever holds it may also change which memtable is active.
     log: Mutex<Option<SegmentLog>>,
     /// One flush at a time, so that generations reach the manifest in order.
-    flushing: Mutex<()>,
+    flushing: Mutex<flush::Flushing>,
     room: Room,
+    /// Whether the bucket was read as a whole since the start.
+    is_loaded: AtomicBool,
+    /// Whether long work should end.
+    pub(crate) is_stopping: AtomicBool,
+    pub(crate) absences: absences::Absences,
+    schedule: Mutex<upkeep::Schedule>,
+    /// For each tenant with entries from the log the earliest time, in milliseconds since the epoch, at which these may have
+    /// come: requests to delete that were made since are followed though they are done.
+    pub(crate) replayed: Mutex<HashMap<TenantId, i64>>,
 }
 
 /// Tells those who wait that something was flushed, and flushing that there is something to do.
@@ -91,6 +102,8 @@ struct Room {
 pub(crate) struct State {
     pub active: MemTable,
     pub generation: u64,
+    /// No segment of the log has this number or a higher one, or was tried to be given one.
+    next_generation: u64,
     /// When the first entry of the active memtable came.
     pub active_since: Option<Duration>,
     pub sealed: Vec<Arc<Sealed>>,
@@ -98,8 +111,18 @@ pub(crate) struct State {
     pub catalog: Catalog,
     /// Requests to delete entries.
     pub tombstones: HashMap<TenantId, Arc<Tombstones>>,
-    /// Segments of the log that are still needed, and their lengths.
-    pub logs: HashMap<u64, u64>,
+    /// Segments of the log that are still needed.
+    pub logs: HashMap<u64, LogFile>,
+    /// What the sealed and the pending take.
+    waiting_bytes: usize,
+}
+
+/// A segment of the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LogFile {
+    pub len_bytes: u64,
+    /// Whether a part of it could not be read: it is kept when it is not needed any more.
+    pub is_damaged: bool,
 }
 
 /// A memtable that takes no more entries.
@@ -118,18 +141,25 @@ pub(crate) struct Pending {
     pub segment: Arc<Segment>,
     pub data: bytes::Bytes,
     pub since: Duration,
+    /// When it was encoded, milliseconds since the epoch.
+    pub encoded_ms: i64,
 }
 
 impl State {
-    fn unflushed_bytes(&self) -> usize {
+    /// Counts what waits to be flushed, after that changed: each push asks for it.
+    fn recount(&mut self) {
         let sealed: usize = self.sealed.iter().map(|sealed| sealed.table.memory_bytes()).sum();
         let pending: usize =
             self.pending.iter().map(|p| p.data.len() + p.segment.index().memory_bytes()).sum();
-        self.active.memory_bytes() + sealed + pending
+        self.waiting_bytes = sealed + pending;
+    }
+
+    fn unflushed_bytes(&self) -> usize {
+        self.active.memory_bytes() + self.waiting_bytes
     }
 
     fn log_bytes(&self) -> u64 {
-        self.logs.values().sum()
+        self.logs.values().map(|log| log.len_bytes).sum()
     }
 }
 
@@ -150,13 +180,20 @@ impl Ids {
     }
 
     pub fn ulid(&self) -> Ulid {
-        let time_ms = u64::try_from(self.clock.now_ms()).unwrap_or(0);
+        self.ulid_after(None)
+    }
+
+    /// A name behind another, though the clock of whoever made that was ahead.
+    pub fn ulid_after(&self, other: Option<Ulid>) -> Ulid {
+        let now_ms = u64::try_from(self.clock.now_ms()).unwrap_or(0);
+        let time_ms = other.map_or(now_ms, |other| now_ms.max(other.timestamp_ms() + 1));
         Ulid::from_parts(time_ms, u128::from(self.number()) << 16 | u128::from(self.number() & 0xffff))
     }
 }
 
 impl LogDb {
-    /// Opens the engine: its log on `disk`, which is replayed, its objects in `bucket`.
+    /// Opens the engine: its log on `disk`, which is replayed, its objects in `bucket`. When the bucket cannot be reached it
+    /// opens all the same, takes entries and knows what is in its log; [`Self::upkeep`] goes on trying.
     pub fn open(
         options: Options,
         disk: Arc<dyn Disk>,
@@ -174,14 +211,21 @@ impl LogDb {
             state: RwLock::default(),
             commits: append::Commits::default(),
             log: Mutex::new(None),
-            flushing: Mutex::new(()),
+            flushing: Mutex::default(),
             room: Room::default(),
+            is_loaded: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            absences: absences::Absences::default(),
+            schedule: Mutex::default(),
+            replayed: Mutex::default(),
             options,
             clock,
             bucket,
             disk,
         };
-        db.load_catalog()?;
+        if let Err(error) = db.load_catalog() {
+            tracing::error!(%error, "the bucket of logs cannot be read: going on with what is in the log of entries");
+        }
         db.replay()?;
         Ok(db)
     }

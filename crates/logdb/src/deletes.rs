@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use blob::{BlobError, PutIf};
 use memchr::memmem;
 use model::labels::Labels;
 use model::logs::LogRange;
@@ -15,13 +16,18 @@ use crate::codec::Damaged;
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError};
 use crate::manifest::{
-    Document, Edit, Manifest, ObjectMeta, ROOT, commit, decode_json, encode_json, load_document,
+    CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, ROOT, commit, decode_json, encode_json,
+    load_document,
 };
 use crate::segment::{Segment, SegmentIndex};
 
 const HEADER: &str = "bartizan-logs-deletes 1 crc32c=";
 /// Requests of one tenant that are not done yet.
 const MAX_OPEN: usize = 1000;
+/// Requests that are done are forgotten after that time. Whatever they concern has long been written anew or deleted.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 86_400);
+/// Of requests that are done the newest are kept.
+const MAX_DONE: usize = 5000;
 /// For so long other writers may not have heard of a request.
 const SETTLES_AFTER: Duration = Duration::from_secs(3600);
 
@@ -64,6 +70,18 @@ pub struct StoredDelete {
     pub lines: Vec<LineCondition>,
     /// Whether no object has such entries any more.
     pub is_done: bool,
+    /// When it was last found that it is to be done again, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened_ms: Option<i64>,
+}
+
+impl StoredDelete {
+    /// Whether it is done and to be done again: entries of an object within these times, both included, may be such as it wants gone,
+    /// and whoever wrote them did not know of it.
+    fn is_missed(&self, after: u64, (first_ns, last_ns): (i64, i64)) -> bool {
+        let range = LogRange { start_ns: self.start_ns, end_ns: self.end_ns };
+        self.is_done && self.revision > after && range.overlaps(first_ns, last_ns)
+    }
 }
 
 /// The requests of one tenant.
@@ -105,7 +123,8 @@ pub(crate) struct Tombstones {
 pub(crate) struct Tombstone {
     id: Ulid,
     revision: u64,
-    created_ms: i64,
+    /// When it was made, or found to be done again.
+    opened_ms: i64,
     range: LogRange,
     matchers: Vec<Matcher>,
     lines: Vec<LineCondition>,
@@ -173,10 +192,11 @@ impl Tombstone {
         };
         let matchers: Option<Vec<Matcher>> = stored.matchers.iter().map(matcher).collect();
         let range = LogRange { start_ns: stored.start_ns, end_ns: stored.end_ns };
-        let (id, revision, created_ms) = (stored.id, stored.revision, stored.created_ms);
+        let (id, revision) = (stored.id, stored.revision);
+        let opened_ms = stored.reopened_ms.unwrap_or(stored.created_ms);
         let lines = stored.lines.clone();
         // One whose matchers are not understood must not delete more than it should: it deletes nothing.
-        Some(Self { id, revision, created_ms, range, matchers: matchers?, lines })
+        Some(Self { id, revision, opened_ms, range, matchers: matchers?, lines })
     }
 
     fn matches_stream(&self, labels: &Labels) -> bool {
@@ -202,6 +222,14 @@ fn key_of(tenant: &TenantId) -> String {
     format!("{ROOT}{}/deletes", blob::bucket::key_part(&tenant.0))
 }
 
+fn copy_key_of(tenant: &TenantId) -> String {
+    format!("{}.copy", key_of(tenant))
+}
+
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl LogDb {
     /// Asks for entries to be gone. When this answers, no query here sees them any more.
     pub fn delete(&self, tenant: &TenantId, request: &DeleteRequest) -> Result<Ulid, LogDbError> {
@@ -216,6 +244,7 @@ impl LogDb {
             lines: request.lines.clone(),
             revision: 0,
             is_done: false,
+            reopened_ms: None,
         };
         if request.matchers.is_empty() || request.range.start_ns >= request.range.end_ns {
             return Err(LogDbError::Request("a delete request needs a selector and a time range"));
@@ -257,10 +286,20 @@ impl LogDb {
     fn change_deletes(
         &self,
         tenant: &TenantId,
-        edit: impl FnMut(&mut Deletes) -> Edit,
+        mut edit: impl FnMut(&mut Deletes) -> Edit,
     ) -> Result<(), LogDbError> {
-        let now = self.clock.now_ms().unsigned_abs();
-        let deletes = commit::<Deletes>(&*self.bucket, &key_of(tenant), now, edit)?;
+        let (now, key) = (self.clock.now_ms().unsigned_abs(), key_of(tenant));
+        let mut changed = commit::<Deletes>(&*self.bucket, &key, now, &mut edit);
+        if let Err(CommitError::Manifest(ManifestError::Damaged(_, damaged))) = &changed {
+            self.remake_deletes(tenant, damaged)?;
+            changed = commit::<Deletes>(&*self.bucket, &key, now, &mut edit);
+        }
+        let (deletes, _) = changed?;
+        // For the day on which the document is damaged: what was deleted must not come back.
+        let copied = self.bucket.put(&copy_key_of(tenant), deletes.encode().into(), &PutIf::Always);
+        if let Err(error) = copied {
+            tracing::warn!(%error, "copying the requests to delete failed");
+        }
         self.install_deletes(tenant, deletes);
         Ok(())
     }
@@ -273,34 +312,141 @@ impl LogDb {
         }
     }
 
-    /// Reads the requests of a tenant again.
+    /// Reads the requests of a tenant again. A document that is damaged is set aside and made anew.
     pub(crate) fn refresh_deletes(&self, tenant: &TenantId) -> Result<(), LogDbError> {
-        if let Some((deletes, _)) = load_document::<Deletes>(&*self.bucket, &key_of(tenant))? {
+        match load_document::<Deletes>(&*self.bucket, &key_of(tenant)) {
+            Ok(Some((deletes, _))) => self.install_deletes(tenant, deletes),
+            Ok(None) => {}
+            Err(ManifestError::Damaged(_, damaged)) => self.remake_deletes(tenant, &damaged)?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Makes the document of a tenant from its copy, or from what is known here.
+    fn remake_deletes(&self, tenant: &TenantId, damaged: &Damaged) -> Result<(), LogDbError> {
+        let key = key_of(tenant);
+        let known = self.tombstones(tenant);
+        let known = Deletes { revision: known.revision, requests: known.stored.clone() };
+        let copy = match load_document::<Deletes>(&*self.bucket, &copy_key_of(tenant)) {
+            Ok(copy) => copy.map(|(copy, _)| copy).unwrap_or_default(),
+            Err(ManifestError::Damaged(..)) => Deletes::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let mut made = if copy.revision >= known.revision { copy } else { known };
+        tracing::error!(
+            key, %damaged, requests = made.requests.len(),
+            "the requests to delete are damaged: setting them aside and making them anew"
+        );
+        // Newer than whatever the damaged one said.
+        made.revision = made.revision.max(self.clock.now_ms().unsigned_abs()) + 1;
+        let (data, version) = self.bucket.get(&key, u64::MAX)?;
+        if Deletes::decode(&data).is_err() {
+            self.metrics.damaged_documents.inc();
+            self.bucket.put(&format!("{key}.damaged-{}", self.ids.ulid()), data, &PutIf::Always)?;
+            match self.bucket.put(&key, made.encode().into(), &PutIf::Unchanged(version)) {
+                // Who was faster has made it, too.
+                Ok(_) | Err(BlobError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some((deletes, _)) = load_document::<Deletes>(&*self.bucket, &key)? {
             self.install_deletes(tenant, deletes);
         }
         Ok(())
     }
 
-    /// Notes the requests for which no object has entries any more.
+    /// Opens requests again that are done, where entries between two times, both included, appear that were written by someone who
+    /// knew only the requests up to a revision.
+    pub(crate) fn reopen_deletes(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        times: (i64, i64),
+    ) -> Result<(), LogDbError> {
+        self.reopen(tenant, &|request| request.is_missed(after, times))
+    }
+
+    /// Opens requests again that were made after entries of the log may have come: those were in no object when it was looked
+    /// whether the request is done.
+    pub(crate) fn reopen_replayed(&self) -> Result<(), LogDbError> {
+        if !self.is_catalog_loaded() {
+            return Ok(());
+        }
+        let replayed = std::mem::take(&mut *self.replayed.lock());
+        for (tenant, begun_ms) in &replayed {
+            self.reopen(tenant, &|request| request.is_done && request.created_ms >= *begun_ms)?;
+        }
+        Ok(())
+    }
+
+    fn reopen(&self, tenant: &TenantId, is_missed: &dyn Fn(&StoredDelete) -> bool) -> Result<(), LogDbError> {
+        if !self.tombstones(tenant).stored.iter().any(is_missed) {
+            return Ok(());
+        }
+        let now_ms = self.clock.now_ms();
+        self.change_deletes(tenant, |deletes| {
+            let missed = deletes.requests.iter_mut().filter(|request| is_missed(request));
+            let opened = missed.map(|request| {
+                request.is_done = false;
+                request.reopened_ms = Some(now_ms);
+            });
+            if opened.count() > 0 { Edit::Change } else { Edit::Done }
+        })
+    }
+
+    /// Notes the requests for which no object has entries any more, and forgets those that were done long ago.
     pub(crate) fn settle_deletes(&self) -> Result<(), LogDbError> {
         let tenants: Vec<(TenantId, Arc<Tombstones>)> = {
             let state = self.state.read();
             state.tombstones.iter().map(|(tenant, known)| (tenant.clone(), known.clone())).collect()
         };
-        let settled_ms = i64::try_from(SETTLES_AFTER.as_millis()).unwrap_or(i64::MAX);
+        let now_ms = self.clock.now_ms();
         for (tenant, tombstones) in tenants {
-            let is_due = |t: &&Tombstone| self.clock.now_ms().saturating_sub(t.created_ms) > settled_ms;
-            let due: Vec<Ulid> = tombstones.open.iter().filter(is_due).map(|t| t.id).collect();
-            if due.is_empty() || self.rewrite_for(&tenant, &tombstones).is_some() {
+            let is_due = |t: &&Tombstone| now_ms.saturating_sub(t.opened_ms) > ms(SETTLES_AFTER);
+            let mut due: Vec<Ulid> = tombstones.open.iter().filter(is_due).map(|t| t.id).collect();
+            if !due.is_empty()
+                && (!self.has_settled(&tenant, &tombstones)
+                    || self.rewrite_for(&tenant, &tombstones).is_some())
+            {
+                due.clear();
+            }
+            let is_old = |request: &StoredDelete| {
+                request.is_done && now_ms.saturating_sub(request.created_ms) > ms(FORGOTTEN_AFTER)
+            };
+            let done = tombstones.stored.iter().filter(|request| request.is_done).count();
+            let has_old = done > MAX_DONE || tombstones.stored.iter().any(is_old);
+            if !has_old && due.is_empty() {
                 continue;
             }
             self.change_deletes(&tenant, |deletes| {
                 let open = deletes.requests.iter_mut().filter(|r| !r.is_done && due.contains(&r.id));
                 let changed = open.map(|request| request.is_done = true).count();
-                if changed > 0 { Edit::Change } else { Edit::Done }
+                let before = deletes.requests.len();
+                let done = deletes.requests.iter().filter(|request| request.is_done).count();
+                let mut excess = done.saturating_sub(MAX_DONE);
+                deletes.requests.retain(|request| {
+                    let is_excess = request.is_done && excess > 0;
+                    excess -= usize::from(is_excess);
+                    !is_excess && !is_old(request)
+                });
+                if changed > 0 || deletes.requests.len() < before { Edit::Change } else { Edit::Done }
             })?;
         }
         Ok(())
+    }
+
+    /// Whether nothing here is on its way to the bucket that was written without knowing of all requests of a tenant.
+    fn has_settled(&self, tenant: &TenantId, tombstones: &Tombstones) -> bool {
+        let now = self.clock.monotonic();
+        let state = self.state.read();
+        let is_fresh = |since: Duration| now.saturating_sub(since) < SETTLES_AFTER;
+        let unaware =
+            |p: &Arc<crate::db::Pending>| p.tenant == *tenant && p.meta.deletes < tombstones.revision;
+        self.is_catalog_loaded()
+            && state.sealed.is_empty()
+            && state.active_since.is_none_or(is_fresh)
+            && !state.pending.iter().any(unaware)
     }
 
     /// An object of a tenant that is to be written anew without what requests want gone.

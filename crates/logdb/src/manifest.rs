@@ -12,8 +12,8 @@ use ulid::Ulid;
 use crate::codec::Damaged;
 use crate::day::Day;
 
-pub use commit::{CommitError, Document, Edit, commit};
-pub(crate) use commit::{decode_json, encode_json, load as load_document};
+pub use commit::{Changed, CommitError, Document, Edit, commit};
+pub(crate) use commit::{decode_json, encode_json, load as load_document, load_changed};
 
 const HEADER: &str = "bartizan-logs-manifest 1 crc32c=";
 
@@ -32,6 +32,10 @@ pub struct Manifest {
     /// Objects that were found damaged and are kept, but not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<Quarantined>,
+    /// Objects of this name or an earlier one that are not named by now never will be: they may be deleted. Whoever is about to name
+    /// one stores it again under a later name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Ulid>,
 }
 
 /// One object.
@@ -94,6 +98,11 @@ pub fn manifest_key(tenant: &TenantId, day: Day) -> String {
     format!("{}manifest", folder_of(tenant, day))
 }
 
+/// The key of the copy of a manifest, which is used when the manifest is damaged.
+pub fn copy_key(tenant: &TenantId, day: Day) -> String {
+    format!("{}manifest.copy", folder_of(tenant, day))
+}
+
 /// The identifier in the key of an object of a folder; `None` when it is something else.
 pub fn object_id(folder: &str, key: &str) -> Option<Ulid> {
     let id = key.strip_prefix(folder)?.strip_suffix(".parquet")?;
@@ -119,6 +128,23 @@ impl Manifest {
         let at = self.objects.binary_search_by_key(&id, |object| object.id).ok()?;
         self.removed.push(Removed { id, at_ms: now_ms });
         Some(self.objects.remove(at))
+    }
+
+    /// Whether an object is mentioned, in whatever way.
+    pub fn mentions(&self, id: Ulid) -> bool {
+        self.object(id).is_some()
+            || self.removed.iter().any(|removed| removed.id == id)
+            || self.quarantined.iter().any(|quarantined| quarantined.object.id == id)
+    }
+
+    /// Whether an object must not be added: it may have been deleted.
+    pub fn refuses(&self, id: Ulid) -> bool {
+        self.floor.is_some_and(|floor| id <= floor) && !self.mentions(id)
+    }
+
+    /// Whether the manifest of a day that is past could be forgotten.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.removed.is_empty() && self.quarantined.is_empty()
     }
 
     /// Whether the entries of a writer's generation are in objects.
@@ -190,6 +216,9 @@ mod tests {
         [5, 1, 9].map(object).into_iter().for_each(|object| manifest.add(object));
         manifest.remove(Ulid::from_parts(5, 7), 42);
         manifest.writers.insert("w".to_owned(), u64::MAX);
+        manifest.floor = Some(Ulid::from_parts(4, 0));
+        assert!(manifest.refuses(Ulid::from_parts(3, 0)) && !manifest.refuses(Ulid::from_parts(4, 1)));
+        assert!(!manifest.refuses(Ulid::from_parts(1, 7)), "one that is named");
         let data = manifest.encode();
         assert_eq!(Manifest::decode(&data).as_ref(), Ok(&manifest));
         for at in 0..data.len() {

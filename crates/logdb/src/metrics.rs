@@ -13,6 +13,7 @@ pub struct Metrics {
     pub(crate) wal_written_bytes: Counter,
     pub(crate) wal_failures: Counter,
     pub(crate) wal_damaged: Counter,
+    pub(crate) wal_kept: Counter,
     pub(crate) wal_replayed: Counter,
     pub(crate) entries: Counter,
     pub(crate) duplicates: Counter,
@@ -23,6 +24,9 @@ pub struct Metrics {
     pub(crate) flush_seconds: Histogram,
     pub(crate) flushed_bytes: Counter,
     pub(crate) pending: Gauge,
+    pub(crate) stuck_days: Gauge,
+    pub(crate) panics: Counter,
+    pub(crate) damaged_documents: Counter,
     pub(crate) compactions: Counter,
     pub(crate) compactions_lost: Counter,
     pub(crate) compaction_failures: Counter,
@@ -71,6 +75,10 @@ impl Metrics {
                 "loki_ingester_wal_corruptions_total",
                 "Total number of damaged parts of the log that were left out.",
             ),
+            wal_kept: counter(
+                "loki_ingester_wal_segments_kept_total",
+                "Damaged segments of the log that were set aside.",
+            ),
             wal_replayed: counter(
                 "loki_ingester_wal_recovered_entries_total",
                 "Total number of entries recovered from the WAL.",
@@ -94,6 +102,18 @@ impl Metrics {
             pending: gauge(
                 "loki_ingester_flush_queue_length",
                 "The total number of objects pending to be flushed.",
+            ),
+            stuck_days: gauge(
+                "loki_ingester_flush_stuck_days",
+                "Days of tenants whose entries could not be flushed the last time.",
+            ),
+            panics: counter(
+                "loki_ingester_worker_panics_total",
+                "Threads of the storage that failed unexpectedly and began again.",
+            ),
+            damaged_documents: counter(
+                "loki_store_damaged_documents_total",
+                "Manifests and lists of delete requests that were damaged and made anew.",
             ),
             compactions: counter("loki_compactor_compactions_total", "Compactions that were done."),
             compactions_lost: counter(

@@ -8,4 +8,4 @@ pub mod record;
 pub mod segment;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
-pub use segment::{Replayed, SegmentLog};
+pub use segment::{Header, Replayed, SegmentLog};

@@ -20,6 +20,8 @@ pub(super) enum MergeError {
     Input(usize, SegmentError),
     /// The result could not be written.
     Sink(BlobError),
+    /// It is time to stop.
+    Stopped,
 }
 
 /// Reads an object front to back; streams are asked for in order, so that one page group at a time is enough.
@@ -83,6 +85,7 @@ pub(super) fn merge<'a, S: Sink>(
     segments: &[Arc<Segment>],
     writer: &mut SegmentWriter<S>,
     rules: &dyn Fn(&Labels) -> Rules<'a>,
+    is_stopping: &dyn Fn() -> bool,
 ) -> Result<u64, MergeError> {
     let mut streams: BTreeMap<&Labels, Vec<(usize, u32)>> = BTreeMap::new();
     for (i, segment) in segments.iter().enumerate() {
@@ -103,6 +106,9 @@ pub(super) fn merge<'a, S: Sink>(
             }
         }
         while let Some(Reverse((time, i, number))) = heap.pop() {
+            if is_stopping() {
+                return Err(MergeError::Stopped);
+            }
             // Up to the next row of another object, rows go on without asking.
             let until = heap.peek().map_or((i64::MAX, usize::MAX), |Reverse((time, i, _))| (*time, *i));
             let mut next = Some(time);

@@ -7,8 +7,10 @@ use model::logs::{LogAppendError, LogAppender, LogBatch};
 use model::source::TenantId;
 use parking_lot::{Condvar, Mutex};
 
-use super::{LogDb, Sealed, State};
-use crate::wal::{SegmentLog, record};
+use super::{LogDb, LogFile, Sealed, State};
+use crate::day::Day;
+use crate::manifest::manifest_key;
+use crate::wal::{Header, SegmentLog, record};
 
 /// Pushes that wait to be written.
 #[derive(Default)]
@@ -44,7 +46,13 @@ impl LogAppender for LogDb {
         record::encode(&mut record, tenant, &batches);
         if record.len() > self.options.max_push_bytes {
             let (len, max) = (record.len(), self.options.max_push_bytes);
-            return Err(LogAppendError::Storage(format!("a push of {len} bytes is larger than {max}")));
+            return Err(LogAppendError::TooLarge(format!("a push of {len} bytes is larger than {max}")));
+        }
+        // What no bucket can ever store must not be acknowledged: it would keep the log for ever.
+        if blob::bucket::check_key(&manifest_key(tenant, Day(0))).is_err() {
+            return Err(LogAppendError::Storage(
+                "the name of the tenant is too long to be stored".to_owned(),
+            ));
         }
         self.wait_for_room(record.len())?;
         let (is_done, failure) = (AtomicBool::new(false), Mutex::new(None));
@@ -59,13 +67,12 @@ impl LogAppender for LogDb {
                 continue;
             }
             queue.has_leader = true;
-            let pushes = std::mem::take(&mut queue.waiting);
+            let leader = Leader { commits: &self.commits, pushes: std::mem::take(&mut queue.waiting) };
             queue.bytes = 0;
             drop(queue);
-            self.commit(&pushes);
+            self.commit(&leader.pushes);
+            drop(leader);
             queue = self.commits.queue.lock();
-            queue.has_leader = false;
-            self.commits.done.notify_all();
         }
         drop(queue);
         match push.failure.lock().take() {
@@ -73,10 +80,36 @@ impl LogAppender for LogDb {
             None => Ok(()),
         }
     }
+
+    fn lack_of_room(&self) -> Option<String> {
+        self.lack_of(0)
+    }
+}
+
+/// Whoever writes for others. However that ends, those who wait are answered and the next can lead.
+struct Leader<'a> {
+    commits: &'a Commits,
+    pushes: Vec<Arc<Push>>,
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.commits.queue.lock();
+        for push in &self.pushes {
+            // Only a panic leaves one undone; whether it is in the log then is open.
+            if !push.is_done.load(Ordering::Acquire) {
+                let text = "the storage failed unexpectedly while it wrote the log of entries";
+                *push.failure.lock() = Some(LogAppendError::Storage(text.to_owned()));
+                push.is_done.store(true, Ordering::Release);
+            }
+        }
+        queue.has_leader = false;
+        self.commits.done.notify_all();
+    }
 }
 
 impl LogDb {
-    fn lack_of_room(&self, wanted_bytes: usize) -> Option<String> {
+    fn lack_of(&self, wanted_bytes: usize) -> Option<String> {
         let state = self.state.read();
         let (unflushed, limit) = (state.unflushed_bytes(), self.options.max_unflushed_bytes);
         if unflushed + wanted_bytes > limit && unflushed > 0 {
@@ -96,7 +129,7 @@ impl LogDb {
         let deadline = self.clock.monotonic() + self.options.max_wait;
         loop {
             let epoch = *self.room.epoch.lock();
-            let Some(lack) = self.lack_of_room(wanted_bytes) else { return Ok(()) };
+            let Some(lack) = self.lack_of(wanted_bytes) else { return Ok(()) };
             self.seal_if_useful();
             let left = deadline.saturating_sub(self.clock.monotonic());
             if left.is_zero() {
@@ -148,7 +181,7 @@ impl LogDb {
         let now = self.clock.monotonic();
         let mut state = self.state.write();
         let State { active, active_since, generation, logs, .. } = &mut *state;
-        logs.insert(*generation, log_bytes);
+        logs.entry(*generation).or_default().len_bytes = log_bytes;
         active_since.get_or_insert(now);
         let (mut sent, mut added) = (0, 0);
         for batch in pushes.iter().flat_map(|push| push.batches.iter().map(|batch| (&push.tenant, batch))) {
@@ -186,12 +219,16 @@ impl LogDb {
             if log.is_none() || (state.active.is_empty() && !is_broken) {
                 return false;
             }
-            state.generation + 1
+            state.next_generation.max(state.generation + 1)
         };
-        match SegmentLog::create(&*self.disk, next, self.ids.number()) {
+        match SegmentLog::create(&*self.disk, self.header(next)) {
             Ok(segment) => *log = Some(segment),
             Err(error) => {
                 tracing::error!(%error, "beginning a segment of the log of entries failed");
+                // What is left of it, if that could not be removed, goes with the segments before it.
+                let mut state = self.state.write();
+                state.logs.insert(next, LogFile::default());
+                state.next_generation = next + 1;
                 return false;
             }
         }
@@ -200,10 +237,11 @@ impl LogDb {
         let table = std::mem::take(&mut state.active);
         let generation = std::mem::replace(&mut state.generation, next);
         state.active_since = None;
-        state.logs.insert(next, 0);
+        state.logs.insert(next, LogFile::default());
         if !table.is_empty() {
             state.sealed.push(Arc::new(Sealed { generation, table, since }));
         }
+        state.recount();
         drop(state);
         // Flushing has something to do.
         self.tell_room();
@@ -217,11 +255,15 @@ impl LogDb {
 
     /// Begins the first segment after a replay.
     pub(super) fn begin_log(&self, generation: u64) -> std::io::Result<()> {
-        let segment = SegmentLog::create(&*self.disk, generation, self.ids.number())?;
+        let segment = SegmentLog::create(&*self.disk, self.header(generation))?;
         *self.log.lock() = Some(segment);
         let mut state = self.state.write();
         state.generation = generation;
-        state.logs.insert(generation, 0);
+        state.logs.insert(generation, LogFile::default());
         Ok(())
+    }
+
+    fn header(&self, generation: u64) -> Header {
+        Header { generation, salt: self.ids.number(), begun_ms: Some(self.clock.now_ms()) }
     }
 }

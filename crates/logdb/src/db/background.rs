@@ -1,6 +1,8 @@
 //! The threads that flush, compact and clean up while entries come in.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -34,20 +36,28 @@ impl Stop {
 
 /// How often is looked whether a memtable is old enough.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// After a failed flush, and at most after many.
-const FLUSH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How often is looked whether there is something to compact or to delete.
-const UPKEEP_EVERY: Duration = Duration::from_secs(15);
+/// After a failed flush. Each day that fails waits for itself, and longer.
+const FLUSH_AGAIN: Duration = Duration::from_secs(1);
+/// How often is looked whether there is something to compact.
+const COMPACT_EVERY: Duration = Duration::from_secs(15);
+/// How often is looked whether there is something to delete, and what others did.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
+/// After a panic a thread rests for that long before it goes on.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 impl Background {
     /// Begins to work on an engine.
     pub fn start(db: Arc<LogDb>) -> std::io::Result<Self> {
         let stop = Arc::new(Stop::default());
-        let spawn = |name: &str, work: fn(&LogDb, &Stop)| {
+        let spawn = |name: &'static str, work: fn(&LogDb, &Stop)| {
             let (db, stop) = (db.clone(), stop.clone());
-            thread::Builder::new().name(name.to_owned()).spawn(move || work(&db, &stop))
+            thread::Builder::new().name(name.to_owned()).spawn(move || keep_working(name, &db, &stop, work))
         };
-        let threads = vec![spawn("logs-flush", flush_loop)?, spawn("logs-upkeep", upkeep_loop)?];
+        let threads = vec![
+            spawn("logs-flush", flush_loop)?,
+            spawn("logs-compact", compact_loop)?,
+            spawn("logs-upkeep", maintain_loop)?,
+        ];
         Ok(Self { db, stop, threads })
     }
 
@@ -55,6 +65,7 @@ impl Background {
     /// the log, and is there after the next start.
     pub fn stop(self) {
         *self.stop.is_asked.lock() = true;
+        self.db.is_stopping.store(true, Ordering::Release);
         self.stop.asked.notify_all();
         self.db.tell_room();
         for thread in self.threads {
@@ -66,25 +77,30 @@ impl Background {
     }
 }
 
+/// Begins again after a panic: a flaw that one object brings to light must not keep all others from being stored.
+fn keep_working(name: &str, db: &LogDb, stop: &Stop, work: fn(&LogDb, &Stop)) {
+    while catch_unwind(AssertUnwindSafe(|| work(db, stop))).is_err() {
+        db.metrics.panics.inc();
+        tracing::error!(thread = name, "a thread of the logs engine panicked and begins again");
+        if stop.wait(AFTER_PANIC) {
+            return;
+        }
+    }
+}
+
 fn flush_loop(db: &LogDb, stop: &Stop) {
-    let mut again = FLUSH_AGAIN.0;
     loop {
         db.seal_if_old();
-        let wait = match db.flush_sealed() {
+        let wait = match db.flush_due() {
             Ok(flushed) => {
                 if flushed.objects > 0 {
                     base::memory::release();
                 }
-                again = FLUSH_AGAIN.0;
                 db.wait_for_sealed(FLUSH_EVERY);
                 Duration::ZERO
             }
-            Err(error) => {
-                tracing::warn!(%error, wait = ?again, "flushing entries failed; they stay in memory and in the log");
-                let wait = again;
-                again = (again * 2).min(FLUSH_AGAIN.1);
-                wait
-            }
+            // Told where it happened.
+            Err(_) => FLUSH_AGAIN,
         };
         if stop.wait(wait) {
             return;
@@ -92,10 +108,17 @@ fn flush_loop(db: &LogDb, stop: &Stop) {
     }
 }
 
-fn upkeep_loop(db: &LogDb, stop: &Stop) {
-    while !stop.wait(UPKEEP_EVERY) {
-        db.upkeep(&|| *stop.is_asked.lock());
-        base::memory::release();
+fn compact_loop(db: &LogDb, stop: &Stop) {
+    while !stop.wait(COMPACT_EVERY) {
+        if db.compact_all() {
+            base::memory::release();
+        }
+    }
+}
+
+fn maintain_loop(db: &LogDb, stop: &Stop) {
+    while !stop.wait(MAINTAIN_EVERY) {
+        db.maintain();
     }
 }
 

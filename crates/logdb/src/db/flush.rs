@@ -2,18 +2,58 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blob::memory::MemoryObject;
 use blob::{BlobError, PutIf};
+use hashbrown::{HashMap, HashSet};
 use model::labels::Labels;
 use model::source::TenantId;
 
 use super::catalog::meta_of;
 use super::{LogDb, LogDbError, Pending, Sealed};
 use crate::day::Day;
-use crate::manifest::{Edit, ObjectMeta, object_key};
+use crate::manifest::{CommitError, Edit, ObjectMeta, manifest_key, object_key};
 use crate::memtable::Rows;
 use crate::segment::{Segment, SegmentOptions, SegmentWriter};
+use crate::wal::segment::{damaged_name_of, name_of};
+
+/// After a failure a day is left alone for that long, and at most that long after many.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// After so many failures in one go the rest waits.
+const FAILURES_AT_ONCE: usize = 3;
+/// So often an object is stored under another name.
+const MAX_NAMES: usize = 5;
+/// No request to delete is done that soon after it was made.
+const SOON_MS: i64 = 30 * 60 * 1000;
+
+/// What flushing remembers.
+#[derive(Default)]
+pub(super) struct Flushing {
+    failing: HashMap<(TenantId, Day), Failing>,
+}
+
+/// A day of which something could not be stored.
+struct Failing {
+    wait: Duration,
+    again_at: Duration,
+}
+
+impl Flushing {
+    /// The days to leave alone at this time.
+    fn waiting(&self, now: Duration) -> HashSet<(TenantId, Day)> {
+        let waits = |(_, failing): &(_, &Failing)| failing.again_at > now;
+        self.failing.iter().filter(waits).map(|(day, _)| day.clone()).collect()
+    }
+
+    /// Notes that a day failed, and returns for how long it is left alone.
+    fn failed(&mut self, day: (TenantId, Day), now: Duration) -> Duration {
+        let failing = self.failing.entry(day).or_insert(Failing { wait: AGAIN.0 / 2, again_at: now });
+        failing.wait = (failing.wait * 2).min(AGAIN.1);
+        failing.again_at = now + failing.wait;
+        failing.wait
+    }
+}
 
 /// What one flush did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,17 +78,30 @@ impl LogDb {
     /// Brings everything that is sealed to the bucket. What failed stays, is still read from memory, and is tried
     /// again the next time.
     pub fn flush_sealed(&self) -> Result<Flushed, LogDbError> {
-        let _one = self.flushing.lock();
+        let mut flushing = self.flushing.lock();
+        flushing.failing.values_mut().for_each(|failing| failing.again_at = Duration::ZERO);
+        self.flush_holding(&mut flushing)
+    }
+
+    /// Like [`Self::flush_sealed`], but leaves alone for a while what failed a short while ago.
+    pub(crate) fn flush_due(&self) -> Result<Flushed, LogDbError> {
+        self.flush_holding(&mut self.flushing.lock())
+    }
+
+    fn flush_holding(&self, flushing: &mut Flushing) -> Result<Flushed, LogDbError> {
         let mut flushed = Flushed::default();
         let mut failure = None;
         loop {
             // What is pending takes far less memory than what is sealed, so it can wait if it must.
             let next = self.state.read().sealed.first().cloned();
             if let Some(sealed) = next {
-                self.encode_sealed(&sealed)?;
+                self.encode_sealed(&sealed).inspect_err(|error| {
+                    self.metrics.flush_failures.inc();
+                    tracing::error!(%error, "entries could not be encoded; they stay in memory and in the log");
+                })?;
                 self.tell_room();
             }
-            match self.store_pending() {
+            match self.store_pending(flushing) {
                 Ok(objects) => flushed.objects += objects,
                 Err(error) => failure = Some(error),
             }
@@ -59,13 +112,7 @@ impl LogDb {
                 break;
             }
         }
-        match failure {
-            Some(error) => {
-                self.metrics.flush_failures.inc();
-                Err(error)
-            }
-            None => Ok(flushed),
-        }
+        failure.map_or(Ok(flushed), Err)
     }
 
     /// Brings everything there is to the bucket.
@@ -86,17 +133,16 @@ impl LogDb {
                 }
             }
             for (day, streams) in by_day {
-                pending.extend(self.encode_day(sealed, tenant, day, streams)?.map(Arc::new));
+                // A manifest may name them already, when entries were replayed that had reached the bucket.
+                if !self.is_stored(tenant, day, sealed.generation) {
+                    pending.extend(self.encode_day(sealed, tenant, day, streams)?.map(Arc::new));
+                }
             }
         }
         let mut state = self.state.write();
         state.sealed.retain(|other| !Arc::ptr_eq(other, sealed));
-        // A manifest may name them already, when entries were replayed that had reached the bucket.
-        pending.retain(|p: &Arc<Pending>| {
-            let known = state.catalog.get(&p.tenant, p.day);
-            !known.is_some_and(|manifest| manifest.has_generation(&self.writer, p.generation))
-        });
         state.pending.extend(pending);
+        state.recount();
         Ok(())
     }
 
@@ -133,76 +179,142 @@ impl LogDb {
         let (id, data) = (self.ids.ulid(), bytes::Bytes::from(written.sink));
         let object = Arc::new(MemoryObject::new("an object in memory", data.clone()));
         let segment = Arc::new(Segment::with_index(object, written.index));
-        let (generation, since) = (sealed.generation, sealed.since);
-        let meta = meta_of(id, &segment).map(|meta| ObjectMeta { deletes: tombstones.revision, ..meta });
-        Ok(meta.map(|meta| Pending { tenant: tenant.clone(), day, generation, meta, segment, data, since }))
+        let Some(meta) = meta_of(id, &segment) else { return Ok(None) };
+        Ok(Some(Pending {
+            tenant: tenant.clone(),
+            day,
+            generation: sealed.generation,
+            meta: ObjectMeta { deletes: tombstones.revision, ..meta },
+            segment,
+            data,
+            since: sealed.since,
+            encoded_ms: self.clock.now_ms(),
+        }))
     }
 
-    /// Stores pending objects, oldest generation first, and names them in the manifests.
-    fn store_pending(&self) -> Result<usize, LogDbError> {
+    /// Stores pending objects, oldest generation first, and names them in the manifests. A day that fails keeps no other from being
+    /// stored.
+    fn store_pending(&self, flushing: &mut Flushing) -> Result<usize, LogDbError> {
         let mut pending = self.state.read().pending.clone();
         pending.sort_by_key(|p| p.generation);
-        let (mut objects, mut failure) = (0, None);
-        let mut failed_days = Vec::new();
+        let (mut objects, mut failure, mut failures) = (0, None, 0);
+        // The manifest knows the last generation only: an earlier one that failed must not be overtaken.
+        let now = self.clock.monotonic();
+        let mut left_out: HashSet<(TenantId, Day)> = flushing.waiting(now);
         for object in pending {
             let day = (object.tenant.clone(), object.day);
-            // The manifest knows the last generation only: an earlier one that failed must not be overtaken.
-            if failed_days.contains(&day) {
+            if left_out.contains(&day) {
                 continue;
             }
             match self.store_one(&object) {
                 Ok(()) => {
                     objects += 1;
+                    flushing.failing.remove(&day);
                     self.metrics.flushed_bytes.add(object.data.len() as u64);
                     let took = self.clock.monotonic().saturating_sub(object.since);
                     self.metrics.flush_seconds.observe(took.as_secs_f64());
                 }
                 Err(error) => {
-                    tracing::warn!(%error, tenant = %object.tenant.0, day = %object.day, "flushing entries failed");
-                    failed_days.push(day);
+                    let wait = flushing.failed(day.clone(), self.clock.monotonic());
+                    self.metrics.flush_failures.inc();
+                    tracing::warn!(
+                        %error, tenant = %day.0.0, day = %day.1, again_in = ?wait,
+                        "flushing entries failed; they stay in memory and in the log"
+                    );
+                    left_out.insert(day);
                     failure = Some(error);
+                    failures += 1;
+                    // A bucket that is away fails for all, each after its time-out.
+                    if failures == FAILURES_AT_ONCE {
+                        break;
+                    }
                 }
             }
         }
+        self.metrics.stuck_days.set(flushing.failing.len() as f64);
         failure.map_or(Ok(objects), Err)
     }
 
     fn store_one(&self, object: &Pending) -> Result<(), LogDbError> {
-        // A new name each time: a try that seemed to fail may appear later, and is an orphan then.
-        let id = self.ids.ulid();
-        let key = object_key(&object.tenant, object.day, id);
-        match self.bucket.put(&key, object.data.clone(), &PutIf::Absent) {
+        let Pending { tenant, day, generation, meta, .. } = object;
+        self.follow_deletes(object)?;
+        let mut floor = self.state.read().catalog.get(tenant, *day).and_then(|manifest| manifest.floor);
+        for _ in 0..MAX_NAMES {
+            // A new name each time: a try that seemed to fail may appear later, and is an orphan then.
+            let id = self.ids.ulid_after(floor);
+            self.put_object(&object_key(tenant, *day, id), object)?;
+            let meta = ObjectMeta { id, ..meta.clone() };
+            let named = self.commit_manifest(tenant, *day, |manifest| {
+                if manifest.has_generation(&self.writer, *generation) {
+                    return Edit::Done;
+                }
+                if manifest.refuses(id) {
+                    floor = manifest.floor;
+                    return Edit::Impossible;
+                }
+                manifest.add(meta.clone());
+                manifest.writers.insert(self.writer.clone(), *generation);
+                Edit::Change
+            });
+            match named {
+                // It took so long that it may have been deleted as one nobody names.
+                Err(LogDbError::Commit(CommitError::Impossible)) => {}
+                other => return other,
+            }
+        }
+        Err(BlobError::unavailable(&manifest_key(tenant, *day), "objects are deleted before they are named")
+            .into())
+    }
+
+    /// Stores an object, and looks whether it is there: the log of its entries goes when it is named.
+    fn put_object(&self, key: &str, object: &Pending) -> Result<(), LogDbError> {
+        match self.bucket.put(key, object.data.clone(), &PutIf::Absent) {
             Ok(_) => {}
             Err(BlobError::Conflict(_)) => {
-                return Err(BlobError::unavailable(&key, "the name is taken").into());
+                return Err(BlobError::unavailable(key, "the name is taken").into());
             }
             Err(error) => return Err(error.into()),
         }
-        let mut meta = object.meta.clone();
-        meta.id = id;
-        self.commit_manifest(&object.tenant, object.day, |manifest| {
-            if manifest.has_generation(&self.writer, object.generation) {
-                return Edit::Done;
-            }
-            manifest.add(meta.clone());
-            manifest.writers.insert(self.writer.clone(), object.generation);
-            Edit::Change
-        })
+        let (stored, sent) = (self.bucket.open(key)?.len_bytes(), object.data.len() as u64);
+        if stored != sent {
+            let message = format!("{stored} bytes are there of {sent} that were stored");
+            return Err(BlobError::unavailable(key, message).into());
+        }
+        Ok(())
     }
 
-    /// Deletes segments of the log nobody needs any more.
+    /// A request to delete may have come and been done since the object was encoded. Then it is to be done again.
+    fn follow_deletes(&self, object: &Pending) -> Result<(), LogDbError> {
+        let age_ms = self.clock.now_ms().saturating_sub(object.encoded_ms);
+        if age_ms > SOON_MS {
+            self.refresh_deletes(&object.tenant)?;
+        }
+        let ObjectMeta { deletes, first_ns, last_ns, .. } = object.meta;
+        self.reopen_deletes(&object.tenant, deletes, (first_ns, last_ns))
+    }
+
+    /// Deletes segments of the log nobody needs any more. Such as are damaged are kept under another name.
     pub(super) fn drop_logs(&self) {
-        let unneeded: Vec<u64> = {
+        let unneeded: Vec<(u64, bool)> = {
             let state = self.state.read();
-            let is_needed = |generation: u64| {
-                generation >= state.generation
-                    || state.sealed.iter().any(|sealed| sealed.generation == generation)
-                    || state.pending.iter().any(|pending| pending.generation == generation)
-            };
-            state.logs.keys().copied().filter(|&generation| !is_needed(generation)).collect()
+            let mut needed: HashSet<u64> = state.sealed.iter().map(|sealed| sealed.generation).collect();
+            needed.extend(state.pending.iter().map(|pending| pending.generation));
+            let is_needed = |generation: u64| generation >= state.generation || needed.contains(&generation);
+            let logs = state.logs.iter().filter(|(generation, _)| !is_needed(**generation));
+            logs.map(|(&generation, log)| (generation, log.is_damaged)).collect()
         };
-        for generation in unneeded {
-            match self.disk.remove(&crate::wal::segment::name_of(generation)) {
+        for (generation, is_damaged) in unneeded {
+            let name = name_of(generation);
+            let gone = if is_damaged {
+                let kept = damaged_name_of(generation);
+                self.disk.rename(&name, &kept).inspect(|()| {
+                    self.metrics.wal_kept.inc();
+                    tracing::error!(segment = kept, "a damaged segment of the log is set aside");
+                })
+            } else {
+                self.disk.remove(&name)
+            };
+            match gone {
                 Ok(()) => drop(self.state.write().logs.remove(&generation)),
                 Err(error) => tracing::warn!(%error, generation, "deleting a segment of the log failed"),
             }

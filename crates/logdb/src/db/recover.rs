@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use model::logs::LogBatch;
 use model::source::TenantId;
 
-use super::{Ids, LogDb, LogDbError, Sealed};
+use super::{Ids, LogDb, LogDbError, LogFile, Sealed};
 use crate::day::Day;
+use crate::manifest::Manifest;
 use crate::memtable::MemTable;
 use crate::wal::{Disk, record, segment};
 
@@ -15,7 +17,11 @@ const WRITER_FILE: &str = "writer";
 
 /// The name of this writer in manifests: one that stays with the directory of its log.
 pub(super) fn writer_id(disk: &dyn Disk, ids: &Ids) -> io::Result<String> {
+    // The newest segment is never removed. Without any, generations would begin anew, and manifests would take them for such as they
+    // have: a writer whose log was taken away is another one.
+    let has_log = disk.list()?.iter().any(|name| segment::generation_of(name).is_some());
     match disk.read(WRITER_FILE) {
+        Ok(_) if !has_log => {}
         Ok(data) => {
             let text = String::from_utf8(data).ok();
             let known = text.and_then(|text| Some(ulid::Ulid::from_string(text.trim()).ok()?.to_string()));
@@ -40,20 +46,23 @@ impl LogDb {
         let mut generations: Vec<u64> =
             names.iter().filter_map(|name| segment::generation_of(name)).collect();
         generations.sort_unstable();
-        // Generations must grow though all segments are gone: manifests remember those that were flushed.
+        // Generations must grow though segments are gone: manifests remember those that were flushed.
         let flushed = {
             let state = self.state.read();
-            state
-                .catalog
-                .all()
-                .filter_map(|(_, _, manifest)| manifest.writers.get(&self.writer).copied())
-                .max()
+            let of_writer =
+                |(_, _, manifest): (_, _, &Arc<Manifest>)| manifest.writers.get(&self.writer).copied();
+            state.catalog.all().filter_map(of_writer).max()
         };
-        let last = generations.last().copied().max(flushed).unwrap_or(0);
+        let kept = names.iter().filter_map(|name| segment::damaged_generation_of(name)).max();
+        let last = generations.last().copied().max(flushed).max(kept).unwrap_or(0);
         // New entries go behind all that is replayed.
         self.state.write().generation = last + 1;
+        let mut stored = Stored { db: self, known: HashMap::new() };
         for &generation in &generations {
-            self.replay_segment(generation)?;
+            self.replay_segment(generation, &mut stored)?;
+            if let Err(error) = self.reopen_replayed() {
+                tracing::warn!(%error, "requests to delete could not be looked at");
+            }
             if self.state.read().unflushed_bytes() > self.options.memtable_bytes
                 && let Err(error) = self.flush_sealed()
             {
@@ -65,16 +74,16 @@ impl LogDb {
         Ok(())
     }
 
-    fn replay_segment(&self, generation: u64) -> Result<(), LogDbError> {
+    fn replay_segment(&self, generation: u64, stored: &mut Stored<'_>) -> Result<(), LogDbError> {
         let name = segment::name_of(generation);
         let data = self.disk.read(&name)?;
-        let len = data.len() as u64;
+        let len_bytes = data.len() as u64;
         let replayed = segment::replay(data);
         let mut damaged = replayed.damaged_parts;
         let mut table = MemTable::default();
         for bytes in &replayed.records {
             match record::decode(bytes) {
-                Ok((tenant, batches)) => self.restore(&mut table, generation, &tenant, batches),
+                Ok((tenant, batches)) => stored.restore(&mut table, generation, &tenant, batches),
                 Err(_) => damaged += 1,
             }
         }
@@ -83,34 +92,67 @@ impl LogDb {
             tracing::error!(
                 segment = name,
                 parts = damaged,
-                "the log of entries is damaged: the rest of it is kept"
+                "the log of entries is damaged: the rest of it is taken, and the segment will be kept"
             );
         }
-        if replayed.torn_bytes > 0 {
+        if replayed.torn_bytes > 0 && damaged == 0 {
             let bytes = replayed.torn_bytes;
             tracing::info!(segment = name, bytes, "the log of entries ends unfinished, as after a crash");
         }
         self.metrics.wal_replayed.add(table.rows());
+        if let Some(begun_ms) = replayed.begun_ms {
+            let mut earliest = self.replayed.lock();
+            for (tenant, _) in table.tenants() {
+                let known = earliest.entry(tenant.clone()).or_insert(begun_ms);
+                *known = begun_ms.min(*known);
+            }
+        }
         let since = self.clock.monotonic();
         let mut state = self.state.write();
-        state.logs.insert(generation, len);
+        state.logs.insert(generation, LogFile { len_bytes, is_damaged: damaged > 0 });
         if !table.is_empty() {
             state.sealed.push(Arc::new(Sealed { generation, table, since }));
         }
+        state.recount();
         Ok(())
     }
+}
 
+/// Which entries of the log the bucket has.
+struct Stored<'a> {
+    db: &'a LogDb,
+    /// By tenant and day the last generation that is there durably.
+    known: HashMap<(TenantId, Day), Option<u64>>,
+}
+
+impl Stored<'_> {
     /// Puts entries into memory, but for those of days for which this generation is in the bucket.
-    fn restore(&self, table: &mut MemTable, generation: u64, tenant: &TenantId, batches: Vec<LogBatch>) {
-        let state = self.state.read();
+    fn restore(&mut self, table: &mut MemTable, generation: u64, tenant: &TenantId, batches: Vec<LogBatch>) {
         for mut batch in batches {
+            let mut last = None;
             batch.entries.retain(|entry| {
-                let manifest = state.catalog.get(tenant, Day::of_ns(entry.timestamp_ns));
-                !manifest.is_some_and(|manifest| manifest.has_generation(&self.writer, generation))
+                let day = Day::of_ns(entry.timestamp_ns);
+                let (_, is_stored) = match last {
+                    Some(known @ (of, _)) if of == day => known,
+                    _ => *last.insert((day, self.has(tenant, day, generation))),
+                };
+                !is_stored
             });
             if !batch.entries.is_empty() {
                 table.insert(tenant, &batch.stream, &batch.entries);
             }
         }
+    }
+
+    fn has(&mut self, tenant: &TenantId, day: Day, generation: u64) -> bool {
+        let db = self.db;
+        let last = self.known.entry((tenant.clone(), day)).or_insert_with(|| {
+            let last = {
+                let state = db.state.read();
+                state.catalog.get(tenant, day)?.writers.get(&db.writer).copied()?
+            };
+            db.is_stored(tenant, day, last).then_some(last)
+        });
+        last.is_some_and(|last| last >= generation)
     }
 }

@@ -41,8 +41,8 @@ pub enum CommitError {
     /// The edit says that it is not possible any more.
     #[error("changed by someone else")]
     Impossible,
-    /// Others changed it each time.
-    #[error("changed by someone else {0} times in a row")]
+    /// Others changed it each time, or it was not there although the bucket said so.
+    #[error("changed by someone else, or not stored, {0} times in a row")]
     Contended(u32),
 }
 
@@ -61,23 +61,65 @@ pub fn load<T: Document>(bucket: &dyn Bucket, key: &str) -> Result<Option<(T, Ve
     }
 }
 
-/// Applies `edit` to the document as it is, again and again until nobody was faster. `edit` must recognise its own
-/// change: what seemed to fail may have happened.
+/// A document and its version, when it is there and has another version than the one that is known.
+pub fn load_changed<T: Document>(
+    bucket: &dyn Bucket,
+    key: &str,
+    known: Option<&Version>,
+) -> Result<Changed<T>, ManifestError> {
+    let Some(known) = known else { return Ok(load(bucket, key)?.map_or(Changed::Absent, Changed::of)) };
+    match bucket.get_changed(key, MAX_DOCUMENT_BYTES, known) {
+        Ok(None) => Ok(Changed::Same),
+        Ok(Some((data, version))) => match T::decode(&data) {
+            Ok(document) => Ok(Changed::To(document, version)),
+            Err(damaged) => Err(ManifestError::Damaged(key.to_owned(), damaged)),
+        },
+        Err(BlobError::NotFound(_)) => Ok(Changed::Absent),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What became of a document.
+#[derive(Debug)]
+pub enum Changed<T> {
+    /// It is as it was.
+    Same,
+    /// It is another.
+    To(T, Version),
+    /// It is not there.
+    Absent,
+}
+
+impl<T> Changed<T> {
+    fn of((document, version): (T, Version)) -> Self {
+        Self::To(document, version)
+    }
+}
+
+/// Applies `edit` to the document as it is, again and again until nobody was faster and the change can be read. `edit` must
+/// recognise its own change: what seemed to fail may have happened, and what seemed to happen may not.
 pub fn commit<T: Document>(
     bucket: &dyn Bucket,
     key: &str,
     first_revision: u64,
     mut edit: impl FnMut(&mut T) -> Edit,
-) -> Result<T, CommitError> {
-    let mut failure = None;
+) -> Result<(T, Option<Version>), CommitError> {
+    let (mut failure, mut stored) = (None, None);
     for _ in 0..MAX_TRIES {
         let (mut document, version) = match load::<T>(bucket, key)? {
             Some((document, version)) => (document, Some(version)),
             None => (T::begin(first_revision), None),
         };
+        if stored.is_some() && stored == version {
+            return Ok((document, version));
+        }
         match edit(&mut document) {
             Edit::Impossible => return Err(CommitError::Impossible),
-            Edit::Done => return Ok(document),
+            Edit::Done => {
+                // It is seen. That it stays is not said: its put may have failed half way, here or in a process that died.
+                bucket.settle(key)?;
+                return Ok((document, version));
+            }
             Edit::Change => {}
         }
         // A second failure in a row is told: whoever waits can try again later.
@@ -87,7 +129,7 @@ pub fn commit<T: Document>(
         document.count_change();
         let condition = version.map_or(PutIf::Absent, PutIf::Unchanged);
         match bucket.put(key, document.encode().into(), &condition) {
-            Ok(_) => return Ok(document),
+            Ok(version) => stored = Some(version),
             Err(BlobError::Conflict(_)) => {}
             Err(error) => failure = Some(error),
         }

@@ -14,35 +14,38 @@ use model::source::TenantId;
 use super::{Row, SimDisk, batches_of, everything, read_all, small_options};
 use crate::{LogDb, Options};
 
-struct Store {
-    clock: Arc<SimClock>,
-    bucket: Arc<MemoryBucket>,
-    disk: SimDisk,
-    registry: Registry,
+pub(super) struct Store {
+    pub clock: Arc<SimClock>,
+    pub bucket: Arc<MemoryBucket>,
+    pub disk: SimDisk,
+    pub registry: Registry,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let clock = SimClock::at(1_768_478_400_000);
         let bucket = Arc::new(MemoryBucket::new(clock.clone()));
         Self { clock, bucket, disk: SimDisk::new(1), registry: Registry::new() }
     }
 
-    fn open(&self) -> LogDb {
+    pub fn open(&self) -> LogDb {
         self.open_with(small_options(1))
     }
 
-    fn open_with(&self, options: Options) -> LogDb {
-        let disk = Arc::new(self.disk.clone());
-        LogDb::open(options, disk, self.bucket.clone(), self.clock.clone(), &self.registry).unwrap()
+    pub fn open_with(&self, options: Options) -> LogDb {
+        self.open_on(options, &self.disk, self.bucket.clone())
     }
 
-    fn keys(&self, ending: &str) -> Vec<String> {
+    pub fn open_on(&self, options: Options, disk: &SimDisk, bucket: blob::SharedBucket) -> LogDb {
+        LogDb::open(options, Arc::new(disk.clone()), bucket, self.clock.clone(), &self.registry).unwrap()
+    }
+
+    pub fn keys(&self, ending: &str) -> Vec<String> {
         let objects = self.bucket.list("").unwrap();
         objects.into_iter().map(|object| object.key).filter(|key| key.ends_with(ending)).collect()
     }
 
-    fn metric(&self, name: &str) -> f64 {
+    pub fn metric(&self, name: &str) -> f64 {
         let family = self.registry.gather().into_iter().find(|family| family.name == name).unwrap();
         family
             .points
@@ -55,11 +58,11 @@ impl Store {
     }
 }
 
-fn row(n: i64) -> Row {
+pub(super) fn row(n: i64) -> Row {
     (Labels::from_pairs([("app", "a")]), 1_768_478_400_000_000_000 + n, format!("line {n}"))
 }
 
-fn append(db: &LogDb, rows: impl Iterator<Item = i64>) {
+pub(super) fn append(db: &LogDb, rows: impl Iterator<Item = i64>) {
     let rows: Vec<Row> = rows.map(row).collect();
     db.append(&TenantId::default(), batches_of(&rows)).unwrap();
 }
@@ -85,10 +88,10 @@ fn a_damaged_object_is_set_aside_and_the_rest_served() {
     let warnings = ctx.take_warnings();
     assert!(warnings.len() == 1 && warnings[0].contains(&keys[0]), "{warnings:?}");
     assert_eq!(store.metric("loki_store_damaged_objects_total"), 1.0);
-    db.upkeep(&|| false);
+    db.upkeep();
     assert_eq!(read_all(&db, &everything()).unwrap().len(), 10);
     store.clock.advance(Duration::from_secs(86_400));
-    db.upkeep(&|| false);
+    db.upkeep();
     assert!(store.keys(".parquet").contains(&keys[0]), "what is damaged is never deleted");
 }
 
@@ -205,9 +208,9 @@ fn entries_past_their_time_are_not_seen_and_go() {
     assert_eq!(read_all(&db, &everything()).unwrap().len(), 10);
     store.clock.advance(day * 3);
     assert_eq!(read_all(&db, &everything()).unwrap().len(), 0);
-    db.upkeep(&|| false);
+    db.upkeep();
     store.clock.advance(day);
-    db.upkeep(&|| false);
+    db.upkeep();
     assert_eq!(store.keys(".parquet"), Vec::<String>::new());
 }
 
@@ -248,13 +251,13 @@ fn what_is_deleted_is_not_seen_and_leaves_the_objects() {
     assert_eq!(seen(&db), expected, "after another start");
     db.flush().unwrap();
     assert_eq!(seen(&db), expected, "after a flush");
-    db.upkeep(&|| false);
+    db.upkeep();
     assert_eq!(seen(&db), expected, "after objects were written anew");
     let rows: u64 = db.objects().iter().map(|(_, _, object)| object.rows).sum();
     assert_eq!(rows, expected.len() as u64);
     assert!(db.deletes(&tenant).iter().all(|request| !request.is_done));
     store.clock.advance(Duration::from_secs(2 * 3600));
-    db.upkeep(&|| false);
+    db.upkeep();
     assert!(db.deletes(&tenant).len() == 2 && db.deletes(&tenant).iter().all(|request| request.is_done));
     assert_eq!(seen(&db), expected);
 }

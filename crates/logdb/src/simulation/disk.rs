@@ -18,6 +18,8 @@ struct State {
     random: Random,
     /// In thousandths.
     failures: u32,
+    /// Whether the next write panics.
+    panics: bool,
 }
 
 #[derive(Default, Clone)]
@@ -32,12 +34,22 @@ fn broken() -> io::Error {
 
 impl SimDisk {
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State { files: BTreeMap::new(), random: Random::new(seed), failures: 0 })))
+        Self(Arc::new(Mutex::new(State {
+            files: BTreeMap::new(),
+            random: Random::new(seed),
+            failures: 0,
+            panics: false,
+        })))
     }
 
     /// From now on writes and syncs fail so often, in thousandths.
     pub fn fail_sometimes(&self, failures: u32) {
         self.0.lock().failures = failures;
+    }
+
+    /// The next write panics.
+    pub fn panic_once(&self) {
+        self.0.lock().panics = true;
     }
 
     /// Power is lost: of what was not synced, any beginning is there, perhaps spoilt.
@@ -130,6 +142,8 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        let panics = std::mem::take(&mut self.disk.0.lock().panics);
+        assert!(!panics, "injected panic");
         self.with(|file, fails, random| {
             let written = if fails { random.below(data.len() as u64 + 1) as usize } else { data.len() };
             file.data.extend_from_slice(&data[..written]);

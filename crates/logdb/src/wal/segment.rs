@@ -1,16 +1,21 @@
 //! A segment of the log: records with checksums.
 //!
 //! A checksum begins with a number that is the segment's own, so that bytes which a sender made look like a record are
-//! none when a damaged part is searched for the next one.
+//! none when a damaged part is searched for the next one. Without that number nothing could be found: the header has it
+//! twice.
 
+use std::cmp::Reverse;
 use std::io;
 
 use bytes::Bytes;
 
 use super::disk::{Disk, DiskFile};
 
-const HEADER_MAGIC: &[u8; 8] = b"BZLOGWA1";
-const HEADER_BYTES: usize = 24;
+const HEADER_MAGIC: &[u8; 8] = b"BZLOGWA2";
+const HEADER_BYTES: usize = 44;
+/// The header of the first version: magic, salt, generation.
+const FIRST_HEADER_MAGIC: &[u8; 8] = b"BZLOGWA1";
+const FIRST_HEADER_BYTES: usize = 24;
 const RECORD_MAGIC: [u8; 4] = *b"\xb5LR\xa7";
 const FRAME_BYTES: usize = 12;
 
@@ -19,10 +24,66 @@ pub fn name_of(generation: u64) -> String {
     format!("{generation:016}.wal")
 }
 
+/// The name under which a damaged segment is kept.
+pub fn damaged_name_of(generation: u64) -> String {
+    format!("{generation:016}.wal.damaged")
+}
+
 /// The generation of a segment; `None` when a file is none.
 pub fn generation_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == 16)?;
     digits.parse().ok()
+}
+
+/// The generation of a damaged segment that is kept; `None` when a file is none.
+pub fn damaged_generation_of(name: &str) -> Option<u64> {
+    name.strip_suffix(".damaged").and_then(generation_of)
+}
+
+/// How a segment begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Which memtable it is the log of.
+    pub generation: u64,
+    /// A number nobody can guess.
+    pub salt: u64,
+    /// When it was begun, milliseconds since the epoch; all its entries came later. Unknown in the first version.
+    pub begun_ms: Option<i64>,
+}
+
+impl Header {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = HEADER_MAGIC.to_vec();
+        out.extend_from_slice(&self.salt.to_le_bytes());
+        out.extend_from_slice(&self.generation.to_le_bytes());
+        out.extend_from_slice(&self.begun_ms.unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&self.salt.to_le_bytes());
+        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out
+    }
+
+    /// The header at the front of `data` and its length, if it is whole.
+    fn decode(data: &[u8]) -> Option<(Self, usize)> {
+        let header = data.get(..HEADER_BYTES).filter(|header| header.starts_with(HEADER_MAGIC));
+        if let Some(header) = header.filter(|header| u32_at(header, 40) == crc32c::crc32c(&header[..40])) {
+            let begun_ms = Some(u64_at(header, 24).cast_signed());
+            let header = Self { generation: u64_at(header, 16), salt: u64_at(header, 8), begun_ms };
+            return Some((header, HEADER_BYTES));
+        }
+        let first = data.get(..FIRST_HEADER_BYTES).filter(|first| first.starts_with(FIRST_HEADER_MAGIC))?;
+        let header = Self { generation: u64_at(first, 16), salt: u64_at(first, 8), begun_ms: None };
+        Some((header, FIRST_HEADER_BYTES))
+    }
+}
+
+fn u64_at(data: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&data[at..at + 8]);
+    u64::from_le_bytes(bytes)
+}
+
+fn u32_at(data: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
 }
 
 /// The segment that is being written.
@@ -35,10 +96,10 @@ pub struct SegmentLog {
 }
 
 impl SegmentLog {
-    /// Begins the segment of a generation. `salt` is a number nobody can guess. On an error there is no such segment.
-    pub fn create(disk: &dyn Disk, generation: u64, salt: u64) -> io::Result<Self> {
-        let name = name_of(generation);
-        Self::begin(disk, &name, generation, salt).inspect_err(|error| {
+    /// Begins a segment. On an error there is none.
+    pub fn create(disk: &dyn Disk, header: Header) -> io::Result<Self> {
+        let name = name_of(header.generation);
+        Self::begin(disk, &name, header).inspect_err(|error| {
             // The next try takes the same name.
             if error.kind() != io::ErrorKind::AlreadyExists {
                 let _ = disk.remove(&name);
@@ -46,14 +107,11 @@ impl SegmentLog {
         })
     }
 
-    fn begin(disk: &dyn Disk, name: &str, generation: u64, salt: u64) -> io::Result<Self> {
+    fn begin(disk: &dyn Disk, name: &str, header: Header) -> io::Result<Self> {
         let mut file = disk.create(name)?;
-        let mut header = HEADER_MAGIC.to_vec();
-        header.extend_from_slice(&salt.to_le_bytes());
-        header.extend_from_slice(&generation.to_le_bytes());
-        file.append(&header)?;
+        file.append(&header.encode())?;
         file.sync()?;
-        Ok(Self { file, salt, len: HEADER_BYTES as u64, is_broken: false, buffer: Vec::new() })
+        Ok(Self { file, salt: header.salt, len: HEADER_BYTES as u64, is_broken: false, buffer: Vec::new() })
     }
 
     /// Length of the segment.
@@ -98,41 +156,56 @@ fn checksum(salt: u64, record: &[u8]) -> u32 {
 /// What was found in a segment.
 #[derive(Debug, Default)]
 pub struct Replayed {
+    /// When it was begun, milliseconds since the epoch; unknown where the header is damaged or of the first version.
+    pub begun_ms: Option<i64>,
     /// The records, in order.
     pub records: Vec<Bytes>,
-    /// Parts that are no records, with whole records behind them. What stands at the end unfinished is none of them.
+    /// Parts that are not as they were written: a header, and what is no record with a whole one behind it or a whole frame.
     pub damaged_parts: u64,
-    /// Bytes of no record at the end.
+    /// Bytes of no record at the end, as a crash leaves them.
     pub torn_bytes: u64,
 }
 
 /// Reads the records of a segment. A damaged one is left out, and never those behind it.
 pub fn replay(data: Vec<u8>) -> Replayed {
     let data = Bytes::from(data);
-    let mut replayed = Replayed::default();
-    if data.len() < HEADER_BYTES || &data[..8] != HEADER_MAGIC {
-        replayed.torn_bytes = data.len() as u64;
-        return replayed;
+    if let Some((header, len)) = Header::decode(&data) {
+        return Replayed { begun_ms: header.begun_ms, ..records_of(&data, len, header.salt) };
     }
-    let mut salt = [0; 8];
-    salt.copy_from_slice(&data[8..16]);
-    let salt = u64::from_le_bytes(salt);
-    let mut at = HEADER_BYTES;
+    // The header is durable before anything is written behind it.
+    if data.len() <= FIRST_HEADER_BYTES
+        || (data.len() <= HEADER_BYTES && !data.starts_with(FIRST_HEADER_MAGIC))
+    {
+        return Replayed { torn_bytes: data.len() as u64, ..Replayed::default() };
+    }
+    let places = [(8, HEADER_BYTES), (32, HEADER_BYTES), (8, FIRST_HEADER_BYTES)];
+    let places = places.into_iter().filter(|&(_, len)| data.len() > len);
+    let found = places.map(|(salt, len)| records_of(&data, len, u64_at(&data, salt)));
+    let best =
+        found.max_by_key(|found| (found.records.len(), Reverse(found.damaged_parts))).unwrap_or_default();
+    Replayed { damaged_parts: best.damaged_parts + 1, ..best }
+}
+
+fn records_of(data: &Bytes, begin: usize, salt: u64) -> Replayed {
+    let mut replayed = Replayed::default();
+    let mut at = begin;
     while at < data.len() {
-        if let Some(end) = record_at(&data, at, salt) {
+        if let Some(end) = record_at(data, at, salt) {
             replayed.records.push(data.slice(at + FRAME_BYTES..end));
             at = end;
             continue;
         }
         let candidates =
             memchr::memmem::find_iter(&data[at + 1..], &RECORD_MAGIC).map(|found| at + 1 + found);
-        match candidates.into_iter().find(|&next| record_at(&data, next, salt).is_some()) {
+        match candidates.into_iter().find(|&next| record_at(data, next, salt).is_some()) {
             Some(next) => {
                 replayed.damaged_parts += 1;
                 at = next;
             }
             None => {
                 replayed.torn_bytes = (data.len() - at) as u64;
+                // What a crash cuts off is missing; what is there and not as it was written may have been acknowledged.
+                replayed.damaged_parts += u64::from(frame_at(data, at).is_some());
                 break;
             }
         }
@@ -140,13 +213,17 @@ pub fn replay(data: Vec<u8>) -> Replayed {
     replayed
 }
 
+/// Where the record that begins at `at` ends, if what stands there is the frame of one and all of it is there.
+fn frame_at(data: &[u8], at: usize) -> Option<usize> {
+    let frame = data.get(at..at + FRAME_BYTES).filter(|frame| frame.starts_with(&RECORD_MAGIC))?;
+    let end = (at + FRAME_BYTES).checked_add(u32_at(frame, 4) as usize)?;
+    (end <= data.len()).then_some(end)
+}
+
 /// Where the record that begins at `at` ends, if there is one.
 fn record_at(data: &[u8], at: usize, salt: u64) -> Option<usize> {
-    let frame = data.get(at..at + FRAME_BYTES)?;
-    let number = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let end = (at + FRAME_BYTES).checked_add(number(&frame[4..8]) as usize)?;
-    let record = data.get(at + FRAME_BYTES..end)?;
-    (frame[..4] == RECORD_MAGIC && checksum(salt, record) == number(&frame[8..])).then_some(end)
+    let end = frame_at(data, at)?;
+    (checksum(salt, &data[at + FRAME_BYTES..end]) == u32_at(data, at + 8)).then_some(end)
 }
 
 #[cfg(test)]
@@ -158,10 +235,14 @@ mod tests {
         (0..20).map(|i| format!("record {i} {}", "x".repeat(i * 7)).into_bytes()).collect()
     }
 
+    fn header(generation: u64, salt: u64) -> Header {
+        Header { generation, salt, begun_ms: Some(-5) }
+    }
+
     fn segment() -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let disk = LocalDisk::open(dir.path()).unwrap();
-        let mut log = SegmentLog::create(&disk, 3, 0x1234_5678).unwrap();
+        let mut log = SegmentLog::create(&disk, header(3, 0x1234_5678)).unwrap();
         for pair in records().chunks(2) {
             log.append(pair.iter()).unwrap();
         }
@@ -221,11 +302,11 @@ mod tests {
     fn a_segment_that_could_not_begin_can_be_begun_later() {
         let dir = tempfile::tempdir().unwrap();
         let disk = LocalDisk::open(dir.path()).unwrap();
-        let error = SegmentLog::create(&FullDisk(&disk), 3, 1).err().unwrap();
+        let error = SegmentLog::create(&FullDisk(&disk), header(3, 1)).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        SegmentLog::create(&disk, 3, 1).unwrap();
+        SegmentLog::create(&disk, header(3, 1)).unwrap();
         // One that is there is not begun again.
-        let error = SegmentLog::create(&disk, 3, 1).err().unwrap();
+        let error = SegmentLog::create(&disk, header(3, 1)).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(disk.list().unwrap(), [name_of(3)]);
     }
@@ -254,8 +335,52 @@ mod tests {
             damaged[at] ^= 0x40;
             let replayed = replay(damaged);
             assert_eq!(replayed.records.len(), 19, "{at}");
-            assert_eq!(replayed.damaged_parts + u64::from(replayed.torn_bytes > 0), 1);
+            assert!(replayed.damaged_parts == 1 || (replayed.damaged_parts == 0 && replayed.torn_bytes > 0));
         }
+        // The last record is there as a whole, so no crash cut it.
+        let mut damaged = data;
+        let last = damaged.len() - 1;
+        damaged[last] ^= 1;
+        assert_eq!(replay(damaged).damaged_parts, 1);
+    }
+
+    #[test]
+    fn a_damaged_header_costs_no_record() {
+        let data = segment();
+        assert_eq!(replay(data.clone()).begun_ms, Some(-5));
+        for at in 0..HEADER_BYTES {
+            let mut damaged = data.clone();
+            damaged[at] ^= 0x10;
+            let replayed = replay(damaged);
+            assert_eq!(replayed.records, records(), "{at}");
+            assert_eq!((replayed.damaged_parts, replayed.begun_ms), (1, None), "{at}");
+        }
+        let mut damaged = data.clone();
+        damaged[..HEADER_BYTES].fill(0);
+        let replayed = replay(damaged);
+        assert!(
+            replayed.records.is_empty() && replayed.damaged_parts > 0,
+            "nothing is found, and that is told"
+        );
+        for len in 0..HEADER_BYTES {
+            assert_eq!(
+                replay(data[..len].to_vec()).damaged_parts,
+                0,
+                "{len}: it was never written as a whole"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_version_is_read() {
+        let mut data = segment();
+        let mut first = FIRST_HEADER_MAGIC.to_vec();
+        first.extend_from_slice(&0x1234_5678_u64.to_le_bytes());
+        first.extend_from_slice(&3_u64.to_le_bytes());
+        data.splice(..HEADER_BYTES, first);
+        let replayed = replay(data);
+        assert_eq!(replayed.records, records());
+        assert_eq!((replayed.damaged_parts, replayed.begun_ms), (0, None));
     }
 
     #[test]
@@ -266,7 +391,7 @@ mod tests {
         forged.extend_from_slice(b"abc");
         let dir = tempfile::tempdir().unwrap();
         let disk = LocalDisk::open(dir.path()).unwrap();
-        SegmentLog::create(&disk, 0, 99).unwrap().append([forged, b"next".to_vec()].iter()).unwrap();
+        SegmentLog::create(&disk, header(0, 99)).unwrap().append([forged, b"next".to_vec()].iter()).unwrap();
         let mut data = disk.read(&name_of(0)).unwrap();
         data[HEADER_BYTES + 5] ^= 1;
         assert_eq!(replay(data).records, [&b"next"[..]]);

@@ -1,0 +1,380 @@
+//! What goes wrong only seldom: each case made to happen, and mended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use blob::fault::FaultyBucket;
+use blob::{Bucket, PutIf};
+use model::labels::Labels;
+use model::logs::{LogAppender, LogRange};
+use model::source::TenantId;
+
+use super::damage::{Store, append, row};
+use super::hook::HookedBucket;
+use super::{Row, SimDisk, batches_of, everything, read_all, read_told, small_options};
+use crate::wal::Disk;
+use crate::{DeleteRequest, LogDb, Options};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn lines(db: &LogDb) -> Vec<String> {
+    let mut lines: Vec<String> = read_all(db, &everything()).unwrap().into_iter().map(|row| row.2).collect();
+    lines.sort();
+    lines
+}
+
+fn expected(rows: impl Iterator<Item = i64>) -> Vec<String> {
+    let mut lines: Vec<String> = rows.map(|n| row(n).2).collect();
+    lines.sort();
+    lines
+}
+
+fn set(faulty: &FaultyBucket, fail: u32, lie_ok: u32) {
+    faulty.rates().fail.store(fail, Ordering::Relaxed);
+    faulty.rates().lie_ok.store(lie_ok, Ordering::Relaxed);
+}
+
+fn delete(db: &LogDb, first: i64, last: i64) {
+    let range = LogRange { start_ns: row(first).1, end_ns: row(last).1 };
+    let matchers = vec![model::Matcher::equal("app", "a")];
+    db.delete(&TenantId::default(), &DeleteRequest { matchers, lines: vec![], range }).unwrap();
+}
+
+#[test]
+fn a_damaged_segment_of_the_log_is_kept_when_it_is_not_needed_any_more() {
+    for at in [3, 20, 60] {
+        let store = Store::new();
+        let db = store.open();
+        for n in 0..10 {
+            append(&db, n..n + 1);
+        }
+        drop(db);
+        store.disk.damage("0000000000000001.wal", |data| data[at] ^= 1);
+        let db = store.open();
+        let seen = lines(&db);
+        assert!(seen.len() >= 9, "{at}");
+        assert_eq!(store.metric("loki_ingester_wal_corruptions_total"), 1.0, "{at}");
+        db.flush().unwrap();
+        assert_eq!(lines(&db), seen);
+        assert_eq!(
+            store.disk.list().unwrap(),
+            ["0000000000000001.wal.damaged", "0000000000000002.wal", "writer"]
+        );
+        drop(db);
+        assert_eq!(lines(&store.open()), seen, "{at}: it is not read again");
+    }
+}
+
+#[test]
+fn it_opens_though_the_bucket_is_away() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..10);
+    db.flush().unwrap();
+    append(&db, 10..20);
+    drop(db);
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    set(&faulty, 1000, 0);
+    let db = store.open_on(small_options(1), &store.disk, Arc::new(faulty.clone()));
+    append(&db, 20..30);
+    assert!(db.flush().is_err());
+    let (rows, warnings) = read_told(&db, &everything()).unwrap();
+    assert_eq!((rows.len(), warnings.len()), (20, 1), "{warnings:?}");
+    set(&faulty, 0, 0);
+    db.upkeep();
+    let (rows, warnings) = read_told(&db, &everything()).unwrap();
+    assert_eq!((rows.len(), warnings.len()), (30, 0), "{warnings:?}");
+    db.flush().unwrap();
+    assert_eq!(lines(&db), expected(0..30));
+}
+
+#[test]
+fn a_writer_whose_log_was_taken_away_is_another_one() {
+    let store = Store::new();
+    let db = store.open();
+    for n in 0..5 {
+        append(&db, n..n + 1);
+        db.flush().unwrap();
+    }
+    drop(db);
+    let disk = SimDisk::new(2);
+    disk.replace("writer", &store.disk.read("writer").unwrap()).unwrap();
+    // Its generations begin anew, and the bucket cannot be asked for those that were.
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    set(&faulty, 1000, 0);
+    let db = store.open_on(small_options(2), &disk, Arc::new(faulty.clone()));
+    append(&db, 5..6);
+    set(&faulty, 0, 0);
+    db.flush().unwrap();
+    db.load_catalog().unwrap();
+    assert_eq!(lines(&db), expected(0..6));
+}
+
+#[test]
+fn an_object_that_is_named_late_is_stored_again() {
+    let store = Store::new();
+    let other = store.open_on(small_options(7), &SimDisk::new(7), store.bucket.clone());
+    append(&other, 0..1);
+    other.flush().unwrap();
+    let other = Arc::new(other);
+    let calls = Arc::new(AtomicU64::new(0));
+    let (clock, at) = (store.clock.clone(), calls.clone());
+    let collector = other.clone();
+    // After the object was put and before it is named, the machine sleeps for a day, and someone else cleans up.
+    let hook = move || {
+        if at.fetch_add(1, Ordering::Relaxed) == 3 {
+            clock.advance(DAY);
+            collector.upkeep();
+        }
+    };
+    let bucket = Arc::new(HookedBucket { inner: store.bucket.clone(), hook: Arc::new(hook) });
+    let db = store.open_on(small_options(1), &store.disk, bucket);
+    append(&db, 1..10);
+    calls.store(0, Ordering::Relaxed);
+    db.flush().unwrap();
+    assert_eq!(store.metric("loki_compactor_orphans_deleted_total"), 1.0);
+    other.load_catalog().unwrap();
+    assert_eq!(lines(&other), expected(0..10));
+    assert_eq!(read_told(&other, &everything()).unwrap().1, Vec::<String>::new());
+}
+
+#[test]
+fn a_bucket_that_says_what_is_not_loses_nothing() {
+    for seed in 0..50 {
+        let store = Store::new();
+        let faulty = FaultyBucket::new(store.bucket.clone(), seed);
+        let db = store.open_on(small_options(seed), &store.disk, Arc::new(faulty.clone()));
+        for n in 0..6 {
+            append(&db, n..n + 1);
+            set(&faulty, 0, 400);
+            // Each answer must be true, whether it is good or bad.
+            while db.flush().is_err() {}
+            let _ = db.compact_once();
+            set(&faulty, 0, 0);
+            let fresh = store.open_on(small_options(seed), &SimDisk::new(9), store.bucket.clone());
+            assert_eq!(lines(&fresh), expected(0..n + 1), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_day_that_cannot_be_stored_keeps_no_other_from_it() {
+    let store = Store::new();
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    let db = store.open_on(small_options(1), &store.disk, Arc::new(faulty.clone()));
+    let (_, today, _) = row(0);
+    let of_day =
+        |day: i64| (Labels::from_pairs([("app", "a")]), today + day * 86_400_000_000_000, format!("{day}"));
+    let rows: Vec<Row> = (0..4).map(of_day).collect();
+    db.append(&TenantId::default(), batches_of(&rows)).unwrap();
+    faulty.fail_only("2026-01-16");
+    set(&faulty, 1000, 0);
+    assert!(db.flush().is_err());
+    assert_eq!(store.keys("/manifest").len(), 3);
+    assert_eq!(store.metric("loki_ingester_flush_stuck_days"), 1.0);
+    assert!(db.flush_due().is_ok(), "it is left alone for a while");
+    store.clock.advance(Duration::from_secs(2));
+    assert!(db.flush_due().is_err());
+    set(&faulty, 0, 0);
+    store.clock.advance(Duration::from_secs(5));
+    db.flush_due().unwrap();
+    assert_eq!((store.keys("/manifest").len(), db.unflushed_bytes()), (4, 0));
+    assert_eq!(store.metric("loki_ingester_flush_stuck_days"), 0.0);
+    let long = TenantId("ä".repeat(100).into());
+    assert!(db.append(&long, batches_of(&rows)).is_err(), "nobody could ever store it");
+}
+
+#[test]
+fn an_object_is_lost_when_it_is_missing_again_and_again_and_taken_back_when_it_is_there() {
+    let store = Store::new();
+    let db = store.open();
+    for part in [0..10, 10..20] {
+        append(&db, part);
+        db.flush().unwrap();
+    }
+    drop(db);
+    let db = store.open();
+    let key = &store.keys(".parquet")[0];
+    let data = store.bucket.get(key, u64::MAX).unwrap().0;
+    store.bucket.delete(key).unwrap();
+    let (rows, warnings) = read_told(&db, &everything()).unwrap();
+    assert!(rows.len() == 10 && warnings.len() == 1, "{warnings:?}");
+    db.upkeep();
+    assert_eq!(db.objects().len(), 2, "once proves nothing");
+    for _ in 0..3 {
+        store.clock.advance(Duration::from_secs(61));
+        db.upkeep();
+    }
+    assert_eq!(db.objects().len(), 1);
+    store.bucket.put(key, data, &PutIf::Absent).unwrap();
+    store.clock.advance(DAY + HOUR);
+    db.upkeep();
+    assert_eq!(lines(&db), expected(0..20));
+}
+
+#[test]
+fn a_request_to_delete_is_not_done_while_entries_from_before_wait() {
+    let store = Store::new();
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    let db = store.open_on(small_options(1), &store.disk, Arc::new(faulty.clone()));
+    let of_tomorrow = (Labels::from_pairs([("app", "a")]), row(0).1 + 86_400_000_000_000, row(0).2);
+    db.append(&TenantId::default(), batches_of(&[of_tomorrow])).unwrap();
+    db.flush().unwrap();
+    append(&db, 10..20);
+    // Encoded before the request; the folder of the day fails, and not the requests.
+    faulty.fail_only("2026-01-15/");
+    set(&faulty, 1000, 0);
+    db.flush().unwrap_err();
+    delete(&db, 10, 15);
+    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert!(!db.deletes(&TenantId::default())[0].is_done);
+    // Someone else who sees nothing of it says that it is done.
+    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
+    other.upkeep();
+    assert!(other.deletes(&TenantId::default())[0].is_done);
+    set(&faulty, 0, 0);
+    db.flush().unwrap();
+    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
+    other.load_catalog().unwrap();
+    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
+    other.upkeep();
+    store.clock.advance(HOUR * 2);
+    other.upkeep();
+    assert!(other.deletes(&TenantId::default())[0].is_done);
+    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
+}
+
+#[test]
+fn entries_of_the_log_follow_requests_that_are_done() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..1);
+    db.flush().unwrap();
+    append(&db, 10..20);
+    drop(db);
+    // While the writer is down someone else is asked to delete, and finds nothing left to do.
+    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
+    delete(&other, 10, 15);
+    store.clock.advance(HOUR * 2);
+    other.upkeep();
+    assert!(other.deletes(&TenantId::default())[0].is_done);
+    let db = store.open();
+    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
+    db.flush().unwrap();
+    other.load_catalog().unwrap();
+    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
+}
+
+#[test]
+fn damaged_documents_bring_nothing_back() {
+    let store = Store::new();
+    let db = store.open();
+    for part in [0..10, 10..20, 20..30] {
+        append(&db, part);
+        db.flush().unwrap();
+    }
+    let damaged = store.keys(".parquet")[0].clone();
+    store.bucket.damage(&damaged, |data| data.truncate(20));
+    drop(db);
+    let db = store.open();
+    assert_eq!(lines(&db), expected(10..30));
+    db.upkeep();
+    delete(&db, 10, 15);
+    db.upkeep();
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert!(db.deletes(&TenantId::default())[0].is_done);
+    assert_eq!(lines(&db), expected(15..30));
+    drop(db);
+    // All at once: the manifest, and what was deleted.
+    for key in [&store.keys("/manifest")[0], &store.keys("/deletes")[0]] {
+        store.bucket.damage(key, |data| data[40] ^= 1);
+    }
+    let db = store.open();
+    assert_eq!(lines(&db), expected(15..30));
+    assert_eq!(store.metric("loki_store_damaged_documents_total"), 2.0);
+    for _ in 0..3 {
+        store.clock.advance(HOUR * 2);
+        db.upkeep();
+        assert_eq!(lines(&db), expected(15..30));
+    }
+    assert!(store.keys(".parquet").contains(&damaged), "what is damaged is never deleted");
+}
+
+#[test]
+fn documents_do_not_grow_for_ever() {
+    let store = Store::new();
+    let retention = crate::Retention { default: Some(DAY * 3), ..Default::default() };
+    let db = store.open_with(Options { retention, ..small_options(1) });
+    append(&db, 0..10);
+    db.flush().unwrap();
+    delete(&db, 0, 5);
+    db.upkeep();
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert!(db.deletes(&TenantId::default())[0].is_done);
+    store.clock.advance(DAY * 5);
+    db.upkeep();
+    store.clock.advance(HOUR);
+    db.upkeep();
+    assert_eq!((store.keys(".parquet").len(), store.keys("/manifest").len()), (0, 1));
+    store.clock.advance(DAY * 30);
+    db.upkeep();
+    db.upkeep();
+    assert!(db.deletes(&TenantId::default()).is_empty());
+    assert_eq!(store.bucket.list_folders("logs/v1/anonymous/").unwrap(), Vec::<String>::new());
+    // Late entries make the day anew.
+    append(&db, 0..3);
+    db.flush().unwrap();
+    assert_eq!(store.keys("/manifest").len(), 1);
+}
+
+#[test]
+fn objects_with_many_entries_past_their_time_are_written_anew() {
+    let store = Store::new();
+    let rule = crate::RetentionRule {
+        tenant: None,
+        matchers: vec![model::Matcher::equal("app", "short")],
+        period: Some(DAY),
+    };
+    let retention = crate::Retention { default: Some(DAY * 30), rules: Arc::new(vec![rule]) };
+    let db = store.open_with(Options { retention, ..small_options(1) });
+    let short = |n: i64| (Labels::from_pairs([("app", "short")]), row(n).1, format!("brief {n}"));
+    db.append(&TenantId::default(), batches_of(&(0..10).map(short).collect::<Vec<_>>())).unwrap();
+    append(&db, 0..10);
+    db.flush().unwrap();
+    // The day is over, and its object is as it should be.
+    store.clock.advance(DAY + HOUR * 3);
+    db.upkeep();
+    let rows = |db: &LogDb| db.objects().iter().map(|(_, _, object)| object.rows).sum::<u64>();
+    assert_eq!(rows(&db), 10, "compaction leaves out what is past its time");
+    let short = |n: i64| {
+        (Labels::from_pairs([("app", "short")]), row(n).1 + 86_400_000_000_000, format!("brief {n}"))
+    };
+    db.append(&TenantId::default(), batches_of(&(0..10).map(short).collect::<Vec<_>>())).unwrap();
+    db.flush().unwrap();
+    store.clock.advance(HOUR * 20);
+    db.upkeep();
+    assert_eq!(rows(&db), 20);
+    store.clock.advance(HOUR * 10);
+    db.upkeep();
+    assert_eq!(rows(&db), 10, "a final object, too");
+}
+
+#[test]
+fn whoever_waits_is_answered_when_the_one_who_writes_panics() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..1);
+    store.disk.panic_once();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| append(&db, 1..2)));
+    assert!(outcome.is_err());
+    append(&db, 2..3);
+    assert_eq!(lines(&db), expected([0, 2].into_iter()));
+    db.flush().unwrap();
+    assert_eq!(lines(&db), expected([0, 2].into_iter()));
+}

@@ -1,0 +1,399 @@
+//! Writers that share a bucket, do things by chance and are crashed; what they acknowledged is there once, whatever happens.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use base::SimClock;
+use base::metrics::Registry;
+use blob::fault::FaultyBucket;
+use blob::local::power::PowerlessFiles;
+use blob::{LocalBucket, MemoryBucket, SharedBucket};
+use model::labels::Labels;
+use model::logs::{LogAppender, LogHint, LogRequest};
+use model::source::{SourceError, TenantId};
+use parking_lot::Mutex;
+
+use super::hook::HookedBucket;
+use super::{Random, Row, SimDisk, batches_of, everything, read_told, small_options};
+use crate::LogDb;
+
+struct Writer {
+    disk: SimDisk,
+    db: Option<Arc<LogDb>>,
+    acknowledged: BTreeSet<Row>,
+}
+
+/// Where objects are.
+enum Store {
+    Memory(FaultyBucket),
+    /// Each process has its own view of a directory.
+    Directory(PowerlessFiles, FaultyBucket),
+}
+
+/// What changes.
+struct Scene {
+    random: Random,
+    writers: Vec<Writer>,
+    acknowledged: BTreeSet<Row>,
+    /// Sent, and answered by an error or not at all.
+    uncertain: BTreeSet<Row>,
+    sent: u64,
+    /// The writer that flushes in the midst of whose work others go on; it cannot flush twice at a time.
+    flushing: Option<usize>,
+    /// Whether others may come between now.
+    is_open: bool,
+}
+
+#[derive(Clone)]
+struct World {
+    seed: u64,
+    clock: Arc<SimClock>,
+    store: Arc<Store>,
+    scene: Arc<Mutex<Scene>>,
+}
+
+const START_MS: i64 = 1_768_521_590_000;
+const ROOT: &str = "/bucket";
+
+/// What a writer can do.
+#[derive(Clone, Copy, PartialEq)]
+enum Act {
+    Append,
+    Flush,
+    Seal,
+    FlushSealed,
+    FlushDue,
+    Compact,
+    Load,
+    Upkeep,
+    Check,
+}
+
+impl Act {
+    fn flushes(self) -> bool {
+        matches!(self, Self::Flush | Self::FlushSealed | Self::FlushDue)
+    }
+
+    fn of(number: u64) -> Self {
+        match number {
+            0..40 => Self::Append,
+            40..50 => Self::Flush,
+            50..53 => Self::Seal,
+            53..56 => Self::FlushSealed,
+            56..60 => Self::FlushDue,
+            60..72 => Self::Compact,
+            72..78 => Self::Load,
+            78..86 => Self::Upkeep,
+            _ => Self::Check,
+        }
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let clock = SimClock::at(START_MS);
+        let mut random = Random::new(seed);
+        let store = if random.below(2) == 0 {
+            let memory: SharedBucket = Arc::new(MemoryBucket::new(clock.clone()));
+            Store::Memory(FaultyBucket::new(memory, seed))
+        } else {
+            let files = PowerlessFiles::new(Path::new(ROOT), seed, clock.clone());
+            let bucket: SharedBucket = Arc::new(LocalBucket::on(Path::new(ROOT), Arc::new(files.clone())));
+            Store::Directory(files, FaultyBucket::new(bucket, seed))
+        };
+        let writers = 1 + random.below(3);
+        let writer = |n| Writer { disk: SimDisk::new(seed * 8 + n), db: None, acknowledged: BTreeSet::new() };
+        let scene = Scene {
+            writers: (0..writers).map(writer).collect(),
+            random,
+            acknowledged: BTreeSet::new(),
+            uncertain: BTreeSet::new(),
+            sent: 0,
+            flushing: None,
+            is_open: false,
+        };
+        Self { seed, clock, store: Arc::new(store), scene: Arc::new(Mutex::new(scene)) }
+    }
+
+    fn below(&self, end: u64) -> u64 {
+        self.scene.lock().random.below(end)
+    }
+
+    fn bucket(&self) -> SharedBucket {
+        let inner: SharedBucket = match &*self.store {
+            Store::Memory(faulty) => Arc::new(faulty.clone()),
+            Store::Directory(files, faulty) => {
+                let bucket = LocalBucket::on(Path::new(ROOT), Arc::new(files.clone()));
+                Arc::new(faulty.before(Arc::new(bucket)))
+            }
+        };
+        let world = self.clone();
+        Arc::new(HookedBucket { inner, hook: Arc::new(move || world.come_between()) })
+    }
+
+    fn set_faults(&self, [fail, lie, lie_ok, late]: [u64; 4]) {
+        let (faulty, is_remote) = match &*self.store {
+            Store::Memory(faulty) => (faulty, true),
+            Store::Directory(files, faulty) => {
+                files.fail_sometimes((fail / 2) as u32);
+                (faulty, false)
+            }
+        };
+        let rates = faulty.rates();
+        rates.fail.store(fail as u32, Ordering::Relaxed);
+        rates.lie.store(lie as u32, Ordering::Relaxed);
+        // A directory is neither late nor does it say what is not.
+        rates.lie_ok.store(if is_remote { lie_ok as u32 } else { 0 }, Ordering::Relaxed);
+        rates.late.store(if is_remote { late as u32 } else { 0 }, Ordering::Relaxed);
+    }
+
+    fn open(&self, at: usize) -> bool {
+        let (options, disk) = {
+            let mut scene = self.scene.lock();
+            (small_options(scene.random.next()), scene.writers[at].disk.clone())
+        };
+        let bucket = self.bucket();
+        match LogDb::open(options, Arc::new(disk), bucket, self.clock.clone(), &Registry::new()) {
+            Ok(db) => {
+                self.scene.lock().writers[at].db = Some(Arc::new(db));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Called around each call of the bucket: now and then someone else does something, all of it.
+    fn come_between(&self) {
+        let (at, db, act) = {
+            let mut scene = self.scene.lock();
+            if !scene.is_open || scene.random.below(12) != 0 {
+                return;
+            }
+            let writers = scene.writers.len() as u64;
+            let at = scene.random.below(writers) as usize;
+            let act = Act::of(scene.random.below(100));
+            let Some(db) = scene.writers[at].db.clone() else { return };
+            if act.flushes() && scene.flushing == Some(at) {
+                return;
+            }
+            scene.is_open = false;
+            (at, db, act)
+        };
+        self.act(at, &db, act);
+        self.scene.lock().is_open = true;
+    }
+
+    fn act(&self, at: usize, db: &LogDb, act: Act) {
+        // Failures are part of the world: what matters is what is seen afterwards.
+        match act {
+            Act::Append => self.append(at, db),
+            Act::Flush => drop(db.flush()),
+            Act::Seal => drop(db.seal()),
+            Act::FlushSealed => drop(db.flush_sealed()),
+            Act::FlushDue => drop(db.flush_due()),
+            Act::Compact => drop(db.compact_once()),
+            Act::Load => drop(db.load_catalog()),
+            Act::Upkeep => db.upkeep(),
+            Act::Check => self.check(at, db),
+        }
+    }
+
+    fn append(&self, at: usize, db: &LogDb) {
+        let rows = self.scene.lock().some_rows(self.seed);
+        let outcome = db.append(&TenantId::default(), batches_of(&rows));
+        let mut scene = self.scene.lock();
+        match outcome {
+            Ok(()) => {
+                scene.writers[at].acknowledged.extend(rows.iter().cloned());
+                scene.acknowledged.extend(rows);
+            }
+            Err(_) => scene.uncertain.extend(rows),
+        }
+    }
+
+    /// A writer sees what it acknowledged, once, and nothing that was not sent.
+    fn check(&self, at: usize, db: &LogDb) {
+        let (wanted, hint, is_label) = {
+            let mut scene = self.scene.lock();
+            let nth = scene.random.below(50) as usize;
+            let wanted = scene.writers[at].acknowledged.clone();
+            let hint = wanted.iter().nth(nth).map(|row| row.2.clone());
+            (wanted, hint, scene.random.below(2) == 0)
+        };
+        match read_told(db, &everything()) {
+            Ok((rows, warnings)) => self.is_once_and_holds(rows, &wanted, !warnings.is_empty()),
+            Err(error) => assert!(matches!(error, SourceError::Storage(_)), "seed {}: {error}", self.seed),
+        }
+        if let Some(line) = hint {
+            let hints = match is_label {
+                true => vec![LogHint::LineContains(vec![line.clone().into()])],
+                false => vec![LogHint::Metadata { name: "line".to_owned(), value: line.clone() }],
+            };
+            let found = read_told(db, &LogRequest { hints, ..everything() });
+            if let Ok((rows, warnings)) = found {
+                let copies = rows.iter().filter(|row| row.2 == line).count();
+                let is_good = copies == 1 || (copies == 0 && !warnings.is_empty());
+                assert!(is_good, "seed {}: {copies} of {line:?}", self.seed);
+            }
+        }
+    }
+
+    fn is_once_and_holds(&self, rows: Vec<Row>, wanted: &BTreeSet<Row>, is_partial: bool) {
+        let count = rows.len();
+        let set: BTreeSet<Row> = rows.into_iter().collect();
+        assert_eq!(set.len(), count, "seed {}: an entry is there twice", self.seed);
+        let lost: Vec<_> = wanted.difference(&set).collect();
+        assert!(lost.is_empty() || is_partial, "seed {}: lost {lost:?}", self.seed);
+        let scene = self.scene.lock();
+        let alien =
+            set.iter().find(|row| !scene.acknowledged.contains(*row) && !scene.uncertain.contains(*row));
+        assert!(alien.is_none(), "seed {}: nobody sent {alien:?}", self.seed);
+    }
+
+    fn step(&self) {
+        let writers = self.scene.lock().writers.len() as u64;
+        let at = self.below(writers) as usize;
+        let has_db = self.scene.lock().writers[at].db.is_some();
+        if !has_db && !self.open(at) {
+            return;
+        }
+        match self.below(100) {
+            0..5 => self.clock.advance(Duration::from_secs(self.below(40))),
+            5..10 => {
+                let rate = |most: u64| if self.below(2) == 0 { 0 } else { self.below(most) };
+                self.set_faults([rate(150), rate(100), rate(60), rate(100)]);
+            }
+            10..13 => self.crash(at),
+            13..14 => self.lose_power(),
+            14..16 => {
+                let failures = self.below(2) as u32 * 100;
+                self.scene.lock().writers[at].disk.fail_sometimes(failures);
+            }
+            _ => {
+                let (db, act) = {
+                    let mut scene = self.scene.lock();
+                    let act = Act::of(scene.random.below(100));
+                    scene.flushing = act.flushes().then_some(at);
+                    scene.is_open = true;
+                    (scene.writers[at].db.clone(), act)
+                };
+                if let Some(db) = db {
+                    self.act(at, &db, act);
+                }
+                let mut scene = self.scene.lock();
+                (scene.is_open, scene.flushing) = (false, None);
+            }
+        }
+    }
+
+    fn crash(&self, at: usize) {
+        let Scene { writers, random, .. } = &mut *self.scene.lock();
+        writers[at].db = None;
+        writers[at].disk.crash(random);
+    }
+
+    /// Of all: their disks and the directory that is the bucket.
+    fn lose_power(&self) {
+        let writers = self.scene.lock().writers.len();
+        (0..writers).for_each(|at| self.crash(at));
+        if let Store::Directory(files, _) = &*self.store {
+            files.lose_power();
+        }
+    }
+
+    fn finish(self) {
+        self.set_faults([0; 4]);
+        let writers = self.scene.lock().writers.len();
+        for at in 0..writers {
+            self.scene.lock().writers[at].disk.fail_sometimes(0);
+            let running = self.scene.lock().writers[at].db.clone();
+            if let Some(db) = running {
+                // Whatever happened before, nothing is stuck.
+                db.flush().expect("nothing fails any more");
+                assert_eq!(db.unflushed_bytes(), 0, "seed {}: something is stuck", self.seed);
+                assert_eq!(db.state.read().logs.len(), 1, "seed {}: a segment is stuck", self.seed);
+            }
+        }
+        self.lose_power();
+        for at in 0..writers {
+            assert!(self.open(at), "seed {}: does not open", self.seed);
+            let (db, acknowledged) = self.writer(at);
+            let (rows, warnings) = read_told(&db, &everything()).expect("nothing fails any more");
+            assert!(warnings.is_empty(), "seed {}: {warnings:?}", self.seed);
+            self.is_once_and_holds(rows, &acknowledged, false);
+            db.flush().expect("nothing fails any more");
+        }
+        let (db, _) = self.writer(0);
+        db.load_catalog().expect("nothing fails any more");
+        let acknowledged = self.scene.lock().acknowledged.clone();
+        for round in 0..2 {
+            let (rows, warnings) = read_told(&db, &everything()).expect("nothing fails any more");
+            assert!(warnings.is_empty(), "seed {}: {warnings:?}", self.seed);
+            self.is_once_and_holds(rows, &acknowledged, false);
+            if round == 0 {
+                self.clock.advance(Duration::from_secs(4 * 86_400));
+                db.upkeep();
+                assert_eq!(db.compact_once().ok(), Some(false), "seed {}", self.seed);
+            }
+        }
+        let objects: u64 =
+            db.state.read().catalog.all().map(|(_, _, manifest)| manifest.objects.len() as u64).sum();
+        let sent = self.scene.lock().sent;
+        assert!(objects <= 2 * (1 + sent / 150), "seed {}: {objects} objects", self.seed);
+        // What the closures of the buckets hold of the world would keep it for ever.
+        self.scene.lock().writers.clear();
+    }
+
+    fn writer(&self, at: usize) -> (Arc<LogDb>, BTreeSet<Row>) {
+        let scene = self.scene.lock();
+        let db = scene.writers[at].db.clone().expect("it was opened");
+        (db, scene.writers[at].acknowledged.clone())
+    }
+}
+
+impl Scene {
+    fn some_rows(&mut self, seed: u64) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for _ in 0..=self.random.below(6) {
+            if self.random.below(8) == 0 && !self.acknowledged.is_empty() {
+                // Sent again.
+                let nth = self.random.below(self.acknowledged.len() as u64) as usize;
+                rows.extend(self.acknowledged.iter().nth(nth).cloned());
+                continue;
+            }
+            let stream = Labels::from_pairs([("app", format!("a{}", self.random.below(4)))]);
+            // Around midnight, often at equal times, out of order.
+            let timestamp_ns = START_MS * 1_000_000 + self.random.below(40) as i64 * 500_000_000;
+            self.sent += 1;
+            rows.push((stream, timestamp_ns, format!("line {} of seed {seed}", self.sent)));
+        }
+        rows
+    }
+}
+
+fn run(seed: u64) {
+    let world = World::new(seed);
+    let steps = 40 + world.below(160);
+    for _ in 0..steps {
+        world.step();
+    }
+    world.finish();
+}
+
+/// `LOGDB_SEEDS=from..to` runs other seeds, or more of them.
+#[test]
+fn acknowledged_entries_are_there_once_whatever_breaks() {
+    let given = std::env::var("LOGDB_SEEDS").ok();
+    let parse = |text: String| {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    };
+    let seeds = given.and_then(parse).unwrap_or(0_u64..300);
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(outcome.is_ok(), "failed with seed {seed}");
+    }
+}
