@@ -122,7 +122,8 @@ impl LogDb {
         let key = object_key(tenant, *day, id);
         let options = SegmentOptions {
             zstd_level: if *is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
-            group_bytes: self.options.group_bytes,
+            // While many objects become one, a page group of each is in memory.
+            group_bytes: if *is_final { self.options.group_bytes } else { self.options.group_bytes / 2 },
             bits_per_gram: self.options.bits_per_gram,
             hot: hot_names(segments.iter().map(|segment| segment.index())),
             ..Default::default()

@@ -24,9 +24,9 @@ use crate::db::LogDb;
 use crate::deletes::Tombstones;
 use crate::manifest::object_key;
 use crate::memtable::{MemTable, Rows};
-use crate::segment::grams::{Needle, value_hash, value_may_be_in};
+use crate::segment::grams::{Needle, value_hash};
 use crate::segment::reader::SegmentError;
-use crate::segment::{GroupEntry, Segment};
+use crate::segment::{Probe, Segment};
 
 /// The name under which the work is in errors.
 const STAGE: &str = "log selection";
@@ -156,7 +156,9 @@ impl LogDb {
         ctx: &QueryContext,
     ) -> Result<Vec<Unit>, SelectError> {
         if !self.is_catalog_loaded() {
-            ctx.warn("the bucket of logs could not be read as a whole yet: entries may be missing".to_owned());
+            ctx.warn(
+                "the bucket of logs could not be read as a whole yet: entries may be missing".to_owned(),
+            );
         }
         let Pinned { units: memory, objects, tombstones } = self.pin(tenant, range, streams);
         let mut units = Vec::new();
@@ -249,25 +251,17 @@ impl LogDb {
             return Ok(());
         }
         let considered = units.len();
-        let verdicts: Result<Vec<bool>, SourceError> = units
-            .par_iter()
-            .map(|unit| {
+        // The filters of an object are asked once for all of its groups.
+        let of_objects: Vec<&[Unit]> =
+            units.chunk_by(|a, b| a.segment().is_some() && a.segment() == b.segment()).collect();
+        let verdicts: Result<Vec<Vec<bool>>, SourceError> = of_objects
+            .into_par_iter()
+            .map(|units| {
                 ctx.check(STAGE)?;
-                let UnitData::Group { segment, group, .. } = &unit.data else { return Ok(true) };
-                let entry = &segment.index().groups[*group];
-                for wanted in &wanted {
-                    match wanted.may_be_in(segment, entry, &unit.runs) {
-                        Ok(true) => {}
-                        Ok(false) => return Ok(false),
-                        // A filter that cannot be read skips nothing; the pages may be whole.
-                        Err(error) if error.is_damage() => {}
-                        Err(error) => return Err(SourceError::Storage(error.to_string())),
-                    }
-                }
-                Ok(true)
+                Wanted::all_may_be_in(&wanted, units)
             })
             .collect();
-        let mut verdicts = verdicts?.into_iter();
+        let mut verdicts = verdicts?.into_iter().flatten();
         units.retain(|_| verdicts.next().unwrap_or(true));
         self.metrics.groups_seen.add(considered as u64);
         self.metrics.groups_skipped.add((considered - units.len()) as u64);
@@ -315,10 +309,21 @@ impl LogSource for LogDb {
     }
 }
 
+impl Unit {
+    /// The object it is in, to tell objects apart.
+    fn segment(&self) -> Option<*const Segment> {
+        match &self.data {
+            UnitData::Group { segment, .. } => Some(Arc::as_ptr(segment)),
+            UnitData::Rows(_) => None,
+        }
+    }
+}
+
 /// A hint, made ready to ask filters.
-enum Wanted {
-    Line(Vec<Needle>),
-    Value { hash: u64, name: String, value: String },
+struct Wanted {
+    probe: Probe,
+    /// A label of streams that would do as well.
+    label: Option<(String, String)>,
 }
 
 impl Wanted {
@@ -327,37 +332,48 @@ impl Wanted {
         match hint {
             LogHint::LineContains(any) => {
                 let needles: Option<Vec<Needle>> = any.iter().map(|text| Needle::new(text)).collect();
-                needles.filter(|needles| !needles.is_empty()).map(Self::Line)
+                let needles = needles.filter(|needles| !needles.is_empty())?;
+                Some(Self { probe: Probe::Lines(needles), label: None })
             }
-            LogHint::Metadata { name, value } if value.is_empty() => {
-                // Absent is empty, and no filter tells of what is absent.
-                let _ = name;
-                None
+            // Absent is empty, and no filter tells of what is absent.
+            LogHint::Metadata { value, .. } if value.is_empty() => None,
+            LogHint::Metadata { name, value } => {
+                let probe = Probe::Value(value_hash(name, value.as_bytes()));
+                Some(Self { probe, label: Some((name.clone(), value.clone())) })
             }
-            LogHint::Metadata { name, value } => Some(Self::Value {
-                hash: value_hash(name, value.as_bytes()),
-                name: name.clone(),
-                value: value.clone(),
-            }),
         }
     }
 
-    fn may_be_in(
-        &self,
-        segment: &Segment,
-        group: &GroupEntry,
-        runs: &[UnitRun],
-    ) -> Result<bool, SegmentError> {
-        match self {
-            Self::Line(needles) => {
-                let filter = segment.grams(group)?;
-                Ok(needles.iter().any(|needle| needle.may_be_in(&filter)))
-            }
-            Self::Value { hash, name, value } => {
-                let is_label = runs.iter().any(|run| run.stream.get(name) == Some(value));
-                Ok(is_label || value_may_be_in(*hash, &segment.values(group)?))
+    fn is_label_of(&self, unit: &Unit) -> bool {
+        self.label.as_ref().is_some_and(|(name, value)| {
+            unit.runs.iter().any(|run| run.stream.get(name) == Some(value.as_str()))
+        })
+    }
+
+    /// Whether all that is wanted may be in each of these units, which are of one object, or one in memory.
+    fn all_may_be_in(wanted: &[Self], units: &[Unit]) -> Result<Vec<bool>, SourceError> {
+        let mut verdicts = vec![true; units.len()];
+        let Some(UnitData::Group { segment, .. }) = units.first().map(|unit| &unit.data) else {
+            return Ok(verdicts);
+        };
+        let group_of = |unit: &Unit| match &unit.data {
+            UnitData::Group { group, .. } => *group,
+            UnitData::Rows(_) => 0,
+        };
+        let groups: Vec<usize> = units.iter().map(group_of).collect();
+        for wanted in wanted {
+            match segment.may_hold(&wanted.probe, &groups) {
+                Ok(found) => {
+                    for ((verdict, found), unit) in verdicts.iter_mut().zip(found).zip(units) {
+                        *verdict = *verdict && (found || wanted.is_label_of(unit));
+                    }
+                }
+                // A filter that cannot be read skips nothing; the pages may be whole.
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(SourceError::Storage(error.to_string())),
             }
         }
+        Ok(verdicts)
     }
 }
 
