@@ -5,18 +5,34 @@ BIN := target/release/bartizan
 TOOLS := target/tools
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 
-.PHONY: run build test lint licenses bench fuzz docs setup tools senders clean
+.PHONY: run build ui test e2e lint licenses bench fuzz docs setup tools senders clean
 
 ## Build and start Bartizan with its embedded default on http://127.0.0.1:9090
 run: build
 	$(BIN) up
 
-build: setup
+build: setup ui
 	$(CARGO) build --release --bin bartizan
 
+## The screens, which the binary has in it when they are built before it
+ui: ui/dist/index.html
+
+UI_SOURCES := $(shell find ui/src ui/build ui/public ui/dashboards -type f 2>/dev/null) \
+  ui/index.html ui/package-lock.json ui/tsconfig.json ui/vite.config.ts
+ui/dist/index.html: $(UI_SOURCES)
+	scripts/setup-ui $(TOOLS)
+	cd ui && npm run build
+
 ## Every test, against real peers where there are any
-test: setup senders
+test: setup senders ui
 	$(CARGO) test --workspace --no-fail-fast
+	cd ui && npm test
+
+## Journeys through the screens with a real server and a real browser; pictures under ui/e2e/screenshots
+e2e: setup ui
+	scripts/setup-ui $(TOOLS) browser
+	$(CARGO) build --bin bartizan
+	cd ui && BARTIZAN_BIN=target/debug/bartizan npm run e2e
 
 ## Formatting, lints, licences as declared, unused dependencies, spelling
 lint: setup tools
@@ -26,6 +42,8 @@ lint: setup tools
 	python3 dashboards/build.py --check
 	cargo-machete
 	typos
+	scripts/setup-ui $(TOOLS)
+	cd ui && npm run lint
 
 ## The texts of all licences as well (builds cargo-deny, which takes a while)
 licenses: setup
