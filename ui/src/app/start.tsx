@@ -4,7 +4,7 @@ import { initPluginTranslations } from '@grafana/i18n';
 import { locationService } from '@grafana/runtime';
 import { createRoot } from 'react-dom/client';
 import { PREFIX, encodeParameters } from '~/api/http';
-import { loadSession } from '~/api/session';
+import { loadSession, session } from '~/api/session';
 import { listSources } from '~/api/sources';
 import { takeSources } from '~/datasources/catalog';
 import { initRegistries } from '~/grafana-host/registries';
@@ -19,7 +19,8 @@ export async function start(): Promise<void> {
   initRegistries();
   initServices();
   interceptLinks();
-  const { isKept, role } = await loadSession();
+  // A server that cannot be reached is told about by the pages, as they ask it.
+  const { isKept, role } = await loadSession().catch(session);
   if (!role && window.location.pathname !== `${PREFIX}/login`) {
     const here = window.location.pathname.slice(PREFIX.length) + window.location.search;
     locationService.replace(`/login?${encodeParameters({ to: here })}`);

@@ -17,7 +17,7 @@ export type Level = 'critical' | 'error' | 'warning' | 'info' | 'debug' | 'trace
 /** Levels as they are written in labels and in lines. */
 const SPELLINGS: [Level, RegExp][] = [
   ['critical', /\b(?:critical|crit|fatal|emerg|alert|panic)\b/i],
-  ['error', /\b(?:error|eror|err)\b/i],
+  ['error', /\b(?:error|err)\b/i],
   ['warning', /\b(?:warning|warn)\b/i],
   ['info', /\b(?:info|information|notice|informational)\b/i],
   ['debug', /\b(?:debug|dbug|dbg)\b/i],
