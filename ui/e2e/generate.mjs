@@ -43,6 +43,8 @@ function wanted(label, operator, value) {
   if (value.includes('VARIABLE')) return usual;
   if (operator === '=') return value;
   if (operator !== '=~') return undefined;
+  // Whatever there is: what there is anyway.
+  if (/^[.+*()|]*$/.test(value)) return usual;
   const alternative = value.split('|').map((part) =>
     part
       .replace(/[\^$()?]/g, '')
@@ -85,28 +87,51 @@ function grouping(expr) {
     .filter((label) => /^[a-z_]\w*$/i.test(label) && label !== 'le');
 }
 
+/** What is asked of each metric, without what another selector of it asks as well: one series does for both. */
+function asked(all) {
+  const byMetric = new Map();
+  for (const { metric, labels } of all.flatMap((expr) => [...selectors(expr)])) {
+    const { __name__, ...own } = labels;
+    void __name__;
+    byMetric.set(metric, [...(byMetric.get(metric) ?? []), own]);
+  }
+  for (const [metric, list] of byMetric) {
+    const distinct = [
+      ...new Map(list.map((own) => [JSON.stringify(Object.entries(own).sort()), own])).values(),
+    ];
+    const isWithin = (own, other) =>
+      own !== other && Object.entries(own).every(([name, value]) => other[name] === value);
+    byMetric.set(
+      metric,
+      distinct.filter((own) => !distinct.some((other) => isWithin(own, other))),
+    );
+  }
+  return byMetric;
+}
+
 export function seriesFor(dashboards) {
   const all = dashboards.flatMap(expressions);
   const shared = Object.fromEntries(
     [...new Set(all.flatMap(grouping))].map((label) => [label, COMMON[label] ?? `${label}-1`]),
   );
-  const series = new Map();
-  for (const expr of all) {
-    for (const { metric, labels } of selectors(expr)) {
-      const { __name__, ...own } = labels;
-      void __name__;
+  const series = [];
+  for (const [metric, list] of asked(all)) {
+    for (const own of list) {
       const bounds = metric.endsWith('_bucket') && !own.le ? BOUNDS : [own.le];
       for (const le of bounds) {
         const complete = { ...COMMON, ...shared, ...own, ...(le === undefined ? {} : { le }) };
         const written = Object.entries(complete)
           .sort()
           .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-        const key = `${metric}{${written.join(',')}}`;
-        series.set(key, { key, metric, weight: le === undefined ? 1 : BOUNDS.indexOf(le) + 1 });
+        series.push({
+          key: `${metric}{${written.join(',')}}`,
+          metric,
+          weight: le === undefined ? 1 : BOUNDS.indexOf(le) + 1,
+        });
       }
     }
   }
-  return [...series.values()].sort((a, b) => (a.metric < b.metric ? -1 : 1));
+  return series.sort((a, b) => (a.metric < b.metric ? -1 : 1));
 }
 
 /** An exposition whose values rise, so that rates are above nothing. */

@@ -16,7 +16,10 @@ import {
 } from '@grafana/scenes';
 import { Button, useStyles2 } from '@grafana/ui';
 import { DashboardLinks } from './DashboardLinks';
+import { Inspector } from './Inspector';
 import type { DashboardJson } from './model';
+import { TitleBar } from './TitleBar';
+import { useShortcuts } from './useShortcuts';
 
 interface State extends SceneObjectState {
   dashboard: DashboardJson;
@@ -25,6 +28,7 @@ interface State extends SceneObjectState {
   refreshPicker: SceneRefreshPicker;
   layerControls: SceneDataLayerControls;
   selectors: VariableValueSelectors;
+  isStarred?: boolean;
   /** Shows nothing but panels. */
   kiosk?: boolean;
   /** The key of the panel that is shown alone. */
@@ -61,11 +65,13 @@ export class DashboardScene extends SceneObjectBase<State> {
 }
 
 function View({ model }: SceneComponentProps<DashboardScene>) {
-  const { body, viewPanel, kiosk } = model.useState();
+  const { body, viewPanel, kiosk, dashboard, isStarred } = model.useState();
+  useShortcuts(model);
   const styles = useStyles2(getStyles);
   const alone = viewPanel ? model.findPanel(viewPanel) : undefined;
   return (
     <div className={styles.page}>
+      {!kiosk && <TitleBar dashboard={dashboard} isStarred={isStarred ?? false} />}
       {!kiosk && <Controls model={model} />}
       {alone ? (
         <div className={styles.alone}>
@@ -76,6 +82,7 @@ function View({ model }: SceneComponentProps<DashboardScene>) {
           <body.Component model={body} />
         </div>
       )}
+      <Inspector />
     </div>
   );
 }

@@ -42,6 +42,7 @@ function items(panel: VizPanel): PanelMenuItem[] {
     onClick: () => openInspector(panel, 'data'),
     subMenu: [
       { text: 'Data', onClick: () => openInspector(panel, 'data') },
+      { text: 'Queries', onClick: () => openInspector(panel, 'query') },
       { text: 'Panel JSON', onClick: () => openInspector(panel, 'json') },
     ],
   });

@@ -2,7 +2,7 @@ import { BusEventWithPayload } from '@grafana/data';
 import { getAppEvents } from '@grafana/runtime';
 import type { VizPanel } from '@grafana/scenes';
 
-export type InspectTab = 'data' | 'json';
+export type InspectTab = 'data' | 'query' | 'json';
 
 export class InspectEvent extends BusEventWithPayload<{ panel: VizPanel; tab: InspectTab }> {
   static readonly type = 'bartizan-inspect';

@@ -22,7 +22,14 @@ export default function DashboardPage() {
 async function open(uid: string): Promise<DashboardScene> {
   const json = await dashboards().get(uid);
   if (!json) throw new Error(`There is no dashboard with the uid ${uid}.`);
-  return toScene(loadDashboard(json));
+  const scene = toScene(loadDashboard(json));
+  const about = (
+    await dashboards()
+      .list()
+      .catch(() => [])
+  ).find((each) => each.uid === uid);
+  scene.setState({ isStarred: about?.isStarred ?? false });
+  return scene;
 }
 
 function Shown({ scene }: { scene: DashboardScene }) {
