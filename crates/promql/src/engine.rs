@@ -80,6 +80,9 @@ pub struct EngineOptions {
     pub negative_offset: bool,
     /// Whether statistics by step are made when a query asks for them.
     pub per_step_stats: bool,
+    /// Whether queries are many and small, side by side, as those of rules are: then what is not large is computed on
+    /// the calling thread, for waking others costs more than they would do.
+    pub background: bool,
 }
 
 impl Default for EngineOptions {
@@ -96,6 +99,7 @@ impl Default for EngineOptions {
             at_modifier: true,
             negative_offset: true,
             per_step_stats: true,
+            background: false,
         }
     }
 }
@@ -223,6 +227,7 @@ impl Engine {
             delayed_name_removal: self.options.delayed_name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
             start_timestamps: self.options.start_timestamps,
+            background: self.options.background,
             max_samples: i64::try_from(self.options.max_samples).unwrap_or(i64::MAX),
             per_step_stats: self.options.per_step_stats && options.per_step_stats,
         }

@@ -66,30 +66,48 @@ pub struct Evaluator {
     pub cancel: CancelFlag,
 }
 
+/// So long must rules have taken the last time for another thread to help: it must save more than it costs.
+const WORTH_A_THREAD: Duration = Duration::from_millis(20);
+
 /// A number of things that may happen at once.
 #[derive(Debug, Default)]
-pub struct Permits(AtomicUsize);
+pub struct Permits {
+    left: AtomicUsize,
+    /// How much work another thread must save.
+    worth: Duration,
+}
 
 impl Permits {
     /// `count` of them.
     pub fn new(count: usize) -> Self {
-        Self(AtomicUsize::new(count))
+        Self { left: AtomicUsize::new(count), worth: WORTH_A_THREAD }
+    }
+
+    /// `count` of them, for however little work.
+    #[cfg(test)]
+    fn eager(count: usize) -> Self {
+        Self { left: AtomicUsize::new(count), worth: Duration::ZERO }
     }
 
     /// Takes as many as there are, at most `wanted`.
     fn take(&self, wanted: usize) -> usize {
         let mut taken = 0;
         // The closure always answers, so the update cannot fail.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+        let _ = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
             taken = left.min(wanted);
             Some(left - taken)
         });
         taken
     }
 
-    /// As many as there are, at most `wanted`, until what is returned is dropped.
-    fn borrow(&self, wanted: usize) -> Borrowed<'_> {
-        Borrowed { permits: self, count: self.take(wanted) }
+    /// As many as there are for `things` of which one needs none, and as many as are worth it for this much work; until
+    /// what is returned is dropped.
+    fn borrow(&self, things: usize, work: Duration) -> Borrowed<'_> {
+        let worth = match self.worth.as_nanos() {
+            0 => usize::MAX,
+            worth => usize::try_from(work.as_nanos() / worth).unwrap_or(usize::MAX),
+        };
+        Borrowed { permits: self, count: self.take(things.saturating_sub(1).min(worth)) }
     }
 }
 
@@ -101,7 +119,7 @@ struct Borrowed<'p> {
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        self.permits.0.fetch_add(self.count, Ordering::AcqRel);
+        self.permits.left.fetch_add(self.count, Ordering::AcqRel);
     }
 }
 
@@ -349,10 +367,8 @@ impl Run<'_> {
                 }
             }
         };
-        let helpers = match batch.len() {
-            0 | 1 => self.evaluator.concurrency.borrow(0),
-            rules => self.evaluator.concurrency.borrow(rules - 1),
-        };
+        let before: Duration = batch.iter().map(|&i| self.group.rules[i].status().duration).sum();
+        let helpers = self.evaluator.concurrency.borrow(batch.len(), before);
         if helpers.count == 0 {
             work();
         } else {

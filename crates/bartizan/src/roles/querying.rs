@@ -15,6 +15,8 @@ const RULES_PART: usize = 4;
 pub struct Querying {
     /// Evaluates queries.
     pub engine: Arc<Engine>,
+    /// Evaluates those of rules.
+    pub rules_engine: Arc<Engine>,
     /// The memory queries of users share.
     pub budget: ByteBudget,
     /// The memory queries of rules share: whatever users ask, alerts are still evaluated.
@@ -25,7 +27,7 @@ impl Querying {
     /// As the flags ask for.
     pub fn new(settings: &Settings) -> Self {
         let (args, features) = (&settings.args, &settings.features);
-        let engine = Engine::new(EngineOptions {
+        let options = EngineOptions {
             lookback: args.lookback_delta.value,
             max_samples: args.query_max_samples,
             timeout: args.query_timeout.value,
@@ -35,11 +37,13 @@ impl Querying {
             start_timestamps: features.use_start_timestamps,
             per_step_stats: features.per_step_stats,
             ..EngineOptions::default()
-        });
+        };
+        let rules_engine = Arc::new(Engine::new(EngineOptions { background: true, ..options.clone() }));
+        let engine = Arc::new(Engine::new(options));
         let max_bytes = usize::try_from(args.query_max_memory.value).unwrap_or(usize::MAX);
         let budget = ByteBudget::new("query.max-memory", max_bytes);
         let rules_budget =
             ByteBudget::new("a quarter of query.max-memory, for rules", max_bytes / RULES_PART);
-        Self { engine: Arc::new(engine), budget, rules_budget }
+        Self { engine, rules_engine, budget, rules_budget }
     }
 }

@@ -57,7 +57,7 @@ impl Rules {
             budget: from.querying.rules_budget.clone(),
             clock: clock.clone(),
         };
-        let queries = PromQl::new(from.querying.engine.clone(), from.reading.source(), limits.clone());
+        let queries = PromQl::new(from.querying.rules_engine.clone(), from.reading.source(), limits.clone());
         let notifier = Notifier::new(
             NotifyOptions {
                 queue_capacity: alerting.queue_capacity(),

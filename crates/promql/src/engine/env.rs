@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub start_timestamps: bool,
     pub max_samples: i64,
     pub per_step_stats: bool,
+    pub background: bool,
 }
 
 /// The shared state of one running query.

@@ -223,6 +223,9 @@ impl HistogramReading {
     }
 }
 
+/// Bounds of buckets that are read by one task.
+const BOUNDS_AT_ONCE: usize = 4096;
+
 fn families_of(env: &Env, input: &dyn Operator, held: &mut HeldBytes) -> EvalResult<Vec<Family>> {
     let groups = group_series(env, input, &FamilyKey)?;
     let _working = HeldBytes::of(env, input.len() * size_of::<Option<f64>>())?;
@@ -230,8 +233,11 @@ fn families_of(env: &Env, input: &dyn Operator, held: &mut HeldBytes) -> EvalRes
     held.add(groups.first_series.len() * size_of::<Family>() + input.len() * 2 * size_of::<Member>())?;
     let bound_of =
         |series: usize| model::number::parse_float(input.labels(series).get_or_empty(BUCKET_LABEL)).ok();
-    let bounds: Vec<Option<f64>> =
-        (0..input.len()).into_par_iter().with_min_len(4096).map(bound_of).collect();
+    let bounds: Vec<Option<f64>> = match input.len() {
+        // Handing even one piece to another thread costs more than a few.
+        few if few < BOUNDS_AT_ONCE => (0..few).map(bound_of).collect(),
+        many => (0..many).into_par_iter().with_min_len(BOUNDS_AT_ONCE).map(bound_of).collect(),
+    };
     let mut families: Vec<Family> = Vec::new();
     families.resize_with(groups.first_series.len(), Family::default);
     for ((series, &group), bound) in groups.of_series.iter().enumerate().zip(bounds) {

@@ -56,8 +56,10 @@ pub(crate) type SharedOperator = Arc<dyn Operator>;
 
 /// Bytes of series evaluated at once, over which work is spread.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Below this much work, spreading it costs more than it saves.
+/// Below this much work, spreading it costs more time than it saves.
 const SEQUENTIAL_SLOTS: usize = 128;
+/// Below this much work, nobody waits so long that it is worth what spreading it costs in all.
+const BACKGROUND_SLOTS: usize = 16_384;
 
 /// Evaluates all series of `operator` and hands them to `fold` in order, in blocks that begin at the
 /// given series. While one block is folded, the next one is evaluated on the other cores. `fold` may
@@ -69,7 +71,8 @@ pub(crate) fn drive(
     mut fold: impl FnMut(usize, &mut [StepVector]) -> EvalResult<()> + Send,
 ) -> EvalResult<()> {
     let series = operator.len();
-    if series.saturating_mul(steps) <= SEQUENTIAL_SLOTS {
+    let sequential_slots = if env.settings.background { BACKGROUND_SLOTS } else { SEQUENTIAL_SLOTS };
+    if series.saturating_mul(steps) <= sequential_slots {
         return drive_sequentially(operator, env, fold);
     }
     let threads = rayon::current_num_threads();

@@ -57,7 +57,7 @@ impl Bench {
             resend_delay: Duration::from_secs(60),
             outage_tolerance: Duration::from_secs(3600),
             grace_period: Duration::from_secs(600),
-            concurrency: Permits::new(4),
+            concurrency: Permits::eager(4),
             cancel: CancelFlag::new(),
         };
         Self { storage, evaluator, sent, clock }
