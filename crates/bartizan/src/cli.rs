@@ -1,11 +1,13 @@
 //! The command line: one definition that parsing, help, the man page and completions come from.
 
 pub mod alertmanager;
+mod host_logs;
 pub mod prometheus;
 
 use clap::{Parser, Subcommand};
 
 pub use self::alertmanager::AlertmanagerArgs;
+pub use self::host_logs::HostLogArgs;
 pub use self::prometheus::PrometheusArgs;
 
 /// A complete monitoring stack in one binary.
@@ -32,6 +34,8 @@ pub enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(crate::query::QueryCommand),
+    /// Ask a running server for logs, or follow them: `bartizan logs '{job="varlogs"} |= "error"'`.
+    Logs(crate::logs::LogsArgs),
     /// Check configuration files and expositions.
     #[command(subcommand)]
     Check(crate::check::CheckCommand),
@@ -77,4 +81,6 @@ pub struct UpArgs {
     /// Files of rules in LogQL; a pattern. Can be repeated. Clients add others at /loki/api/v1/rules.
     #[arg(long, value_name = "FILE")]
     pub log_rules: Vec<std::path::PathBuf>,
+    #[command(flatten)]
+    pub host_logs: HostLogArgs,
 }

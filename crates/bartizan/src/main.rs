@@ -2,7 +2,7 @@
 //!
 //! It joins the engines the other crates provide and does little of its own. In reading order: [`cli`]
 //! (the one definition of the command line), [`roles`] (what starts and stops, in which order), then
-//! the commands: [`query`], [`alerts`], [`check`], [`inspect`], [`logs_bucket`], [`script`].
+//! the commands: [`query`], [`mod@logs`], [`alerts`], [`check`], [`inspect`], [`logs_bucket`], [`script`].
 
 mod alerts;
 mod check;
@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod inspect;
 mod logging;
+mod logs;
 mod logs_bucket;
 mod memory;
 mod query;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Alertmanager(args) => roles::alertmanager(args),
         Command::Alerts(command) => alerts::run(command),
         Command::Query(command) => query::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Logs(args) => logs::run(args).map(|()| ExitCode::SUCCESS),
         Command::Check(command) => check::run(command),
         Command::Tsdb(command) => inspect::run(command),
         Command::LogsBucket(command) => logs_bucket::run(command),

@@ -1,7 +1,7 @@
 //! `bartizan query`: asks a running server and prints tables, JSON or a graph.
 
-mod graph;
-mod table;
+pub(crate) mod graph;
+pub(crate) mod table;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -195,7 +195,7 @@ fn ask(common: &Common, path: &str, parameters: &Parameters) -> anyhow::Result<V
 }
 
 /// The terminal, or what a file or pipe takes best.
-fn screen() -> graph::Screen {
+pub(crate) fn screen() -> graph::Screen {
     let stdout = std::io::stdout();
     let coloured = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match rustix::termios::tcgetwinsize(stdout) {

@@ -12,6 +12,7 @@
 //! | 1 | [`cluster`] | in Alertmanager's seat: finds the other instances | with the Alertmanager, after what is under way |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
+//! | 3 | [`host_logs`] | reading this host's logs, once there is a place for them | before their storage; what it has read is stored |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
 //! They stop in the reverse order.
@@ -20,6 +21,7 @@ mod agent;
 mod alertmanager;
 mod cluster;
 pub mod features;
+mod host_logs;
 mod log_rules;
 mod logs;
 mod otlp;
@@ -181,6 +183,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let failed = tokio::task::spawn_blocking(move || applying.apply()).await?;
     // At start, as opposed to a reload, there is nothing to go on with: what was asked for would silently be missing.
     anyhow::ensure!(failed.is_empty(), "{}: {}", settings.config.told(), failed.join("; "));
+    let host_logs = start_host_logs(&settings, logs.as_ref(), &clock, &registry).await?;
     // 4. Upkeep.
     let upkeep = upkeep::start(&settings, opened.clone(), system.clone());
     system.set_ready();
@@ -218,6 +221,7 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     scraping.stop().await;
     sending.stop().await;
     let closed = tokio::task::spawn_blocking(move || {
+        host_logs.into_iter().for_each(collect::logs::HostLogs::stop);
         logs.iter().for_each(logs::Logs::close);
         opened.close()
     });
@@ -226,6 +230,19 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     closed.context("closing the storage")?;
     tracing::info!("see you next time");
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Begins to read this host's logs, where they are stored.
+async fn start_host_logs(
+    settings: &Settings,
+    logs: Option<&logs::Logs>,
+    clock: &base::clock::SharedClock,
+    registry: &Registry,
+) -> anyhow::Result<Option<collect::logs::HostLogs>> {
+    let Some((options, logs)) = settings.host_logs.clone().zip(logs) else { return Ok(None) };
+    let (receiver, clock, registry) = (logs.receiver(), clock.clone(), registry.clone());
+    let starting = tokio::task::spawn_blocking(move || host_logs::start(options, receiver, clock, &registry));
+    starting.await?.map(Some)
 }
 
 impl ConfigSource {

@@ -33,6 +33,8 @@ pub struct Settings {
     pub storage_path: PathBuf,
     /// Where logs are kept, if they are.
     pub logs: Option<LogSettings>,
+    /// Which logs of this host are collected, if any are.
+    pub host_logs: Option<collect::logs::HostLogsOptions>,
     /// Where rules about logs come from, if there are any logs.
     pub log_rules: Option<LogRuleSettings>,
     /// Alertmanager's settings, if it runs beside everything else.
@@ -75,6 +77,7 @@ impl Settings {
                 .then_some(args.auto_reload_interval.value),
             storage_path: if args.agent.agent { &args.agent.path } else { &args.storage_path }.clone(),
             logs: None,
+            host_logs: None,
             log_rules: None,
             alerts: None,
             host_metrics: false,
@@ -107,6 +110,7 @@ impl Settings {
         });
         settings.log_rules =
             Some(LogRuleSettings { path: up.data_dir.join("log-rules"), files: up.log_rules.clone() });
+        settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         settings.logs = Some(LogSettings::in_folder(&up.data_dir.join("logs"), retention));
         Ok(settings)
     }
@@ -229,6 +233,7 @@ mod tests {
             retention: "15d".to_owned(),
             logs_retention: "31d".to_owned(),
             log_rules: Vec::new(),
+            host_logs: crate::cli::HostLogArgs::default(),
         };
         let settings = Settings::of_up(&up).unwrap();
         let config = settings.config.read(&settings).unwrap();

@@ -17,6 +17,13 @@ pub struct Multiline {
     pub max_lines: usize,
 }
 
+impl Multiline {
+    /// Joins lines to those that match a pattern, so many at most.
+    pub fn new(pattern: &str, max_lines: usize) -> Result<Self, regex::Error> {
+        Ok(Self { start: Regex::new(pattern)?, max_lines })
+    }
+}
+
 /// How bytes become entries.
 #[derive(Debug, Clone)]
 pub struct EntryOptions {
