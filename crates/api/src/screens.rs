@@ -38,7 +38,7 @@ const MAX_BODY_BYTES: usize = 16 << 20;
 const HASHES_AT_ONCE: usize = 2;
 
 /// How requests are let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessOptions {
     /// What somebody may do who has not logged in; `None` is nothing.
     pub anonymous: Option<Role>,
@@ -47,6 +47,8 @@ pub struct AccessOptions {
     pub open_to_programs: bool,
     /// Whether cookies are for encrypted connections only.
     pub secure_cookies: bool,
+    /// What this process itself shows where it is its own client (`Authorization: Bearer`).
+    pub own_token: Option<String>,
 }
 
 /// What the handlers share.

@@ -2,12 +2,14 @@
 
 pub mod alertmanager;
 mod host_logs;
+pub mod loki;
 pub mod prometheus;
 
 use clap::{Parser, Subcommand};
 
 pub use self::alertmanager::AlertmanagerArgs;
 pub use self::host_logs::HostLogArgs;
+pub use self::loki::LokiArgs;
 pub use self::prometheus::PrometheusArgs;
 
 /// A complete monitoring stack in one binary.
@@ -28,6 +30,9 @@ pub enum Command {
     Prometheus(Box<PrometheusArgs>),
     /// Take the seat of Alertmanager: its flags, configuration file, data directory and API.
     Alertmanager(Box<AlertmanagerArgs>),
+    /// Take the seat of Loki in its single-binary form: its flags, configuration file and API.
+    #[command(disable_version_flag = true)]
+    Loki(Box<LokiArgs>),
     /// Look at alerts, silence them, and see why one is or is not told.
     #[command(subcommand)]
     Alerts(crate::alerts::AlertsCommand),
@@ -78,9 +83,28 @@ pub struct UpArgs {
     /// How long to keep logs; 0 is for ever.
     #[arg(long, default_value = "31d", value_name = "DURATION")]
     pub logs_retention: String,
+    /// How long to keep the logs of some streams: '{app="debug"}=7d'. Can be repeated; the first that matches counts.
+    #[arg(long, value_name = "SELECTOR=DURATION")]
+    pub logs_retention_stream: Vec<String>,
+    /// Bucket for logs in place of a folder: s3://bucket/prefix, az://container/prefix or gs://bucket/prefix.
+    /// Credentials, region and endpoint are those of the environment, as the tools of the cloud read them.
+    #[arg(long, value_name = "URL")]
+    pub logs_bucket: Option<String>,
     /// Files of rules in LogQL; a pattern. Can be repeated. Clients add others at /loki/api/v1/rules.
     #[arg(long, value_name = "FILE")]
     pub log_rules: Vec<std::path::PathBuf>,
+    /// Folder with files that bring dashboards and data sources, laid out as Grafana's: dashboards/*.yaml,
+    /// datasources/*.yaml.
+    #[arg(long, value_name = "DIR")]
+    pub provisioning: Option<std::path::PathBuf>,
+    /// What may be done in a browser without logging in: none, viewer, editor or admin; by default viewer where only
+    /// this host can connect, none elsewhere.
+    #[arg(long, value_name = "ROLE")]
+    pub anonymous_role: Option<String>,
+    /// Whether programs (scrapers, senders, command lines) need the name and password of a user: open or login; by
+    /// default open where only this host can connect, login elsewhere.
+    #[arg(long, value_name = "WAY")]
+    pub programs: Option<String>,
     #[command(flatten)]
     pub host_logs: HostLogArgs,
 }

@@ -8,6 +8,7 @@ mod alerts;
 mod check;
 mod cli;
 mod client;
+mod dashboards;
 mod inspect;
 mod logging;
 mod logs;
@@ -30,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     memory::start();
-    let matches = Cli::command().get_matches();
+    let matches = Cli::command().get_matches_from(cli::loki::with_two_dashes(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match &cli.command {
         Command::Up(args) => roles::up(args),
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             roles::prometheus(args, given)
         }
         Command::Alertmanager(args) => roles::alertmanager(args),
+        Command::Loki(args) => roles::loki(args),
         Command::Alerts(command) => alerts::run(command),
         Command::Query(command) => query::run(command).map(|()| ExitCode::SUCCESS),
         Command::Logs(args) => logs::run(args).map(|()| ExitCode::SUCCESS),

@@ -10,6 +10,7 @@
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 1 | [`alertmanager`] | in the embedded default: takes alerts, tells receivers | behind rules: it takes their alerts |
 //! | 1 | [`cluster`] | in Alertmanager's seat: finds the other instances | with the Alertmanager, after what is under way |
+//! | 1 | [`screens`], [`provisioning`] | in the embedded default: users and dashboards, and the door around all paths | with the listener |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
 //! | 3 | [`host_logs`] | reading this host's logs, once there is a place for them | before their storage; what it has read is stored |
@@ -24,13 +25,16 @@ pub mod features;
 mod host_logs;
 mod log_rules;
 mod logs;
+mod loki;
 mod otlp;
 mod process;
+mod provisioning;
 mod querying;
 mod reading;
 mod receiving;
 mod rules;
 mod scraping;
+mod screens;
 mod sending;
 mod settings;
 mod signals;
@@ -73,6 +77,11 @@ pub fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
 /// `bartizan alertmanager`: the seat of Alertmanager.
 pub fn alertmanager(args: &crate::cli::AlertmanagerArgs) -> anyhow::Result<ExitCode> {
     alertmanager::run(args)
+}
+
+/// `bartizan loki`: the seat of Loki.
+pub fn loki(args: &crate::cli::LokiArgs) -> anyhow::Result<ExitCode> {
+    loki::run(args)
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -136,9 +145,19 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let alerts = settings.alerts.as_ref().map(start).transpose()?;
     let more = alerts.as_ref().map(|alerts| alerts.routes(&settings.route_prefix)).unwrap_or_default();
     let more = log_rules.iter().fold(more, |more, rules| more.merge(rules.routes()));
-    let web =
-        web::Web::bind(&settings, &system, &opened, asked, &scraping, (&receiving, &otlp), (&registry, more))
-            .await?;
+    let screens = settings.screens.as_ref();
+    let screens =
+        screens.map(|own| screens::Screens::start(own, clock.clone(), &settings.route_prefix)).transpose()?;
+    let web = web::Web::bind(
+        &settings,
+        &system,
+        &opened,
+        asked,
+        &scraping,
+        (&receiving, &otlp),
+        (&registry, more, screens.as_ref()),
+    )
+    .await?;
     for address in web.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -227,6 +246,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     });
     let closed = closed.await?;
     web.stop().await;
+    if let Some(screens) = screens {
+        screens.stop().await;
+    }
     closed.context("closing the storage")?;
     tracing::info!("see you next time");
     failure.map_or(Ok(ExitCode::SUCCESS), Err)

@@ -38,10 +38,14 @@ struct Browser {
     csrf_token: String,
 }
 
-const AT_HOME: AccessOptions =
-    AccessOptions { anonymous: Some(Role::Viewer), open_to_programs: true, secure_cookies: false };
+const AT_HOME: AccessOptions = AccessOptions {
+    anonymous: Some(Role::Viewer),
+    open_to_programs: true,
+    secure_cookies: false,
+    own_token: None,
+};
 const CLOSED: AccessOptions =
-    AccessOptions { anonymous: None, open_to_programs: false, secure_cookies: true };
+    AccessOptions { anonymous: None, open_to_programs: false, secure_cookies: true, own_token: None };
 
 async fn serve(router: Router) -> (SocketAddr, oneshot::Sender<()>) {
     let server =
@@ -297,7 +301,18 @@ async fn programs_give_name_and_password() {
     assert_eq!(asked(basic("viewer", PASSWORD)).await, 403);
     assert_eq!(asked(basic("editor", "a wrong one")).await, 401);
     let nobody = desk.send("GET", "/api/v1/query", &[], &Value::Null).await;
+    assert_eq!(asked("Bearer of nothing".to_owned()).await, 401);
     assert_eq!(nobody.header("www-authenticate"), Some("Basic realm=\"bartizan\""));
+}
+
+#[tokio::test]
+async fn the_process_may_ask_itself() {
+    let desk = Desk::start(AccessOptions { own_token: Some("own".to_owned()), ..CLOSED }).await;
+    for (authorization, status) in [("Bearer own", 200), ("Bearer other", 401), ("Basic own", 401)] {
+        let answer =
+            desk.send("POST", "/api/v2/alerts", &[("Authorization", authorization)], &Value::Null).await;
+        assert_eq!(answer.status, status, "{authorization}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use config::{Config, LoadOptions};
 use super::features::Features;
 use super::log_rules::LogRuleSettings;
 use super::logs::LogSettings;
+use super::logs::place::BucketPlace;
+use super::screens::ScreenSettings;
 use crate::cli::prometheus::{self, WalCompression};
 use crate::cli::{PrometheusArgs, UpArgs};
 
@@ -39,6 +41,8 @@ pub struct Settings {
     pub log_rules: Option<LogRuleSettings>,
     /// Alertmanager's settings, if it runs beside everything else.
     pub alerts: Option<super::alertmanager::AlertSettings>,
+    /// Users and dashboards, if there are any.
+    pub screens: Option<ScreenSettings>,
     /// Whether this host's metrics are served at [`HOST_METRICS_PATH`].
     pub host_metrics: bool,
     /// The flags, parsed.
@@ -80,6 +84,7 @@ impl Settings {
             host_logs: None,
             log_rules: None,
             alerts: None,
+            screens: None,
             host_metrics: false,
             flags,
             features,
@@ -98,12 +103,19 @@ impl Settings {
         let receiving = ["--web.enable-remote-write-receiver", "--web.enable-otlp-receiver"];
         let (args, matches) = prometheus::parse_from(flags.into_iter().chain(receiving))?;
         let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
-        settings.config = ConfigSource::Embedded(embedded(up));
         settings.host_metrics = true;
         let retention_ms = model::duration::parse_duration_ms(&up.logs_retention)
             .with_context(|| format!("--logs-retention={}", up.logs_retention))?;
         let retention = Duration::from_millis(u64::try_from(retention_ms).unwrap_or(0));
         let retention = Some(retention).filter(|retention| !retention.is_zero());
+        let (anonymous, programs) = (up.anonymous_role.as_deref(), up.programs.as_deref());
+        let access = ScreenSettings::access(&up.listen_address, anonymous, programs)?;
+        settings.config = ConfigSource::Embedded(embedded(up, access.own_token.as_deref()));
+        settings.screens = Some(ScreenSettings {
+            path: up.data_dir.join("state.db"),
+            provisioning: up.provisioning.clone(),
+            access,
+        });
         settings.alerts = Some(super::alertmanager::AlertSettings {
             config_file: up.alertmanager_config.clone(),
             path: up.data_dir.join("alerts"),
@@ -111,7 +123,12 @@ impl Settings {
         settings.log_rules =
             Some(LogRuleSettings { path: up.data_dir.join("log-rules"), files: up.log_rules.clone() });
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
-        settings.logs = Some(LogSettings::in_folder(&up.data_dir.join("logs"), retention));
+        let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);
+        logs.keep_streams(&up.logs_retention_stream)?;
+        if let Some(url) = &up.logs_bucket {
+            logs.bucket = BucketPlace::Remote(blob::RemoteOptions::new(url));
+        }
+        settings.logs = Some(logs);
         Ok(settings)
     }
 
@@ -154,10 +171,12 @@ fn check_segment_bytes(flag: &str, bytes: u64) -> anyhow::Result<()> {
 }
 
 /// The configuration of the embedded default: this process and this host.
-fn embedded(up: &UpArgs) -> String {
+fn embedded(up: &UpArgs, own_token: Option<&str>) -> String {
     let (interval_s, address) = (up.scrape_interval_s, reachable(&up.listen_address));
+    let authorization =
+        own_token.map_or_else(String::new, |token| format!("authorization: {{credentials: {token}}}\n    "));
     format!(
-        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nalerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['{address}']\nscrape_configs:\n\
+        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nalerting:\n  alertmanagers:\n  - {authorization}static_configs:\n    - targets: ['{address}']\nscrape_configs:\n\
          - job_name: bartizan\n  static_configs:\n  - targets: ['{address}']\n\
          - job_name: node\n  metrics_path: {HOST_METRICS_PATH}\n  static_configs:\n  - targets: ['{address}']\n",
         interval_s.min(10)
@@ -221,24 +240,22 @@ impl ConfigSource {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
     fn the_embedded_default_is_a_valid_configuration() {
-        let up = UpArgs {
-            data_dir: "data".into(),
-            listen_address: "0.0.0.0:9090".to_owned(),
-            alertmanager_config: None,
-            scrape_interval_s: 15,
-            retention: "15d".to_owned(),
-            logs_retention: "31d".to_owned(),
-            log_rules: Vec::new(),
-            host_logs: crate::cli::HostLogArgs::default(),
-        };
+        let line = ["bartizan", "up", "--listen-address=0.0.0.0:9090"];
+        let crate::cli::Command::Up(up) = crate::cli::Cli::parse_from(line).command else { panic!("not up") };
         let settings = Settings::of_up(&up).unwrap();
         let config = settings.config.read(&settings).unwrap();
         let jobs: Vec<_> = config.jobs.iter().map(|job| job.job_name.as_str()).collect();
         assert_eq!(jobs, ["bartizan", "node"]);
         assert_eq!(config.jobs[1].discovery.static_configs[0].targets, ["127.0.0.1:9090"]);
+        // Others reach this address, so whoever tells alerts has to say who they are, this process too.
+        let token = settings.screens.unwrap().access.own_token.unwrap();
+        let authorization = config.file.alerting.alertmanagers[0].http.authorization.as_ref().unwrap();
+        assert_eq!(authorization.credentials.expose(), token);
     }
 }

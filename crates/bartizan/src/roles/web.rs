@@ -22,6 +22,7 @@ use super::reading::Reading;
 use super::receiving::Receiving;
 use super::rules::Rules;
 use super::scraping::Scraping;
+use super::screens::Screens;
 use super::settings::{HOST_METRICS_PATH, Settings};
 use super::storage::Opened;
 use super::system::System;
@@ -43,7 +44,7 @@ impl Web {
         asked: (&Reading, &Querying, &Rules, &Option<Logs>),
         scraping: &Scraping,
         (receiving, otlp): (&Receiving, &Otlp),
-        (registry, more): (&Registry, axum::Router),
+        (registry, more, screens): (&Registry, axum::Router, Option<&Screens>),
     ) -> anyhow::Result<Self> {
         let args = &settings.args;
         let web_config = match args.web_config_file.as_str() {
@@ -72,6 +73,10 @@ impl Web {
         }
         if settings.host_metrics {
             router = router.merge(host_metrics(settings)?);
+        }
+        if let Some(screens) = screens {
+            // Around everything: what stands outside would be everybody's.
+            router = screens.guard(router.merge(screens.routes()));
         }
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(server.run(router, async {
