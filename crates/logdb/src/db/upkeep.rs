@@ -217,12 +217,9 @@ impl LogDb {
         let object = self.bucket.open(&object_key(tenant, day, known.id)).ok()?;
         let segment = Segment::open(object).ok()?;
         let columns = LogColumns { lines: true, metadata: true };
-        let is_whole = segment.index().groups.iter().all(|group| {
-            !self.is_stopping()
-                && segment.read(group, columns).is_ok()
-                && segment.grams(group).is_ok()
-                && segment.values(group).is_ok()
-        });
+        let groups = &segment.index().groups;
+        let is_whole = segment.check_filters().is_ok()
+            && groups.iter().all(|group| !self.is_stopping() && segment.read(group, columns).is_ok());
         let (level, deletes) = (known.level, known.deletes);
         meta_of(known.id, &segment).filter(|_| is_whole).map(|meta| ObjectMeta { level, deletes, ..meta })
     }
