@@ -170,6 +170,14 @@ fn setup(
     Ok((Loaded { settings: Arc::new(settings), channels, templates }, ordered))
 }
 
+/// Checks that a configuration's templates and receivers can be used. How many integrations there are.
+pub fn check(settings: &AlertmanagerSettings) -> Result<usize, String> {
+    let clock = base::SystemClock::shared();
+    let templates = Arc::new(TemplateSet::load(&settings.templates, clock.clone())?);
+    let options = ChannelOptions { templates, external_url: String::new(), clock };
+    settings.receivers.iter().map(|receiver| channels(receiver, &options).map(|found| found.len())).sum()
+}
+
 impl Alertmanager {
     /// Loads the configuration and the state on disk.
     pub fn open(

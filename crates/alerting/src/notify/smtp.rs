@@ -351,4 +351,40 @@ mod tests {
     fn a_dot_at_the_start_of_a_line_does_not_end_the_mail() {
         assert_eq!(dotted(b"a\r\n.\r\n..b\r\n"), b"a\r\n..\r\n...b\r\n.\r\n");
     }
+
+    /// What a server that offers PLAIN hears.
+    async fn heard(is_private: bool) -> (Result<(), SendError>, String) {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let server = tokio::spawn(async move {
+            let mut stream = BufReader::new(theirs);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            if !line.is_empty() {
+                stream.write_all(b"235 fine\r\n").await.unwrap();
+            }
+            line
+        });
+        let mut session = Session::new(Box::new(ours), is_private);
+        session.extensions = vec!["AUTH PLAIN".to_owned()];
+        let login = Login {
+            user: "me".to_owned(),
+            identity: String::new(),
+            password: "secret".to_owned(),
+            secret: String::new(),
+        };
+        let outcome = session.authenticate(&login).await;
+        drop(session);
+        (outcome, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_sent_where_others_can_read_it() {
+        let (outcome, line) = heard(false).await;
+        assert_eq!(
+            (outcome.unwrap_err().message.as_str(), line.as_str()),
+            ("plain auth: unencrypted connection", "")
+        );
+        let (outcome, line) = heard(true).await;
+        assert!(outcome.is_ok() && line.starts_with("AUTH PLAIN "), "{line}");
+    }
 }

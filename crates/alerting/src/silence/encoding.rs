@@ -87,22 +87,39 @@ pub fn encode(record: &SilenceRecord) -> Vec<u8> {
 
 /// The record of a message; the error says what is wrong with it.
 pub fn decode(bytes: &[u8]) -> Result<SilenceRecord, String> {
-    let wrong = |error: wire::protobuf::ProtobufError| error.to_string();
+    Ok(decode_record(bytes)?)
+}
+
+/// Why a message is no record.
+#[derive(Debug, thiserror::Error)]
+enum DecodeError {
+    #[error(transparent)]
+    Protobuf(#[from] wire::protobuf::ProtobufError),
+    #[error("{0}")]
+    Record(String),
+}
+
+impl From<DecodeError> for String {
+    fn from(error: DecodeError) -> Self {
+        error.to_string()
+    }
+}
+
+fn decode_record(bytes: &[u8]) -> Result<SilenceRecord, DecodeError> {
     let mut reader = Reader::new(bytes, &RECORD);
     let (mut silence, mut expires_at) = (None, Timestamp::UNIX_EPOCH);
-    while let Some(field) = reader.field().map_err(wrong)? {
+    while let Some(field) = reader.field()? {
         match field {
-            1 => silence = Some(decode_silence(reader.message(&SILENCE).map_err(wrong)?)?),
-            2 => expires_at = take_time(&mut reader).map_err(wrong)?,
-            _ => reader.skip().map_err(wrong)?,
+            1 => silence = Some(decode_silence(reader.message(&SILENCE)?)?),
+            2 => expires_at = take_time(&mut reader)?,
+            _ => reader.skip()?,
         }
     }
-    let silence = silence.ok_or("a record without a silence")?;
+    let silence = silence.ok_or_else(|| DecodeError::Record("a record without a silence".to_owned()))?;
     Ok(SilenceRecord { silence: Arc::new(silence), expires_at })
 }
 
-fn decode_silence(mut reader: Reader<'_>) -> Result<Silence, String> {
-    let wrong = |error: wire::protobuf::ProtobufError| error.to_string();
+fn decode_silence(mut reader: Reader<'_>) -> Result<Silence, DecodeError> {
     let mut silence = Silence {
         id: String::new(),
         matcher_sets: Vec::new(),
@@ -114,36 +131,36 @@ fn decode_silence(mut reader: Reader<'_>) -> Result<Silence, String> {
         annotations: BTreeMap::new(),
     };
     let mut lone = Vec::new();
-    while let Some(field) = reader.field().map_err(wrong)? {
+    while let Some(field) = reader.field()? {
         match field {
-            1 => silence.id = reader.text().map_err(wrong)?.to_owned(),
-            2 => lone.push(decode_matcher(reader.message(&MATCHER).map_err(wrong)?)?),
-            3 => silence.starts_at = take_time(&mut reader).map_err(wrong)?,
-            4 => silence.ends_at = take_time(&mut reader).map_err(wrong)?,
-            5 => silence.updated_at = take_time(&mut reader).map_err(wrong)?,
+            1 => silence.id = reader.text()?.to_owned(),
+            2 => lone.push(decode_matcher(reader.message(&MATCHER)?)?),
+            3 => silence.starts_at = take_time(&mut reader)?,
+            4 => silence.ends_at = take_time(&mut reader)?,
+            5 => silence.updated_at = take_time(&mut reader)?,
             7 if silence.comment.is_empty() => {
                 // Silences once had a list of comments, of which the first was the one that counted.
-                let [author, comment] = pair(reader.message(&COMMENT).map_err(wrong)?)?;
+                let [author, comment] = pair(reader.message(&COMMENT)?)?;
                 (silence.created_by, silence.comment) = (author, comment);
             }
-            8 => silence.created_by = reader.text().map_err(wrong)?.to_owned(),
-            9 => silence.comment = reader.text().map_err(wrong)?.to_owned(),
+            8 => silence.created_by = reader.text()?.to_owned(),
+            9 => silence.comment = reader.text()?.to_owned(),
             10 => {
-                let [key, value] = pair(reader.message(&ANNOTATION).map_err(wrong)?)?;
+                let [key, value] = pair(reader.message(&ANNOTATION)?)?;
                 silence.annotations.insert(key, value);
             }
             11 => {
                 let mut set = Vec::new();
-                let mut fields = reader.message(&MATCHER_SET).map_err(wrong)?;
-                while let Some(field) = fields.field().map_err(wrong)? {
+                let mut fields = reader.message(&MATCHER_SET)?;
+                while let Some(field) = fields.field()? {
                     match field {
-                        1 => set.push(decode_matcher(fields.message(&MATCHER).map_err(wrong)?)?),
-                        _ => fields.skip().map_err(wrong)?,
+                        1 => set.push(decode_matcher(fields.message(&MATCHER)?)?),
+                        _ => fields.skip()?,
                     }
                 }
                 silence.matcher_sets.push(set);
             }
-            _ => reader.skip().map_err(wrong)?,
+            _ => reader.skip()?,
         }
     }
     if silence.matcher_sets.is_empty() && !lone.is_empty() {
@@ -153,26 +170,24 @@ fn decode_silence(mut reader: Reader<'_>) -> Result<Silence, String> {
 }
 
 /// The texts in fields 1 and 2.
-fn pair(mut reader: Reader<'_>) -> Result<[String; 2], String> {
-    let wrong = |error: wire::protobuf::ProtobufError| error.to_string();
+fn pair(mut reader: Reader<'_>) -> Result<[String; 2], DecodeError> {
     let mut texts = [String::new(), String::new()];
-    while let Some(field) = reader.field().map_err(wrong)? {
+    while let Some(field) = reader.field()? {
         match field {
-            1 | 2 => texts[field as usize - 1] = reader.text().map_err(wrong)?.to_owned(),
-            _ => reader.skip().map_err(wrong)?,
+            1 | 2 => texts[field as usize - 1] = reader.text()?.to_owned(),
+            _ => reader.skip()?,
         }
     }
     Ok(texts)
 }
 
-fn decode_matcher(mut reader: Reader<'_>) -> Result<Matcher, String> {
-    let wrong = |error: wire::protobuf::ProtobufError| error.to_string();
+fn decode_matcher(mut reader: Reader<'_>) -> Result<Matcher, DecodeError> {
     let (mut number, mut texts) = (0, [String::new(), String::new()]);
-    while let Some(field) = reader.field().map_err(wrong)? {
+    while let Some(field) = reader.field()? {
         match field {
-            1 => number = reader.uint().map_err(wrong)?,
-            2 | 3 => texts[field as usize - 2] = reader.text().map_err(wrong)?.to_owned(),
-            _ => reader.skip().map_err(wrong)?,
+            1 => number = reader.uint()?,
+            2 | 3 => texts[field as usize - 2] = reader.text()?.to_owned(),
+            _ => reader.skip()?,
         }
     }
     let op = match number {
@@ -180,8 +195,8 @@ fn decode_matcher(mut reader: Reader<'_>) -> Result<Matcher, String> {
         1 => MatchOp::Regex,
         2 => MatchOp::NotEqual,
         3 => MatchOp::NotRegex,
-        other => return Err(format!("unknown matcher type {other}")),
+        other => return Err(DecodeError::Record(format!("unknown matcher type {other}"))),
     };
     let [name, value] = texts;
-    Matcher::new(op, name, value)
+    Matcher::new(op, name, value).map_err(DecodeError::Record)
 }

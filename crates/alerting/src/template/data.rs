@@ -473,4 +473,52 @@ impl Data {
             "externalURL": self.external_url,
         })
     }
+
+    /// Data that are given as webhooks get them. The error says which part is of the wrong form.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, String> {
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        let alerts = json["alerts"].as_array().map_or(&[][..], Vec::as_slice);
+        let alerts: Result<Vec<_>, String> =
+            alerts.iter().map(|alert| AlertData::from_json(alert).map(Arc::new)).collect();
+        Ok(Self {
+            receiver: text("receiver"),
+            status: status(json["status"] == "resolved"),
+            alerts: Arc::new(alerts?),
+            reason: UNKNOWN_REASON,
+            group_labels: Labels::from_pairs(texts_of(json, "groupLabels")?),
+            common_labels: Labels::from_pairs(texts_of(json, "commonLabels")?),
+            common_annotations: texts_of(json, "commonAnnotations")?,
+            route_labels: texts_of(json, "routeLabels")?,
+            external_url: text("externalURL"),
+        })
+    }
+}
+
+/// Texts by name in a field of a JSON object.
+fn texts_of(json: &serde_json::Value, field: &str) -> Result<BTreeMap<String, String>, String> {
+    let entries = json[field].as_object().into_iter().flatten();
+    let entry = |(name, value): (&String, &serde_json::Value)| {
+        let text = value.as_str().ok_or_else(|| format!("{field}.{name} is no text"))?;
+        Ok((name.clone(), text.to_owned()))
+    };
+    entries.map(entry).collect()
+}
+
+impl AlertData {
+    fn from_json(json: &serde_json::Value) -> Result<Self, String> {
+        let text = |name: &str| json[name].as_str().unwrap_or_default();
+        let time = |name: &str| match text(name) {
+            "" | "0001-01-01T00:00:00Z" => Ok(None),
+            text => text.parse().map(Some).map_err(|error| format!("{name}: {error}")),
+        };
+        Ok(Self {
+            status: status(json["status"] == "resolved"),
+            labels: Labels::from_pairs(texts_of(json, "labels")?),
+            annotations: texts_of(json, "annotations")?,
+            starts_at: time("startsAt")?.unwrap_or(Timestamp::UNIX_EPOCH),
+            ends_at: time("endsAt")?,
+            generator_url: text("generatorURL").to_owned(),
+            fingerprint: text("fingerprint").to_owned(),
+        })
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Receiver, alert, runtime, start};
+use crate::support::{Receiver, alert, runtime, start, start_with};
 
 #[test]
 fn a_webhook_gets_version_4_and_is_tried_again() {
@@ -111,4 +111,67 @@ fn what_a_service_refuses_is_remembered_with_its_words() {
         Some("channel \"c\": unexpected status code 404: channel_not_found")
     );
     assert!(!attempt.again);
+}
+
+#[test]
+fn a_receiver_that_never_answers_keeps_nobody_else_waiting() {
+    let black_hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let receiver = Receiver::start(|_, _| (200, String::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let config = format!(
+        "route:\n  receiver: hole\n  group_by: [alertname]\n  group_wait: 0s\n  routes: [{{matchers: ['job=\"other\"'], receiver: team}}]\nreceivers:\n- name: hole\n  webhook_configs: [{{url: 'http://{}/'}}]\n- name: team\n  webhook_configs: [{{url: 'http://{}/'}}]\n",
+        black_hole.local_addr().unwrap(),
+        receiver.address
+    );
+    let manager = start_with(dir.path(), &config, &runtime);
+    manager.post((0..600).map(|n| alert(&format!("Down{n}"), false)).collect()).unwrap();
+    let mut other = alert("Other", false);
+    other.labels = model::Labels::from_pairs([("alertname", "Other"), ("job", "other")]);
+    manager.post(vec![other]).unwrap();
+    // Long before the deadline of what waits for nothing.
+    assert_eq!(receiver.next().json()["groupLabels"]["alertname"], "Other");
+}
+
+#[test]
+fn what_is_left_out_of_a_webhook_does_not_count_in_it() {
+    let receiver = Receiver::start(|_, _| (200, String::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let yaml = format!("  webhook_configs: [{{url: 'http://{}/hook', max_alerts: 1}}]\n", receiver.address);
+    let manager = start(dir.path(), &yaml, &runtime);
+    let of = |i: &str| {
+        let mut alert = alert("Down", false);
+        alert.labels = model::Labels::from_pairs([("alertname", "Down"), ("i", i)]);
+        alert
+    };
+    manager.post(vec![of("1"), of("2")]).unwrap();
+    let body = receiver.next().json();
+    assert_eq!((body["alerts"].as_array().unwrap().len(), &body["truncatedAlerts"]), (1, &json!(1)));
+    assert_eq!(body["commonLabels"], json!({"alertname": "Down", "i": "1"}));
+}
+
+#[test]
+fn labels_of_routes_are_the_same_for_all_integrations() {
+    let receiver = Receiver::start(|_, _| (200, String::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let config = format!(
+        "route:\n  receiver: team\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  labels: {{said: '{{{{ len .Alerts }}}} {{{{ .NotificationReason }}}}'}}\nreceivers:\n- name: team\n  webhook_configs: [{{url: 'http://{}/', send_resolved: false}}]\n",
+        receiver.address
+    );
+    let manager = start_with(dir.path(), &config, &runtime);
+    let of = |i: &str, resolved: bool| {
+        let mut alert = alert("Down", resolved);
+        alert.labels = model::Labels::from_pairs([("alertname", "Down"), ("i", i)]);
+        alert
+    };
+    manager.post(vec![of("1", false), of("2", false)]).unwrap();
+    assert_eq!(receiver.next().json()["routeLabels"]["said"], "2 unknown");
+    manager.post(vec![of("1", true), of("3", false)]).unwrap();
+    let body = receiver.next().json();
+    assert_eq!(
+        (body["alerts"].as_array().unwrap().len(), &body["routeLabels"]["said"]),
+        (2, &json!("3 unknown"))
+    );
 }

@@ -146,3 +146,33 @@ fn jira_looks_for_an_issue_and_makes_one() {
     assert_eq!(fields["customfield_1"]["value"], 1);
     assert_eq!(fields["labels"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_token_of_wechat_is_used_until_it_is_no_good_any_more() {
+    let answer = |n: usize, request: &Received| {
+        let body = match request.line.contains("gettoken") {
+            true => json!({"errcode": 0, "access_token": format!("t{n}")}),
+            // The third message finds its token expired.
+            false if n == 3 => json!({"errcode": 42001, "errmsg": "expired"}),
+            false => json!({"errcode": 0}),
+        };
+        (200, body.to_string())
+    };
+    let receiver = Receiver::start(answer);
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let yaml = format!(
+        "  wechat_configs: [{{api_url: 'http://{}/cgi/', api_secret: s, corp_id: c, agent_id: a}}]\n",
+        receiver.address
+    );
+    let manager = start(dir.path(), &yaml, &runtime);
+    for name in ["A", "B", "C"] {
+        manager.post(vec![alert(name, false)]).unwrap();
+        if name == "A" {
+            assert!(receiver.next().line.contains("gettoken"));
+        }
+        assert!(receiver.next().line.ends_with("access_token=t0"), "{name}");
+    }
+    assert!(receiver.next().line.contains("gettoken"));
+    assert!(receiver.next().line.ends_with("access_token=t4"));
+}

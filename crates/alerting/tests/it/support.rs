@@ -136,8 +136,12 @@ pub fn options(dir: &Path) -> EngineOptions {
 /// An Alertmanager with receivers given in YAML, all of them told at once.
 pub fn start(dir: &Path, receivers: &str, runtime: &tokio::runtime::Runtime) -> Arc<Alertmanager> {
     let head = "route: {receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n";
-    std::fs::write(dir.join("alertmanager.yml"), format!("{head}receivers:\n- name: team\n{receivers}"))
-        .unwrap();
+    start_with(dir, &format!("{head}receivers:\n- name: team\n{receivers}"), runtime)
+}
+
+/// An Alertmanager with a configuration.
+pub fn start_with(dir: &Path, config: &str, runtime: &tokio::runtime::Runtime) -> Arc<Alertmanager> {
+    std::fs::write(dir.join("alertmanager.yml"), config).unwrap();
     let manager = Alertmanager::open(options(dir), base::SystemClock::shared(), &Registry::new()).unwrap();
     runtime.spawn(manager.clone().run(std::future::pending()));
     manager
