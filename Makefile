@@ -17,7 +17,7 @@ build: setup ui
 ## The screens, which the binary has in it when they are built before it
 ui: ui/dist/index.html
 
-UI_SOURCES := $(shell find ui/src ui/build ui/public ui/dashboards -type f 2>/dev/null) \
+UI_SOURCES := $(shell find ui/src ui/build ui/public -type f 2>/dev/null) \
   ui/index.html ui/package-lock.json ui/tsconfig.json ui/vite.config.ts
 ui/dist/index.html: $(UI_SOURCES)
 	scripts/setup-ui $(TOOLS)

@@ -33,5 +33,14 @@ export async function openPage(browser, base, viewport = { width: 1440, height: 
 /** Keeps a picture to be looked at. */
 export async function shoot(page, name) {
   mkdirSync(SHOTS, { recursive: true });
-  await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
+  const { width, height } = page.viewportSize();
+  // Of a window made high to have everything in sight only what is there is kept.
+  const bottoms = page
+    .locator('[data-viz-panel-key]')
+    .evaluateAll((panels) => panels.map((panel) => panel.getBoundingClientRect().bottom));
+  const content = Math.min(height, Math.max(height > 2000 ? 900 : height, ...(await bottoms)) + 16);
+  await page.screenshot({
+    path: path.join(SHOTS, `${name}.png`),
+    clip: { x: 0, y: 0, width, height: Math.min(height, content) },
+  });
 }

@@ -27,3 +27,15 @@ export function conformanceDashboards(): Named[] {
     json: JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as Record<string, unknown>,
   }));
 }
+
+/** The dashboards that come with the program. */
+export function shippedDashboards(): Named[] {
+  const folder = path.resolve(import.meta.dirname, '../../dashboards/json');
+  const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
+  return files
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => ({
+      name,
+      json: JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as Record<string, unknown>,
+    }));
+}

@@ -8,8 +8,8 @@ import { binary, folder, freePort, start, withScreens } from '../processes.mjs';
 
 const FOLDER =
   process.env.BARTIZAN_CONFORMANCE ?? path.resolve(import.meta.dirname, '../../../../shared/conformance');
-/** Rates need two scrapes, and a while between. */
-const HISTORY_MS = 20_000;
+/** Rates need two scrapes, and panels with a step of a minute a whole one. */
+const HISTORY_MS = 65_000;
 /** High enough for every panel to be in sight, as those out of sight ask nothing. */
 const TALL = { width: 1600, height: 6000 };
 

@@ -1,23 +1,16 @@
-/** Dashboards in the browser's database, beside those that come with the program. */
+/** Dashboards in the browser's database. */
 import type { DashboardJson } from '~/dashboard/model';
 import type { DashboardStore, DashboardSummary } from './dashboards';
 
-type Shipped = Record<string, () => Promise<{ default: DashboardJson }>>;
-const shipped = import.meta.glob('../../dashboards/*.json') as unknown as Shipped;
-
-const SHIPPED_FOLDER = 'Bartizan';
 const IMPORTED_FOLDER = 'In this browser';
 
 export class BrowserStore implements DashboardStore {
   async list(): Promise<DashboardSummary[]> {
-    const own = (await this.#shipped()).map((json) => summary(json, true));
-    const saved = (await all()).map((json) => summary(json, false));
-    return [...own, ...saved].sort((a, b) => a.title.localeCompare(b.title));
+    return (await all()).map(summary).sort((a, b) => a.title.localeCompare(b.title));
   }
 
   async get(uid: string): Promise<unknown> {
-    const own = await this.#shipped();
-    return own.find((json) => json.uid === uid) ?? (await run('readonly', (store) => store.get(uid)));
+    return run('readonly', (store) => store.get(uid));
   }
 
   async save(dashboard: DashboardJson): Promise<void> {
@@ -34,11 +27,6 @@ export class BrowserStore implements DashboardStore {
     else starred.delete(uid);
     localStorage.setItem(STARS, JSON.stringify([...starred]));
   }
-
-  async #shipped(): Promise<DashboardJson[]> {
-    const modules = await Promise.all(Object.values(shipped).map((load) => load()));
-    return modules.map((module) => module.default);
-  }
 }
 
 const STARS = 'bartizan.stars';
@@ -51,12 +39,12 @@ function readStars(): Set<string> {
   }
 }
 
-const summary = ({ uid, title, tags }: DashboardJson, isProvisioned: boolean): DashboardSummary => ({
+const summary = ({ uid, title, tags }: DashboardJson): DashboardSummary => ({
   uid,
   title,
   tags: tags ?? [],
-  folder: isProvisioned ? SHIPPED_FOLDER : IMPORTED_FOLDER,
-  isProvisioned,
+  folder: IMPORTED_FOLDER,
+  isProvisioned: false,
   isStarred: readStars().has(uid),
 });
 

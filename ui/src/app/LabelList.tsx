@@ -24,7 +24,7 @@ export function LabelList({ labels, without = [] }: Props) {
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({
-  list: css({ display: 'inline-flex', flexWrap: 'wrap', gap: 4 }),
+  list: css({ display: 'inline-flex', flexWrap: 'wrap', gap: 4, minWidth: 180 }),
   label: css({
     background: theme.colors.background.secondary,
     border: `1px solid ${theme.colors.border.weak}`,

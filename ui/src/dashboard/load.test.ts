@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { PANEL_TYPES } from '~/panels';
-import { conformanceDashboards } from '~/test';
+import { conformanceDashboards, shippedDashboards } from '~/test';
 import { NotADashboard, loadDashboard, refIdAt } from './load';
 import { SCHEMA_VERSION, allPanels, type DashboardJson } from './model';
 import { toScene } from './toScene';
 
 const panels = (dashboard: DashboardJson) => [...allPanels(dashboard.panels)];
 
-describe('dashboards of kube-prometheus', () => {
-  for (const { name, json } of conformanceDashboards()) {
+describe('dashboards of kube-prometheus and our own', () => {
+  for (const { name, json } of [...conformanceDashboards(), ...shippedDashboards()]) {
     it(`${name} loads, with panels that are all known`, () => {
       const before = JSON.stringify(json);
       const dashboard = loadDashboard(json);
