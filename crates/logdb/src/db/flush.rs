@@ -156,7 +156,8 @@ impl LogDb {
         streams.sort_by(|a, b| a.0.cmp(b.0));
         let options = SegmentOptions {
             zstd_level: self.options.flush_zstd_level,
-            group_bytes: self.options.group_bytes,
+            // Compaction reads many of them at once.
+            group_bytes: self.options.group_bytes / 2,
             bits_per_gram: self.options.bits_per_gram,
             ..Default::default()
         };
