@@ -302,8 +302,14 @@ impl Core {
             }
             alerts.extend(group.into_alerts());
         }
-        // What is in the store is at least as new as what is in groups.
-        alerts.extend(self.alerts.iter().map(|alert| (alert.fingerprint(), alert.clone())));
+        // What is in the store is at least as new as what is in groups. A resolved alert that is in no group has
+        // been told; in a new group it would be told once more.
+        for alert in self.alerts.iter() {
+            let fingerprint = alert.fingerprint();
+            if !alert.is_resolved(now) || alerts.contains_key(&fingerprint) {
+                alerts.insert(fingerprint, alert.clone());
+            }
+        }
         self.group_of.clear();
         self.alerts.iter().for_each(|alert| self.inhibitor.observe(alert));
         alerts.values().for_each(|alert| self.group(alert, now));
@@ -320,10 +326,18 @@ impl Core {
     pub fn post(&mut self, alerts: Vec<Alert>, now: Timestamp) -> usize {
         let mut refused = 0;
         for alert in alerts {
+            let before = self.alerts.get(alert.fingerprint()).cloned();
             match self.alerts.put(alert, now) {
                 Some(alert) => {
                     self.inhibitor.observe(&alert);
-                    self.group(&alert, now);
+                    // What was resolved is posted for a while. Its groups have it, or have told it.
+                    let is_old = before.is_some_and(|before| {
+                        before.is_resolved(now)
+                            && (before.starts_at, before.ends_at) == (alert.starts_at, alert.ends_at)
+                    });
+                    if !is_old {
+                        self.group(&alert, now);
+                    }
                 }
                 None => refused += 1,
             }

@@ -94,6 +94,20 @@ fn is_within(few: &[u64], many: &[u64]) -> bool {
     few.iter().all(|hash| many.find(|other| *other >= hash) == Some(hash))
 }
 
+/// How many alerts are remembered as told resolved although they are in no notification any more.
+const MAX_REMEMBERED: usize = 64;
+
+/// What is resolved now, and what was told as resolved before and does not fire: an alert that was resolved is posted
+/// for a while, and whoever still has it, or has it again after a restart, must not tell it once more.
+fn with_remembered(mut resolved: Vec<u64>, firing: &[u64], before: &[u64]) -> Vec<u64> {
+    let gone = |hash: &&u64| firing.binary_search(hash).is_err() && resolved.binary_search(hash).is_err();
+    let mut remembered: Vec<u64> = before.iter().filter(gone).copied().collect();
+    remembered.truncate(MAX_REMEMBERED);
+    resolved.append(&mut remembered);
+    resolved.sort_unstable();
+    resolved
+}
+
 /// Decides whether an integration has to be told, from what it was told last.
 ///
 /// Hashes of alerts are sorted. That all alerts are resolved is a reason even where resolved alerts are not told, so that the log forgets what
@@ -169,13 +183,18 @@ impl NotificationLog {
         repeat_interval: Duration,
         now: Timestamp,
     ) -> LogEntry {
+        let known = self.get(group_key, integration);
+        let resolved = match known {
+            Some(known) => with_remembered(resolved, &firing, &known.resolved),
+            None => resolved,
+        };
         // An entry must outlive the next repetition, and need not live much longer.
         let expiry = repeat_interval.saturating_mul(2);
         let lives = if expiry.is_zero() { self.retention } else { expiry.min(self.retention) };
         LogEntry {
             group_key: group_key.to_owned(),
             integration: (integration.receiver.clone(), integration.kind.to_owned(), integration.index),
-            at: next_version(now, self.get(group_key, integration).map(|known| known.at)),
+            at: next_version(now, known.map(|known| known.at)),
             firing,
             resolved,
             notes,

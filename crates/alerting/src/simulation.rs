@@ -72,6 +72,7 @@ enum Event {
     StreamAck { to: usize, life: u64, sequence: u32 },
     User { to: usize, part: Vec<u8> },
     Arrives { from: usize, life: u64, delivery: Box<Delivery> },
+    Accepted { from: usize, life: u64, delivery: Box<Delivery> },
     Outcome { to: usize, life: u64, job: u64, outcome: Outcome },
     Farewell { at: usize, life: u64 },
     Leave { at: usize, life: u64 },
@@ -115,6 +116,8 @@ struct World {
     alerts: BTreeMap<(usize, usize), Life>,
     events: BTreeMap<(Duration, u64), Event>,
     next_event: u64,
+    /// When each instance gets the last post that is on its way: they come in order.
+    posted_at: Vec<Duration>,
     judge: Judge,
     /// The last things that happened, to be told when a run fails.
     history: VecDeque<String>,
@@ -137,6 +140,7 @@ impl World {
             alerts: BTreeMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
+            posted_at: vec![Duration::ZERO; count],
             judge: Judge::default(),
             history: VecDeque::new(),
             random,
@@ -345,6 +349,7 @@ impl World {
                 }
             }
             Event::Arrives { from, life, delivery } => self.arrive(from, life, *delivery),
+            Event::Accepted { from, life, delivery } => self.accepted(from, life, &delivery),
             Event::Outcome { to, life, job, outcome } => {
                 let wall = self.clock(to).wall;
                 let Some(running) = self.alive(to, life) else { return };
@@ -427,26 +432,29 @@ impl World {
         }
     }
 
-    /// A notification reaches its receiver.
+    /// A notification reaches its receiver, which takes its time, and does not accept what nobody waits for any more.
     fn arrive(&mut self, from: usize, life: u64, delivery: Delivery) {
-        let receiver = self.receivers[delivery.integration.index as usize].clone();
-        let job = delivery.job;
-        let delay = receiver.latency + self.delay();
-        if !receiver.up {
-            let outcome = Outcome::Retry(Failure::new("503"));
-            return self.after(delay, Event::Outcome { to: from, life, job, outcome });
-        }
-        self.note(|| format!("accepted from {from}: {}", judge::show(&delivery)));
-        self.judge.accept(self.now, from, &delivery);
+        let Receiver { up, latency } = self.receivers[delivery.integration.index as usize].clone();
         let limit = delivery.deadline.duration_since(self.clock(from).wall);
         let limit = Duration::try_from(limit).unwrap_or_default();
-        if delay > limit {
-            // It was accepted, and who sent it does not hear of it in time.
-            self.judge.excuse(&delivery);
-            let outcome = Outcome::Retry(Failure::new("timeout"));
-            return self.after(limit, Event::Outcome { to: from, life, job, outcome });
-        }
-        self.after(delay, Event::Outcome { to: from, life, job, outcome: Outcome::Sent(Notes::new()) });
+        let refused = match up {
+            true if latency + self.network.delay.1 < limit => {
+                return self.after(latency, Event::Accepted { from, life, delivery: Box::new(delivery) });
+            }
+            true => "timeout",
+            false => "503",
+        };
+        let delay = latency.min(limit) + self.delay();
+        let outcome = Outcome::Retry(Failure::new(refused));
+        self.after(delay, Event::Outcome { to: from, life, job: delivery.job, outcome });
+    }
+
+    fn accepted(&mut self, from: usize, life: u64, delivery: &Delivery) {
+        self.note(|| format!("accepted from {from}: {}", judge::show(delivery)));
+        self.judge.accept(self.now, from, delivery);
+        let delay = self.delay();
+        let outcome = Outcome::Sent(Notes::new());
+        self.after(delay, Event::Outcome { to: from, life, job: delivery.job, outcome });
     }
 
     fn act(&mut self, action: Action) {
@@ -547,8 +555,9 @@ impl World {
             })
             .collect();
         for to in 0..self.instances.len() {
-            let delay = self.delay();
-            self.after(delay, Event::Post { to, alerts: alerts.clone() });
+            let at = (self.now + self.delay()).max(self.posted_at[to]);
+            self.posted_at[to] = at;
+            self.after(at - self.now, Event::Post { to, alerts: alerts.clone() });
         }
     }
 

@@ -334,7 +334,8 @@ impl<'a> Fields<'a> {
         let answer_to = take_address(self.source_address)
             .filter(|_| self.source_port != 0)
             .map(|address| SocketAddr::new(address, self.source_port));
-        Ping { sequence: self.sequence, node: self.node.clone(), answer_to, from: self.from.clone() }
+        let from = if answer_to.is_some() { self.from.clone() } else { String::new() };
+        Ping { sequence: self.sequence, node: self.node.clone(), answer_to, from }
     }
 
     fn claim(&self) -> Claim {

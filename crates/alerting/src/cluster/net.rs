@@ -102,8 +102,8 @@ pub trait Host: Send + Sync + 'static {
     fn with_core_mut(&self, work: &mut dyn FnMut(&mut Core));
     /// Writes down what was heard and told, and sends what is to be sent. `outputs` and `streams` are gone.
     fn carry_out(self: Arc<Self>, effects: Effects);
-    /// The others were found, or waited for long enough.
-    fn settled(&self);
+    /// Looks at once what is due: timers changed, or now something may be told.
+    fn wake(&self);
 }
 
 /// A member of a cluster.
@@ -245,14 +245,19 @@ impl Cluster {
         host: &Arc<impl Host>,
         work: impl FnOnce(&mut Peer, &mut Core, Now) -> Effects,
     ) {
-        let (mut work, mut effects) = (Some(work), Effects::default());
+        let (mut work, mut effects, mut timers_changed) = (Some(work), Effects::default(), false);
         // Always the core first, then the peer.
         host.with_core_mut(&mut |core| {
             if let Some(work) = work.take() {
+                let before = core.next_timer();
                 effects = work(&mut self.peer.lock(), core, self.now());
+                timers_changed = core.next_timer() != before;
             }
         });
         self.carry_out(host, effects);
+        if timers_changed {
+            host.wake();
+        }
     }
 
     fn carry_out(self: &Arc<Self>, host: &Arc<impl Host>, mut effects: Effects) {
@@ -324,7 +329,7 @@ impl Cluster {
             self.work(&host, Peer::poll).await;
             let (next, settled) = self.with_peer(|peer| (peer.next_timer(), peer.is_settled()));
             if settled && !std::mem::replace(&mut was_settled, true) {
-                host.settled();
+                host.wake();
             }
             // Changes that come in meanwhile bring timers of their own, none of them sooner than this.
             let wait = next.saturating_sub(self.clock.monotonic()).min(self.options.gossip_interval);

@@ -302,10 +302,12 @@ impl Core {
 
     /// Makes an attempt of a job as soon as it is its turn.
     pub(super) fn take_turn(&mut self, job: u64, now: Timestamp, work: &mut Work) {
+        let Some(line) = self.line_of(job) else { return };
         if self.turns.others.is_empty() && !self.turns.asking.contains_key(&job) {
+            // Another may join while this one is at it.
+            self.turns.holders.insert(line, Holder { job, since: Some(now) });
             return self.send(job, work);
         }
-        let Some(line) = self.line_of(job) else { return };
         let known_at = self.log.get_line(&line).map(|entry| entry.at);
         let step = self.turns.ask(job, line, known_at, now);
         self.follow(job, step, now, work);

@@ -64,10 +64,9 @@ impl Host for Alertmanager {
             let loaded = self.loaded.load_full();
             self.deliver_all(deliveries, &loaded);
         }
-        self.wake.notify_one();
     }
 
-    fn settled(&self) {
+    fn wake(&self) {
         self.wake.notify_one();
     }
 }

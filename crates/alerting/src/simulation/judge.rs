@@ -71,10 +71,6 @@ impl Judge {
         self.sending.keys().any(|(of, _)| *of == from)
     }
 
-    pub fn excuse(&mut self, delivery: &Delivery) {
-        *self.excused.entry(line(delivery)).or_default() += 1;
-    }
-
     /// An instance is gone: what it was sending, and what it may not have told the others yet, may be repeated.
     pub fn stopped(&mut self, index: usize, now: Duration, abruptly: bool) {
         let under_way = self.sending.extract_if(|(of, _), _| *of == index).map(|(_, line)| line);

@@ -75,7 +75,8 @@ impl Cluster {
         };
         match Self::within(self.options.tcp_timeout, asked).await {
             Ok(StreamMessage::PushPull { members, state, .. }) => {
-                self.work(&host, move |peer, core, now| peer.pulled(core, Some(to), members, &state, now)).await;
+                self.work(&host, move |peer, core, now| peer.pulled(core, Some(to), members, &state, now))
+                    .await;
                 self.wake.notify_one();
                 return;
             }
