@@ -15,11 +15,15 @@ import {
   type VariableValueSelectors,
 } from '@grafana/scenes';
 import { Button, useStyles2 } from '@grafana/ui';
+import { Suspense, lazy } from 'react';
 import { DashboardLinks } from './DashboardLinks';
-import { Inspector } from './Inspector';
+import { useInspected } from './inspect';
 import type { DashboardJson } from './model';
 import { TitleBar } from './TitleBar';
 import { useShortcuts } from './useShortcuts';
+
+/** Most visits look into no panel. */
+const Inspector = lazy(() => import('./Inspector'));
 
 interface State extends SceneObjectState {
   dashboard: DashboardJson;
@@ -66,6 +70,7 @@ export class DashboardScene extends SceneObjectBase<State> {
 
 function View({ model }: SceneComponentProps<DashboardScene>) {
   const { body, viewPanel, kiosk, dashboard, isStarred } = model.useState();
+  const [inspected, setInspected] = useInspected();
   useShortcuts(model);
   const styles = useStyles2(getStyles);
   const alone = viewPanel ? model.findPanel(viewPanel) : undefined;
@@ -82,7 +87,11 @@ function View({ model }: SceneComponentProps<DashboardScene>) {
           <body.Component model={body} />
         </div>
       )}
-      <Inspector />
+      {inspected && (
+        <Suspense>
+          <Inspector inspected={inspected} onChange={setInspected} />
+        </Suspense>
+      )}
     </div>
   );
 }

@@ -1,34 +1,27 @@
 import { css } from '@emotion/css';
 import { getFrameDisplayName, toCSV, type DataFrame, type PanelData } from '@grafana/data';
-import { getAppEvents } from '@grafana/runtime';
 import { sceneGraph, type VizPanel } from '@grafana/scenes';
 import { Button, Drawer, Select, Tab, TabContent, TabsBar } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
-import { useEffect, useState } from 'react';
-import { InspectEvent, type InspectTab } from './inspect';
+import { useState } from 'react';
+import type { Inspected, InspectTab } from './inspect';
 import { download } from './download';
-
-interface Inspected {
-  panel: VizPanel;
-  tab: InspectTab;
-}
 
 const TABS: Record<InspectTab, string> = { data: 'Data', json: 'Panel JSON', query: 'Queries' };
 
+interface Props {
+  inspected: Inspected;
+  onChange: (inspected: Inspected | undefined) => void;
+}
+
 /** Shows what is behind a panel: its data, its queries and how long they took, and its JSON. */
-export function Inspector() {
-  const [inspected, setInspected] = useState<Inspected>();
-  useEffect(() => {
-    const subscription = getAppEvents().subscribe(InspectEvent, ({ payload }) => setInspected(payload));
-    return () => subscription.unsubscribe();
-  }, []);
-  if (!inspected) return null;
+export default function Inspector({ inspected, onChange }: Props) {
   const { panel, tab } = inspected;
   const data = sceneGraph.getData(panel).state.data;
   return (
     <Drawer
       title={`Inspect: ${sceneGraph.interpolate(panel, panel.state.title) || 'panel'}`}
-      onClose={() => setInspected(undefined)}
+      onClose={() => onChange(undefined)}
       tabs={
         <TabsBar>
           {(Object.keys(TABS) as InspectTab[]).map((name) => (
@@ -36,7 +29,7 @@ export function Inspector() {
               key={name}
               label={TABS[name]}
               active={name === tab}
-              onChangeTab={() => setInspected({ panel, tab: name })}
+              onChangeTab={() => onChange({ panel, tab: name })}
             />
           ))}
         </TabsBar>
