@@ -1,20 +1,27 @@
 //! `bartizan alerts`: looks at alerts, silences them, and says why one is or is not told.
 
-use std::path::{Path, PathBuf};
+mod config;
+mod explain;
+mod routes;
+mod silences;
+mod template;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use alerting::route::{Route, RouteTree};
-use anyhow::{Context, bail};
-use base::Clock as _;
+use ::config::HttpClientConfig;
+use ::config::alertmanager::{Matcher, MatcherMode};
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use config::HttpClientConfig;
-use config::alertmanager::values::GoDuration;
-use config::alertmanager::{AlertmanagerSettings, Matcher, MatcherMode};
 use httpclient::{Client, HeaderValue, Method, Request, header};
-use model::Labels;
-use model::matcher::MatchOp;
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+
+pub use routes::RoutesCommand;
+pub use silences::SilenceCommand;
+pub use template::RenderArgs;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -29,6 +36,8 @@ pub enum AlertsCommand {
         #[command(flatten)]
         common: Common,
     },
+    /// Send an alert.
+    Add(AddArgs),
     /// Make, list and end silences.
     #[command(subcommand)]
     Silence(SilenceCommand),
@@ -43,68 +52,46 @@ pub enum AlertsCommand {
         #[command(flatten)]
         common: Common,
     },
-}
-
-/// What to do with silences.
-#[derive(Subcommand, Debug)]
-pub enum SilenceCommand {
-    /// List silences.
-    Ls {
-        /// Matchers that must stand in the silence.
-        matchers: Vec<String>,
-        /// Expired ones too.
-        #[arg(long)]
-        expired: bool,
+    /// Print the configuration a server runs with.
+    ShowConfig {
         #[command(flatten)]
         common: Common,
     },
-    /// Silence alerts that satisfy all matchers; prints the id.
-    Add {
-        /// Matchers such as `job=api`.
-        #[arg(required = true)]
-        matchers: Vec<String>,
-        /// How long.
-        #[arg(long, short, default_value = "1h")]
-        duration: String,
-        /// Why.
-        #[arg(long, short)]
-        comment: String,
-        /// Who.
-        #[arg(long, short, env = "USER", default_value = "")]
-        author: String,
-        #[command(flatten)]
-        common: Common,
+    /// Check configuration files, and the templates they name.
+    CheckConfig {
+        /// The configuration files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
-    /// End silences.
-    Expire {
-        /// Their ids.
-        #[arg(required = true)]
-        ids: Vec<String>,
+    /// Carry out a template.
+    Render(RenderArgs),
+    /// Print the cluster a server belongs to.
+    Cluster {
         #[command(flatten)]
         common: Common,
     },
 }
 
-/// What to do with the routing tree.
-#[derive(Subcommand, Debug)]
-pub enum RoutesCommand {
-    /// Print the tree.
-    Show {
-        /// The configuration file.
-        #[arg(long = "config.file", value_name = "FILE")]
-        config_file: PathBuf,
-    },
-    /// Print the receivers an alert with these labels goes to.
-    Test {
-        /// Labels such as `alertname=Down`.
-        labels: Vec<String>,
-        /// The configuration file.
-        #[arg(long = "config.file", value_name = "FILE")]
-        config_file: PathBuf,
-        /// The receivers expected, separated by commas; others are a failure.
-        #[arg(long = "verify.receivers", value_name = "NAMES")]
-        expected: Option<String>,
-    },
+/// An alert to be sent.
+#[derive(Args, Debug)]
+pub struct AddArgs {
+    /// Labels such as `severity=critical`; a word alone in front is the name of the alert.
+    #[arg(required = true)]
+    labels: Vec<String>,
+    /// An annotation such as `summary=gone`. Can be repeated.
+    #[arg(long, value_name = "NAME=TEXT")]
+    annotation: Vec<String>,
+    /// Since when it fires, as RFC 3339; by default now.
+    #[arg(long, value_name = "TIME")]
+    start: Option<Timestamp>,
+    /// Until when it fires, as RFC 3339; by default the timeout of the server's configuration.
+    #[arg(long, value_name = "TIME")]
+    end: Option<Timestamp>,
+    /// Where it comes from.
+    #[arg(long, default_value = "", value_name = "URL")]
+    generator_url: String,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// How to reach the server.
@@ -147,7 +134,8 @@ impl Common {
             response.read_body(&mut answer, 256 << 20).await?;
             let parsed: Json = serde_json::from_slice(&answer).unwrap_or(Json::Null);
             if !response.status().is_success() {
-                bail!("{}: {}", response.status_line(), parsed.as_str().unwrap_or_default());
+                let said = parsed.as_str().or(parsed["message"].as_str()).unwrap_or_default();
+                bail!("{}: {said}", response.status_line());
             }
             Ok(parsed)
         })
@@ -158,9 +146,14 @@ impl Common {
 pub fn run(command: &AlertsCommand) -> anyhow::Result<ExitCode> {
     match command {
         AlertsCommand::Ls { matchers, all, common } => list(matchers, *all, common)?,
-        AlertsCommand::Silence(command) => silence(command)?,
-        AlertsCommand::Routes(command) => return routes(command),
-        AlertsCommand::Explain { labels, common } => explain(labels, common)?,
+        AlertsCommand::Add(args) => add(args)?,
+        AlertsCommand::Silence(command) => silences::silence(command)?,
+        AlertsCommand::Routes(command) => return routes::routes(command),
+        AlertsCommand::Explain { labels, common } => explain::explain(labels, common)?,
+        AlertsCommand::ShowConfig { common } => config::show(common)?,
+        AlertsCommand::CheckConfig { files } => return config::check(files),
+        AlertsCommand::Render(args) => template::render(args)?,
+        AlertsCommand::Cluster { common } => config::cluster(common)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -214,168 +207,30 @@ fn list(matchers: &[String], all: bool, common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn silence(command: &SilenceCommand) -> anyhow::Result<()> {
-    match command {
-        SilenceCommand::Ls { matchers, expired, common } => {
-            let mut query = filters(matchers)?;
-            query.push(("expired", expired.to_string()));
-            let silences = common.ask(Method::GET, &common.at("silences", &query), None)?;
-            if common.json {
-                return print_json(&silences);
-            }
-            for silence in items(&silences) {
-                println!(
-                    "{}  {:<7}  until {}  {}  {}: {}",
-                    text(silence, "/id"),
-                    text(silence, "/status/state"),
-                    text(silence, "/endsAt"),
-                    items(&silence["matchers"]).iter().map(show_matcher).collect::<Vec<_>>().join(" "),
-                    text(silence, "/createdBy"),
-                    text(silence, "/comment")
-                );
-            }
-        }
-        SilenceCommand::Add { matchers, duration, comment, author, common } => {
-            let lasts = GoDuration::parse(duration).map_err(anyhow::Error::msg)?.get();
-            let now = alerting::alert::from_ms(base::SystemClock::new().now_ms());
-            let matcher = |matcher: &Matcher| {
-                json!({
-                    "name": matcher.name,
-                    "value": matcher.value,
-                    "isRegex": matches!(matcher.op, MatchOp::Regex | MatchOp::NotRegex),
-                    "isEqual": matches!(matcher.op, MatchOp::Equal | MatchOp::Regex),
-                })
-            };
-            let body = json!({
-                "matchers": parse(matchers)?.iter().map(matcher).collect::<Vec<_>>(),
-                "startsAt": now.to_string(),
-                "endsAt": alerting::alert::after(now, lasts).to_string(),
-                "createdBy": author,
-                "comment": comment,
-            });
-            let made = common.ask(Method::POST, &common.at("silences", &[]), Some(&body))?;
-            println!("{}", text(&made, "/silenceID"));
-        }
-        SilenceCommand::Expire { ids, common } => {
-            for id in ids {
-                let url = common.at(&format!("silence/{id}"), &[]);
-                common.ask(Method::DELETE, &url, None).with_context(|| format!("ending silence {id}"))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn show_matcher(json: &Json) -> String {
-    let op = match (json["isEqual"] != false, json["isRegex"] == true) {
-        (true, false) => "=",
-        (false, false) => "!=",
-        (true, true) => "=~",
-        (false, true) => "!~",
+/// Pairs such as `a=b`.
+fn pairs(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.trim_matches('"').to_owned())),
+        None => bail!("{text:?} is not of the form name=value"),
     };
-    format!("{}{op}{}", text(json, "/name"), json["value"])
+    texts.iter().map(pair).collect()
 }
 
-fn load(file: &Path) -> anyhow::Result<RouteTree> {
-    Ok(RouteTree::new(&AlertmanagerSettings::load(file, MatcherMode::Fallback)?.route))
-}
-
-fn routes(command: &RoutesCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        RoutesCommand::Show { config_file } => {
-            let tree = load(config_file)?;
-            show_route(&tree, tree.root(), 0);
-        }
-        RoutesCommand::Test { labels, config_file, expected } => {
-            let tree = load(config_file)?;
-            let pairs = parse(labels)?.into_iter().map(|matcher| (matcher.name, matcher.value));
-            let found = tree.matching(&Labels::from_pairs(pairs));
-            let receivers = found.iter().map(|route| route.receiver.as_str()).collect::<Vec<_>>().join(",");
-            println!("{receivers}");
-            if let Some(expected) = expected
-                && *expected != receivers
-            {
-                eprintln!("WARNING: Expected receivers did not match resolved receivers.");
-                return Ok(ExitCode::FAILURE);
-            }
+fn add(args: &AddArgs) -> anyhow::Result<()> {
+    let mut given = args.labels.clone();
+    if let Some(first) = given.first_mut().filter(|first| !first.contains('=')) {
+        *first = format!("alertname={first}");
+    }
+    let mut alert = json!({"labels": pairs(&given)?, "annotations": pairs(&args.annotation)?});
+    for (field, at) in [("startsAt", args.start), ("endsAt", args.end)] {
+        if let Some(at) = at {
+            alert[field] = at.to_string().into();
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn show_route(tree: &RouteTree, route: &Route, depth: usize) {
-    let continues = if route.continues { "  continue: true" } else { "" };
-    let what = if depth == 0 { "default-route".to_owned() } else { route.matchers.to_string() };
-    println!("{:indent$}{what}{continues}  receiver: {}", "", route.receiver, indent = depth * 2);
-    let children = route.children.iter().filter_map(|&index| tree.get(index));
-    children.for_each(|child| show_route(tree, child, depth + 1));
-}
-
-fn explain(labels: &[String], common: &Common) -> anyhow::Result<()> {
-    let matchers = parse(labels)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let why = common.ask(Method::GET, &common.at("explain", &[("labels", matchers)]), None)?;
-    if common.json {
-        return print_json(&why);
+    if !args.generator_url.is_empty() {
+        alert["generatorURL"] = args.generator_url.as_str().into();
     }
-    if items(&why).is_empty() {
-        println!("no alert has such labels");
-    }
-    items(&why).iter().for_each(explain_one);
+    let common = &args.common;
+    common.ask(Method::POST, &common.at("alerts", &[]), Some(&json!([alert])))?;
     Ok(())
-}
-
-fn explain_one(alert: &Json) {
-    let state = match (alert["isKnown"] == true, alert["isFiring"] == true) {
-        (false, _) => "nobody has sent it; this is what would become of it",
-        (true, true) => "fires",
-        (true, false) => "is resolved",
-    };
-    println!("{} {}: {state}", text(alert, "/labels/alertname"), show_labels(&alert["labels"]));
-    for id in items(&alert["silencedBy"]) {
-        println!("  silenced by {}", id.as_str().unwrap_or_default());
-    }
-    if alert["inhibitedBy"].is_object() {
-        let (rule, source) = (text(alert, "/inhibitedBy/rule"), text(alert, "/inhibitedBy/fingerprint"));
-        println!("  inhibited by alert {source}, by rule {rule}");
-    }
-    for route in items(&alert["routes"]) {
-        println!("  route {} to receiver {}", text(route, "/route"), text(route, "/receiver"));
-        for other in items(&route["notTaken"]) {
-            println!("    not {}: {} does not hold", text(other, "/route"), text(other, "/matcher"));
-        }
-        for name in items(&route["mutedBy"]) {
-            println!("    muted by time interval {}", name.as_str().unwrap_or_default());
-        }
-        match route["nextLook"].as_str() {
-            Some(at) => println!("    group {}, looked at next at {at}", text(route, "/groupKey")),
-            None => println!("    group {}, which does not exist", text(route, "/groupKey")),
-        }
-        for told in items(&route["told"]) {
-            let integration = text(told, "/integration");
-            match told["toldAt"].as_str() {
-                None => println!("    {integration} was not told yet"),
-                Some(at) => {
-                    let knows = if told["knowsFiring"] == true {
-                        "knows that it fires"
-                    } else {
-                        "does not know that it fires"
-                    };
-                    let again = told["repeatsAfter"]
-                        .as_str()
-                        .map_or(String::new(), |at| format!("; repeated after {at}"));
-                    println!("    {integration} was told at {at} and {knows}{again}");
-                }
-            }
-        }
-        for attempt in items(&route["attempts"]) {
-            let outcome = attempt["error"].as_str().unwrap_or("accepted");
-            println!(
-                "    {} {} attempt {} ({}): {outcome}",
-                text(attempt, "/at"),
-                text(attempt, "/integration"),
-                attempt["attempt"],
-                text(attempt, "/reason")
-            );
-        }
-    }
 }

@@ -231,7 +231,7 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }
-    let metrics = api::handlers::system::metrics_route(&format!("{prefix}/metrics"), registry);
+    let metrics = api::handlers::system::metrics_route(&format!("{prefix}/metrics"), registry.clone());
     let limits = RequestLimits::new(args.get_concurrency, args.web_timeout);
     let router =
         api::alertmanager::seat(manager.clone(), &prefix, push_budget(), limits, &registry).merge(metrics);
