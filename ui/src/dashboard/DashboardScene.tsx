@@ -6,7 +6,6 @@ import {
   VizPanel,
   sceneGraph,
   type SceneComponentProps,
-  type SceneDataLayerControls,
   type SceneGridLayout,
   type SceneObjectState,
   type SceneObjectUrlValues,
@@ -16,6 +15,7 @@ import {
 } from '@grafana/scenes';
 import { Button, useStyles2 } from '@grafana/ui';
 import { Suspense, lazy } from 'react';
+import { AnnotationControls } from './AnnotationControls';
 import { DashboardLinks } from './DashboardLinks';
 import { useInspected } from './inspect';
 import type { DashboardJson } from './model';
@@ -30,7 +30,6 @@ interface State extends SceneObjectState {
   body: SceneGridLayout;
   timePicker: SceneTimePicker;
   refreshPicker: SceneRefreshPicker;
-  layerControls: SceneDataLayerControls;
   selectors: VariableValueSelectors;
   isStarred?: boolean;
   /** Shows nothing but panels. */
@@ -97,7 +96,7 @@ function View({ model }: SceneComponentProps<DashboardScene>) {
 }
 
 function Controls({ model }: SceneComponentProps<DashboardScene>) {
-  const { dashboard, timePicker, refreshPicker, layerControls, selectors, viewPanel } = model.useState();
+  const { dashboard, timePicker, refreshPicker, selectors, viewPanel } = model.useState();
   const styles = useStyles2(getStyles);
   return (
     <div className={styles.controls} data-testid="dashboard-controls">
@@ -111,9 +110,7 @@ function Controls({ model }: SceneComponentProps<DashboardScene>) {
         </Button>
       )}
       <selectors.Component model={selectors} />
-      {dashboard.annotations.list.some(({ builtIn, hide }) => !builtIn && !hide) && (
-        <layerControls.Component model={layerControls} />
-      )}
+      <AnnotationControls scene={model} />
       <div className={styles.spacer} />
       <DashboardLinks links={dashboard.links} from={model} />
       <div className={styles.time}>

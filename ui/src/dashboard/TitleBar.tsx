@@ -26,7 +26,9 @@ export function TitleBar({ dashboard, isStarred }: { dashboard: DashboardJson; i
       </a>
       <span className={styles.crumb}>/</span>
       <h1 className={styles.title}>{dashboard.title}</h1>
-      <TagList tags={dashboard.tags} />
+      <span>
+        <TagList tags={dashboard.tags} className={styles.tags} />
+      </span>
       <span className={styles.spacer} />
       {(!isKept || user) && (
         <ToolbarButton
@@ -58,5 +60,6 @@ const getStyles = (theme: GrafanaTheme2) => ({
   }),
   crumb: css({ color: theme.colors.text.secondary }),
   title: css({ fontSize: theme.typography.h5.fontSize, fontWeight: 500, margin: 0 }),
+  tags: css({ justifyContent: 'flex-start' }),
   spacer: css({ flex: '1 1 auto' }),
 });

@@ -1,7 +1,6 @@
 /** A dashboard's JSON as a scene: what the browser shows. */
 import type { AnnotationQuery } from '@grafana/data';
 import {
-  SceneDataLayerControls,
   SceneDataLayerSet,
   SceneGridLayout,
   SceneGridRow,
@@ -41,7 +40,6 @@ export function toScene(dashboard: DashboardJson): DashboardScene {
       new behaviors.CursorSync({ key: 'cursor', sync: dashboard.graphTooltip as never }),
       new behaviors.SceneQueryController(),
     ],
-    layerControls: new SceneDataLayerControls(),
     selectors: new VariableValueSelectors({}),
     timePicker: new SceneTimePicker({ isOnCanvas: true, hidePicker: timepicker.hidden ?? false }),
     refreshPicker: new SceneRefreshPicker({

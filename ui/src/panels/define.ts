@@ -22,6 +22,8 @@ export interface PanelDefinition<Options extends object> {
   custom?: Record<string, unknown>;
   /** Defaults and settings of the standard field options. */
   standard?: Partial<Record<FieldConfigProperty, StandardOptionConfig>>;
+  /** Whether it draws annotations. */
+  annotations?: boolean;
   /** For panels that show no data. */
   skipDataQuery?: boolean;
   /** Options of older versions of the panel made into those of this one. */
@@ -30,7 +32,17 @@ export interface PanelDefinition<Options extends object> {
 
 /** A panel as the Grafana packages want it: its editors are empty, and carry the defaults. */
 export function definePanel<Options extends object>(definition: PanelDefinition<Options>): PanelPlugin {
-  const { id, name, component, options, custom = {}, standard, skipDataQuery, migrate } = definition;
+  const {
+    id,
+    name,
+    component,
+    options,
+    custom = {},
+    standard,
+    skipDataQuery,
+    migrate,
+    annotations,
+  } = definition;
   const plugin = new PanelPlugin<Options>(component);
   plugin.meta = describe(id, name, skipDataQuery ?? false);
   plugin.useFieldConfig({
@@ -55,6 +67,7 @@ export function definePanel<Options extends object>(definition: PanelDefinition<
       builder.addCustomEditor({ id: path, path: path as never, name: path, defaultValue, editor: NoEditor });
     }
   });
+  if (annotations) plugin.setDataSupport({ annotations: true, alertStates: false });
   if (migrate) plugin.setMigrationHandler(migrate);
   return plugin as unknown as PanelPlugin;
 }

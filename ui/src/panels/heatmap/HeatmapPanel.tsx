@@ -138,7 +138,7 @@ function extent(values: number[]): [number, number] {
 function yScale({ cells, rows }: Heatmap, { yAxis }: HeatmapOptions, bottom: number): Scale {
   const min = yAxis.min ?? (rows ? 0 : extent(cells.map(({ low }) => low))[0]);
   const max = yAxis.max ?? (rows ? rows.length : extent(cells.map(({ high }) => high))[1]);
-  return yAxis.reverse ? { min, max, from: 0, to: bottom } : { min, max, from: bottom, to: 0 };
+  return yAxis.reverse ? { min, max, from: 0, to: bottom } : { min, max, from: bottom, to: 8 };
 }
 
 function yMarks(

@@ -8,6 +8,7 @@ export const plugin = definePanel({
   name: 'Time series',
   component: TimeSeriesPanel,
   options: TIME_SERIES_OPTIONS,
+  annotations: true,
   custom: GRAPH_FIELD_OPTIONS,
   standard: {
     [FieldConfigProperty.Color]: {
