@@ -11,7 +11,7 @@ use blob::{Bucket, LocalBucket};
 use clap::{Args, Subcommand};
 use logdb::inspect;
 use logdb::manifest::{self, Manifest, ObjectMeta};
-use logdb::segment::Segment;
+use logdb::segment::{Segment, SegmentIndex};
 use model::TenantId;
 
 use crate::report::{binary_bytes, columns};
@@ -141,7 +141,8 @@ fn look_into(bucket: &dyn Bucket, name: &str) -> anyhow::Result<ExitCode> {
     writeln!(out, "page groups  {}", groups.len())?;
     writeln!(out, "lines        {}", binary_bytes(total(logdb::segment::GroupEntry::line_bytes)))?;
     writeln!(out, "size         {}", binary_bytes(segment.size_bytes()))?;
-    let fixed = ["timestamp", "line", "metadata names", "metadata values"].map(str::to_owned);
+    let fixed = ["timestamp", "timestamp.us", "timestamp.ns", "line", "metadata names", "metadata values"];
+    let fixed = fixed.map(str::to_owned);
     let hot = index.hot.iter().map(|name| format!("metadata.{name}"));
     for (i, column) in fixed.into_iter().chain(hot).enumerate() {
         let pages = groups.iter().filter_map(|group| group.pages.get(i));
@@ -152,13 +153,13 @@ fn look_into(bucket: &dyn Bucket, name: &str) -> anyhow::Result<ExitCode> {
         out,
         "  {:<18} {}",
         "substring filters",
-        binary_bytes(total(|group| u64::from(group.grams.bytes)))
+        binary_bytes(filter_bytes(index, 0))
     )?;
     writeln!(
         out,
         "  {:<18} {}",
         "value filters",
-        binary_bytes(total(|group| u64::from(group.values.bytes)))
+        binary_bytes(filter_bytes(index, 1))
     )?;
     let mut rows = vec![["STREAM", "ENTRIES", "LINES"].map(str::to_owned).to_vec()];
     for (number, stream) in index.streams.iter().enumerate() {
@@ -189,4 +190,12 @@ fn verify(bucket: &dyn Bucket) -> anyhow::Result<ExitCode> {
     writeln!(out, "{objects} objects with {rows} entries were read")?;
     out.flush()?;
     Ok(if is_damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Bytes of the filters of substrings (0) or of values of metadata (1): those of each page group in objects of the first
+/// version, those of many in others.
+fn filter_bytes(index: &SegmentIndex, which: usize) -> u64 {
+    let bands = [&index.line_bands, &index.value_bands][which];
+    let of_groups = index.groups.iter().filter_map(|group| Some(u64::from(group.filters?[which].bytes)));
+    of_groups.chain(bands.iter().map(|band| band.bytes())).sum()
 }

@@ -1,7 +1,9 @@
 //! The storage of logs and its door: opened beside the listener, and seen by the API through its traits.
 //!
-//! In reading order: this file (what there is, and opening it), [`place`] (where objects are), [`store`] (the traits).
+//! In reading order: this file (what there is, and opening it), [`place`] (where objects are), [`limits`] (what a Loki's
+//! configuration says of tenants), [`store`] (the traits).
 
+pub mod limits;
 pub mod place;
 mod store;
 
@@ -19,7 +21,7 @@ use base::clock::SharedClock;
 use base::metrics::{Family, Kind, Registry};
 use ingest::{LogLimits, LogLimitsBook, LogReceiver, LogRetention};
 use logdb::wal::LocalDisk;
-use logdb::{Background, LogDb, Options, Retention};
+use logdb::{Background, LogDb, Options, Retention, RetentionRule};
 use model::logs::LogSource;
 
 use self::place::BucketPlace;
@@ -58,6 +60,27 @@ impl LogSettings {
             query_limits: LogQueryLimits { retention_ns, ..LogQueryLimits::default() }.into(),
             options: LogOptions::default(),
         }
+    }
+
+    /// Keeps the entries of some streams for other times: `{app="debug"}=7d`. The first that matches counts.
+    pub fn keep_streams(&mut self, rules: &[String]) -> anyhow::Result<()> {
+        let (mut periods, mut stored) = (Vec::new(), Vec::new());
+        for rule in rules {
+            let told = || format!("--logs-retention-stream={rule}: write a selector and a duration: {{app=\"x\"}}=7d");
+            let (selector, period) = rule.rsplit_once('=').with_context(told)?;
+            let matchers = logql::parse_matchers(selector).map_err(|error| anyhow::anyhow!("{error}"));
+            let matchers = logql::engine::stream_matchers(&matchers.with_context(told)?);
+            let period_ms = model::duration::parse_duration_ms(period).with_context(told)?;
+            let period = Duration::from_millis(u64::try_from(period_ms).unwrap_or(0));
+            let kept = Some(period).filter(|period| !period.is_zero());
+            periods.push((matchers.clone(), i64::try_from(period.as_nanos()).unwrap_or(i64::MAX)));
+            stored.push(RetentionRule { tenant: None, matchers, period: kept });
+        }
+        let mut limits = (*self.push_limits.default).clone();
+        limits.retention.rules = periods;
+        self.push_limits.default = Arc::new(limits);
+        self.retention.rules = Arc::new(stored);
+        Ok(())
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn admit_metric(
         return Ok(());
     }
     let mut selected = Vec::new();
-    collect(query, &mut selected);
+    collect(query, 0, 0, &mut selected);
     if limits.max_range_ns > 0
         && let Some(long) = selected.iter().find(|selected| selected.range_ns > limits.max_range_ns)
     {
@@ -97,17 +97,24 @@ fn shown(bytes: u64) -> String {
     }
 }
 
-fn collect<'q>(query: &'q MetricExpr, out: &mut Vec<Selected<'q>>) {
+fn collect<'q>(query: &'q MetricExpr, range_ns: i64, offset_ns: i64, out: &mut Vec<Selected<'q>>) {
     match query {
-        MetricExpr::Range(range) => {
-            out.push(Selected { log: &range.log, range_ns: range.range_ns, offset_ns: range.offset_ns })
+        MetricExpr::Range(range) => out.push(Selected {
+            log: &range.log,
+            range_ns: range.range_ns.saturating_add(range_ns),
+            offset_ns: range.offset_ns.saturating_add(offset_ns),
+        }),
+        MetricExpr::Subquery(sub) => {
+            let (range_ns, offset_ns) =
+                (range_ns.saturating_add(sub.range_ns), offset_ns.saturating_add(sub.offset_ns));
+            collect(&sub.inner, range_ns, offset_ns, out);
         }
-        MetricExpr::Vector(vector) => collect(&vector.inner, out),
+        MetricExpr::Vector(vector) => collect(&vector.inner, range_ns, offset_ns, out),
         MetricExpr::Binary(binary) => {
-            collect(&binary.left, out);
-            collect(&binary.right, out);
+            collect(&binary.left, range_ns, offset_ns, out);
+            collect(&binary.right, range_ns, offset_ns, out);
         }
-        MetricExpr::LabelReplace(replace) => collect(&replace.inner, out),
+        MetricExpr::LabelReplace(replace) => collect(&replace.inner, range_ns, offset_ns, out),
         MetricExpr::Literal(_) | MetricExpr::Constant(_) => {}
     }
 }
