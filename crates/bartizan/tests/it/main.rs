@@ -5,6 +5,7 @@
 mod agent;
 mod alerts;
 mod check;
+mod cluster;
 mod faults;
 mod federation;
 mod inspect;
