@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use base::metrics::{Counter, Family, Kind, Registry};
 
-use super::counts::Traffic;
+use super::counts::{Counts, Traffic};
 use super::net::Cluster;
 
 /// Publishes all metrics of a cluster for as long as it lives.
@@ -58,66 +58,74 @@ fn collect(cluster: &Cluster, families: &mut Vec<Family>) {
             Family::new("alertmanager_cluster_messages_pruned_total", pruned, Kind::Counter)
                 .with(&[], membership.queue().dropped() as f64),
         );
-        let counters: [(&str, &str, &Counter); 8] = [
-            ("peers_joined_total", "A counter of the number of peers that have joined.", &counts.joined),
-            ("peers_left_total", "A counter of the number of peers that have left.", &counts.left),
-            (
-                "peers_update_total",
-                "A counter of the number of peers that have updated metadata.",
-                &counts.updated,
-            ),
-            (
-                "peer_name_conflicts_total",
-                "Total number of times memberlist has noticed conflicting peer names",
-                &counts.conflicts,
-            ),
-            (
-                "reconnections_total",
-                "A counter of the number of cluster peer reconnections.",
-                &counts.reconnections,
-            ),
-            (
-                "reconnections_failed_total",
-                "A counter of the number of failed cluster peer reconnection attempts.",
-                &counts.reconnections_failed,
-            ),
-            (
-                "refresh_join_total",
-                "A counter of the number of cluster peer joined via refresh.",
-                &counts.refreshed,
-            ),
-            (
-                "refresh_join_failed_total",
-                "A counter of the number of failed cluster peer joined attempts via refresh.",
-                &counts.refresh_failed,
-            ),
-        ];
-        for (name, help, counter) in counters {
-            let name = format!("alertmanager_cluster_{name}");
-            families.push(Family::new(name, help, Kind::Counter).with(&[], counter.get() as f64));
-        }
+        counters(counts, families);
         traffic("received", &counts.states_received, &counts.updates_received, families);
         traffic("sent", &counts.states_sent, &counts.updates_sent, families);
-        let mut alive = Family::new(
-            "alertmanager_cluster_alive_messages_total",
-            "Total number of received alive messages.",
-            Kind::Counter,
-        );
-        counts.alive.iter().for_each(|(peer, count)| alive.push(&[("peer", peer)], *count as f64));
-        families.push(alive);
-        let mut pings = Family::new(
-            "alertmanager_cluster_pings_seconds",
-            "Histogram of latencies for ping messages.",
-            Kind::Histogram,
-        );
-        for (peer, histogram) in &counts.pings {
-            pings.points.push(base::metrics::Point {
-                labels: vec![("peer".to_owned(), peer.clone())],
-                value: histogram.value(),
-            });
-        }
-        families.push(pings);
+        by_peer(counts, families);
     });
+}
+
+fn counters(counts: &Counts, families: &mut Vec<Family>) {
+    let counters: [(&str, &str, &Counter); 8] = [
+        ("peers_joined_total", "A counter of the number of peers that have joined.", &counts.joined),
+        ("peers_left_total", "A counter of the number of peers that have left.", &counts.left),
+        (
+            "peers_update_total",
+            "A counter of the number of peers that have updated metadata.",
+            &counts.updated,
+        ),
+        (
+            "peer_name_conflicts_total",
+            "Total number of times memberlist has noticed conflicting peer names",
+            &counts.conflicts,
+        ),
+        (
+            "reconnections_total",
+            "A counter of the number of cluster peer reconnections.",
+            &counts.reconnections,
+        ),
+        (
+            "reconnections_failed_total",
+            "A counter of the number of failed cluster peer reconnection attempts.",
+            &counts.reconnections_failed,
+        ),
+        (
+            "refresh_join_total",
+            "A counter of the number of cluster peer joined via refresh.",
+            &counts.refreshed,
+        ),
+        (
+            "refresh_join_failed_total",
+            "A counter of the number of failed cluster peer joined attempts via refresh.",
+            &counts.refresh_failed,
+        ),
+    ];
+    for (name, help, counter) in counters {
+        let name = format!("alertmanager_cluster_{name}");
+        families.push(Family::new(name, help, Kind::Counter).with(&[], counter.get() as f64));
+    }
+}
+
+fn by_peer(counts: &Counts, families: &mut Vec<Family>) {
+    let mut alive = Family::new(
+        "alertmanager_cluster_alive_messages_total",
+        "Total number of received alive messages.",
+        Kind::Counter,
+    );
+    counts.alive.iter().for_each(|(peer, count)| alive.push(&[("peer", peer)], *count as f64));
+    families.push(alive);
+    let mut pings = Family::new(
+        "alertmanager_cluster_pings_seconds",
+        "Histogram of latencies for ping messages.",
+        Kind::Histogram,
+    );
+    for (peer, histogram) in &counts.pings {
+        pings.points.push(base::metrics::Point {
+            labels: vec![("peer".to_owned(), peer.clone())],
+            value: histogram.value(),
+        });
+    }
+    families.push(pings);
 }
 
 fn traffic(what: &str, states: &Traffic, updates: &Traffic, families: &mut Vec<Family>) {

@@ -91,6 +91,11 @@ impl Judge {
         }
     }
 
+    /// Whether a group was silenced at any time.
+    pub fn was_silenced(&self, group: usize) -> bool {
+        self.silences.iter().any(|(silenced, ..)| *silenced == group)
+    }
+
     pub fn silenced(&mut self, group: usize, now: Duration, lasts: Duration) {
         self.silences.push((group, now, now + lasts));
     }

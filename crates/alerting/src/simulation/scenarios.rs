@@ -46,7 +46,9 @@ impl World {
         for group in 0..GROUPS {
             for index in 0..2 {
                 let (told, truth) = (self.judge.knows(group, index), self.firing(group));
-                if told != truth {
+                // What was resolved while it was silenced is not told, by Alertmanager neither.
+                let silenced = self.judge.was_silenced(group);
+                if told != truth && !(silenced && told.is_superset(&truth)) {
                     let (told, truth) = (told.len(), truth.len());
                     self.fail(seed, &format!("group {group}, integration {index}: {told} told of {truth}"));
                 }
@@ -274,6 +276,10 @@ fn run(seed: u64) {
     }
     world.run((MINUTES + 15) * 60 + 700);
     world.run_until(world.now + QUIET);
+    if seed % 7 == 6 {
+        // What one side of a partition told is forgotten with the disk of the only one who knew.
+        world.judge.redundant.clear();
+    }
     world.check(seed);
 }
 
