@@ -59,10 +59,15 @@ impl LogDb {
     fn merge_plan(&self) -> Option<Plan> {
         let state = self.state.read();
         let closed_ns = self.instant_before(self.options.day_closes_after);
+        let quiet_ms = u64::try_from(self.instant_before(self.options.quiet_after) / 1_000_000).unwrap_or(0);
         let mut days: Vec<_> = state.catalog.all().collect();
         days.sort_by_key(|(tenant, day, _)| ((*tenant).clone(), *day));
         days.into_iter().find_map(|(tenant, day, manifest)| {
-            let is_closed = day.last_ns() < closed_ns;
+            // Late entries would have everything written anew each time: they are taken together first, as those of today.
+            let late = manifest.objects.iter().filter(|object| object.level == 0);
+            let newest_ms = late.map(|object| object.id.timestamp_ms()).max();
+            let is_quiet = newest_ms.is_none_or(|newest_ms| newest_ms <= quiet_ms);
+            let is_closed = day.last_ns() < closed_ns && is_quiet;
             let (inputs, is_final) = self.inputs(manifest, is_closed)?;
             Some(Plan { tenant: tenant.clone(), day, inputs, is_final })
         })

@@ -6,9 +6,7 @@ use model::logs::{LogColumns, Page};
 use model::source::TenantId;
 
 use crate::day::Day;
-use crate::manifest::{
-    ManifestError, ObjectMeta, ROOT, folder_of, load, manifest_key, object_id, object_key,
-};
+use crate::manifest::{ManifestError, ObjectMeta, ROOT, folder_of, load, object_id, object_key};
 use crate::segment::grams::{Needle, value_hash, value_hashes};
 use crate::segment::sliced::{Band, BandBits};
 use crate::segment::{GroupEntry, Probe, Segment};
@@ -74,12 +72,8 @@ pub fn verify(bucket: &dyn Bucket, tenant: &TenantId, day: Day) -> Result<Verifi
     }
     let folder = folder_of(tenant, day);
     for info in bucket.list(&folder)? {
-        let is_named = object_id(&folder, &info.key).is_some_and(|id| {
-            manifest.object(id).is_some()
-                || manifest.removed.iter().any(|removed| removed.id == id)
-                || manifest.quarantined.iter().any(|quarantined| quarantined.object.id == id)
-        });
-        if !is_named && info.key != manifest_key(tenant, day) {
+        // Documents, copies of them and such as were set aside are no objects.
+        if object_id(&folder, &info.key).is_some_and(|id| !manifest.mentions(id)) {
             verified.orphans.push(info.key);
         }
     }

@@ -37,6 +37,8 @@ pub struct Options {
     pub compaction_inputs: usize,
     /// A day that ended this long ago is compacted into as few objects as there can be.
     pub day_closes_after: Duration,
+    /// That is done when nothing came for that long: until then late entries are compacted as those of an open day.
+    pub quiet_after: Duration,
     /// Objects nobody names any more stay this long, for queries that still read them.
     pub removal_grace: Duration,
     /// Objects no manifest names are deleted when they are this old.
@@ -70,6 +72,7 @@ impl Default for Options {
             max_compaction_inputs: 16,
             compaction_inputs: 8,
             day_closes_after: Duration::from_secs(2 * 3600),
+            quiet_after: Duration::from_secs(3600),
             removal_grace: Duration::from_secs(15 * 60),
             orphan_age: Duration::from_secs(2 * 3600),
             refresh_every: Some(Duration::from_secs(15)),

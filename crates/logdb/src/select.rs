@@ -171,10 +171,15 @@ impl LogDb {
         }
         units.extend(memory);
         // Retention ends what is seen at once; objects are rewritten later.
+        let mut cutoffs: HashMap<*const Labels, i64> = HashMap::new();
+        let mut cutoff_ns = |stream: &Arc<Labels>| {
+            let known = cutoffs.entry(Arc::as_ptr(stream));
+            *known.or_insert_with(|| self.cutoff_ns(tenant, stream))
+        };
         for unit in &mut units {
-            unit.runs.retain(|run| run.last_ns >= self.cutoff_ns(tenant, &run.stream));
+            unit.runs.retain(|run| run.last_ns >= cutoff_ns(&run.stream));
         }
-        self.drop_deleted(&mut units, &tombstones, ctx)?;
+        self.drop_deleted(&mut units, &tombstones, &mut cutoff_ns, ctx)?;
         units.retain(|unit| !unit.runs.is_empty());
         Ok(units)
     }

@@ -3,9 +3,10 @@
 //! It knows query languages and the traits storage engines implement, but no storage engine: scripts
 //! run on whatever the caller opens. In reading order: [`promql`] (the script language of PromQL
 //! tests and its runner), [`memory`] (a simple storage in memory), [`conformance`] (where reference
-//! data lies).
+//! data lies), [`s3`] (a real server that speaks S3).
 
 pub mod conformance;
 pub mod logs;
 pub mod memory;
 pub mod promql;
+pub mod s3;

@@ -33,21 +33,24 @@ struct Place {
 }
 
 impl LogDb {
-    /// Cuts rows out of runs that are to be gone.
+    /// Cuts rows out of runs that are to be gone: because a request wants it, or because they are before the instant `cutoff_ns`
+    /// tells for their stream.
     pub(super) fn drop_deleted(
         &self,
         units: &mut [Unit],
         tombstones: &Tombstones,
+        cutoff_ns: &mut dyn FnMut(&Arc<Labels>) -> i64,
         ctx: &QueryContext,
     ) -> Result<(), SourceError> {
-        if tombstones.is_empty() {
-            return Ok(());
-        }
         for unit in units {
+            if tombstones.is_empty() && !unit.runs.iter().any(|run| run.first_ns < cutoff_ns(&run.stream)) {
+                continue;
+            }
             let mut left = Vec::with_capacity(unit.runs.len());
             for run in std::mem::take(&mut unit.runs) {
                 let gone = tombstones.concerning(&run.stream, run.first_ns, run.last_ns, unit.deletes);
-                if gone.is_empty() {
+                let oldest_ns = cutoff_ns(&run.stream);
+                if gone.is_empty() && run.first_ns >= oldest_ns {
                     left.push(run);
                 } else if !gone.iter().any(|tombstone| tombstone.covers_all(run.first_ns, run.last_ns)) {
                     ctx.check(STAGE)?;
@@ -60,7 +63,9 @@ impl LogDb {
                         }
                     };
                     let is_gone = |&row: &usize| {
-                        gone.iter().any(|tombstone| tombstone.covers(content.time(row), content.line(row)))
+                        let time = content.time(row);
+                        time < oldest_ns
+                            || gone.iter().any(|tombstone| tombstone.covers(time, content.line(row)))
                     };
                     let rows: Vec<usize> = run.rows.clone().filter(is_gone).collect();
                     left.extend(cut(&content, &run, &rows));
@@ -170,7 +175,7 @@ fn suspects(mut places: Vec<Place>) -> Vec<Place> {
 /// The rows of a unit, as far as they are needed to compare.
 enum Content {
     Rows(Arc<Rows>),
-    Page { page: Page, _reservation: Reservation },
+    Page { page: Box<Page>, _reservation: Reservation },
 }
 
 impl Content {
@@ -210,7 +215,7 @@ fn read(data: &UnitData, lines: bool, ctx: &QueryContext) -> Result<Arc<Content>
             let reservation = ctx.reserve(segment.memory_of(entry, columns));
             let reservation = reservation.map_err(|error| ReadError::Source(error.into()))?;
             let page = segment.read(entry, columns).map_err(ReadError::Segment)?;
-            Ok(Arc::new(Content::Page { page, _reservation: reservation }))
+            Ok(Arc::new(Content::Page { page: Box::new(page), _reservation: reservation }))
         }
     }
 }

@@ -366,6 +366,52 @@ fn objects_with_many_entries_past_their_time_are_written_anew() {
 }
 
 #[test]
+fn an_entry_past_its_time_is_not_seen_though_others_of_its_run_are() {
+    let store = Store::new();
+    let retention = crate::Retention { default: Some(HOUR), ..Default::default() };
+    let db = store.open_with(Options { retention, ..small_options(1) });
+    let minutes =
+        |n: i64| (Labels::from_pairs([("app", "a")]), row(0).1 + n * 60_000_000_000, format!("{n}"));
+    db.append(&TenantId::default(), batches_of(&(0..10).map(minutes).collect::<Vec<_>>())).unwrap();
+    for _ in 0..2 {
+        assert_eq!(lines(&db).len(), 10);
+        db.flush().unwrap();
+    }
+    store.clock.advance(HOUR + Duration::from_secs(4 * 60));
+    assert_eq!(lines(&db), ["4", "5", "6", "7", "8", "9"]);
+}
+
+#[test]
+fn late_entries_do_not_have_a_day_written_anew_each_time() {
+    let store = Store::new();
+    let roomy = Options {
+        max_unflushed_bytes: 10 << 20,
+        memtable_bytes: 10 << 20,
+        target_object_bytes: 10 << 20,
+        ..small_options(1)
+    };
+    let db = store.open_with(roomy);
+    append(&db, 0..5000);
+    db.flush().unwrap();
+    store.clock.advance(DAY * 2);
+    db.upkeep();
+    let written = |db: &LogDb| db.objects().iter().map(|(_, _, object)| object.id).min().unwrap();
+    let first = written(&db);
+    for n in 5000..5006 {
+        append(&db, n..n + 1);
+        db.flush().unwrap();
+        store.clock.advance(Duration::from_secs(60));
+        db.upkeep();
+        assert_eq!(written(&db), first, "the object of the day stays");
+    }
+    assert!(db.objects().len() < 6, "late entries are taken together");
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert_eq!(db.objects().len(), 1);
+    assert_eq!(lines(&db), expected(0..5006));
+}
+
+#[test]
 fn whoever_waits_is_answered_when_the_one_who_writes_panics() {
     let store = Store::new();
     let db = store.open();

@@ -86,13 +86,13 @@ fn what_was_acknowledged_before_a_kill_is_there_once() {
     }
 }
 
-fn tell(acknowledged: &mut BTreeSet<String>, line: &str) -> bool {
+pub(super) fn tell(acknowledged: &mut BTreeSet<String>, line: &str) -> bool {
     // The test harness writes a name before the first line of the child.
     let told = line.strip_suffix('\n').and_then(|line| line.split_once("stored "));
     told.is_some_and(|(_, line)| acknowledged.insert(line.to_owned()))
 }
 
-fn lines_of(db: &logdb::LogDb) -> Vec<String> {
+pub(super) fn lines_of(db: &logdb::LogDb) -> Vec<String> {
     let ctx = QueryContext::unbounded();
     let range = LogRange { start_ns: i64::MIN, end_ns: i64::MAX };
     let request = LogRequest { range, matchers: vec![], hints: vec![] };

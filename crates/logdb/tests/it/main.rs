@@ -5,9 +5,11 @@
 mod crash;
 mod duckdb;
 mod golden;
+mod s3;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::SystemClock;
 use base::metrics::Registry;
@@ -23,5 +25,5 @@ fn open(dir: &Path, options: Options) -> LogDb {
 }
 
 fn keep_for_ever() -> Options {
-    Options { retention: Retention::default(), ..Options::default() }
+    Options { retention: Retention::default(), quiet_after: Duration::ZERO, ..Options::default() }
 }
