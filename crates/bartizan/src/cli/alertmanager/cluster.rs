@@ -11,11 +11,17 @@ use super::duration;
 #[derive(Args, Debug, Clone)]
 pub struct ClusterArgs {
     /// Listen address for cluster. Set to empty string to disable HA mode.
-    #[arg(long = "cluster.listen-address", default_value = "0.0.0.0:9094", value_name = "ADDRESS")]
+    #[arg(
+        id = "cluster_listen_address",
+        long = "cluster.listen-address",
+        default_value = "0.0.0.0:9094",
+        value_name = "ADDRESS"
+    )]
     pub listen_address: String,
 
     /// Explicit address to advertise in cluster.
     #[arg(
+        id = "cluster_advertise_address",
         long = "cluster.advertise-address",
         default_value = "",
         hide_default_value = true,
@@ -25,6 +31,7 @@ pub struct ClusterArgs {
 
     /// Explicit name of the peer, rather than generating a random one.
     #[arg(
+        id = "cluster_peer_name",
         long = "cluster.peer-name",
         visible_alias = "cluster.name",
         default_value = "",
@@ -34,56 +41,57 @@ pub struct ClusterArgs {
     pub name: String,
 
     /// Initial peers. Can be repeated. A name that has several addresses stands for all of them.
-    #[arg(long = "cluster.peer", value_name = "ADDRESS")]
+    #[arg(id = "cluster_peer", long = "cluster.peer", value_name = "ADDRESS")]
     pub peers: Vec<String>,
 
     /// Time to wait between peers to send notifications.
-    #[arg(long = "cluster.peer-timeout", default_value = "15s", value_parser = duration)]
+    #[arg(id = "cluster_peer_timeout", long = "cluster.peer-timeout", default_value = "15s", value_parser = duration)]
     pub peer_timeout: Duration,
 
     /// Time to resolve peers.
-    #[arg(long = "cluster.peers-resolve-timeout", default_value = "15s", value_parser = duration)]
+    #[arg(id = "cluster_peers_resolve_timeout", long = "cluster.peers-resolve-timeout", default_value = "15s", value_parser = duration)]
     pub resolve_timeout: Duration,
 
     /// Interval between sending gossip messages.
-    #[arg(long = "cluster.gossip-interval", default_value = "200ms", value_parser = duration)]
+    #[arg(id = "cluster_gossip_interval", long = "cluster.gossip-interval", default_value = "200ms", value_parser = duration)]
     pub gossip_interval: Duration,
 
     /// Interval for gossip state syncs.
-    #[arg(long = "cluster.pushpull-interval", default_value = "1m", value_parser = duration)]
+    #[arg(id = "cluster_pushpull_interval", long = "cluster.pushpull-interval", default_value = "1m", value_parser = duration)]
     pub push_pull_interval: Duration,
 
     /// Timeout for establishing a stream connection with a remote node for a full state sync, and for stream read
     /// and write operations.
-    #[arg(long = "cluster.tcp-timeout", default_value = "10s", value_parser = duration)]
+    #[arg(id = "cluster_tcp_timeout", long = "cluster.tcp-timeout", default_value = "10s", value_parser = duration)]
     pub tcp_timeout: Duration,
 
     /// Timeout to wait for an ack from a probed node before assuming it is unhealthy.
-    #[arg(long = "cluster.probe-timeout", default_value = "500ms", value_parser = duration)]
+    #[arg(id = "cluster_probe_timeout", long = "cluster.probe-timeout", default_value = "500ms", value_parser = duration)]
     pub probe_timeout: Duration,
 
     /// Interval between random node probes.
-    #[arg(long = "cluster.probe-interval", default_value = "1s", value_parser = duration)]
+    #[arg(id = "cluster_probe_interval", long = "cluster.probe-interval", default_value = "1s", value_parser = duration)]
     pub probe_interval: Duration,
 
     /// Maximum time to wait for cluster connections to settle before evaluating notifications.
-    #[arg(long = "cluster.settle-timeout", default_value = "1m", value_parser = duration)]
+    #[arg(id = "cluster_settle_timeout", long = "cluster.settle-timeout", default_value = "1m", value_parser = duration)]
     pub settle_timeout: Duration,
 
     /// Interval between attempting to reconnect to lost peers.
-    #[arg(long = "cluster.reconnect-interval", default_value = "10s", value_parser = duration)]
+    #[arg(id = "cluster_reconnect_interval", long = "cluster.reconnect-interval", default_value = "10s", value_parser = duration)]
     pub reconnect_interval: Duration,
 
     /// Length of time to attempt to reconnect to a lost peer.
-    #[arg(long = "cluster.reconnect-timeout", default_value = "6h", value_parser = duration)]
+    #[arg(id = "cluster_reconnect_timeout", long = "cluster.reconnect-timeout", default_value = "6h", value_parser = duration)]
     pub reconnect_timeout: Duration,
 
     /// Path to config yaml file that enables mutual TLS within the gossip protocol.
-    #[arg(long = "cluster.tls-config", value_name = "FILE")]
+    #[arg(id = "cluster_tls_config", long = "cluster.tls-config", value_name = "FILE")]
     pub tls_config: Option<PathBuf>,
 
     /// Allow to discover a public IP address and advertise it.
     #[arg(
+        id = "cluster_allow_insecure_public_advertise_address_discovery",
         long = "cluster.allow-insecure-public-advertise-address-discovery",
         action = ArgAction::SetTrue
     )]
@@ -91,6 +99,12 @@ pub struct ClusterArgs {
 
     /// The cluster label is an optional string to include on each packet and stream. It uniquely identifies the
     /// cluster and prevents cross-communication issues when sending gossip messages.
-    #[arg(long = "cluster.label", default_value = "", hide_default_value = true, value_name = "LABEL")]
+    #[arg(
+        id = "cluster_label",
+        long = "cluster.label",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "LABEL"
+    )]
     pub label: String,
 }
