@@ -153,3 +153,39 @@ fn our_own_commands_do_the_same() {
         "{metrics}"
     );
 }
+
+#[test]
+fn our_own_commands_do_what_amtool_does() {
+    let seat = Seat::start();
+    let url = format!("--url=http://{}", seat.address);
+    let run = |arguments: &[&str]| -> String {
+        let done = bartizan([&["alerts"], arguments].concat());
+        assert_eq!(done.code, 0, "{arguments:?}: {}{}", done.out, done.err);
+        done.out.trim().to_owned()
+    };
+    run(&["add", "Down", "job=db", "--annotation=summary=gone", &url]);
+    assert!(run(&["ls", &url]).contains("job=\"db\""));
+    let id = run(&["silence", "add", "job=db", "-c", "quiet", "--author=me", &url]);
+    assert_eq!(run(&["silence", "update", &id, "--duration=3h", "--comment=longer", &url]), id);
+    assert!(run(&["silence", "ls", "--within=2h", &url]).is_empty());
+    let listed = run(&["silence", "query", "--json", "--created-by=me", &url]);
+    assert!(listed.contains("longer"), "{listed}");
+    let file = seat.dir.path().join("silences.json");
+    std::fs::write(&file, listed).unwrap();
+    let copy = run(&["silence", "import", "--force", &file.display().to_string(), &url]);
+    assert_ne!(copy, id);
+    assert_eq!(run(&["silence", "ls", "--quiet", &url]).lines().count(), 2);
+    run(&["silence", "expire", &id, &copy, &url]);
+    assert!(run(&["silence", "ls", &url]).is_empty());
+    assert!(run(&["show-config", &url]).contains("dba@example.org"));
+    assert!(run(&["cluster", &url]).contains("disabled"));
+    assert_eq!(run(&["routes", "test", "job=db", &url]), "dba");
+    let config = seat.dir.path().join("alertmanager.yml").display().to_string();
+    assert!(run(&["check-config", &config]).contains("2 receivers with 1 integrations"));
+    let broken = seat.dir.path().join("broken.yml");
+    std::fs::write(&broken, "route: {receiver: nobody}\n").unwrap();
+    assert_eq!(bartizan(["alerts", "check-config", &broken.display().to_string()]).code, 1);
+    let text = "--template.text={{ .Status }}: {{ range .Alerts }}<{{ .Labels.instance }}>{{ end }}";
+    assert_eq!(run(&["render", text]), "firing: <a:9100><b:9100>");
+    assert_eq!(run(&["render", text, "--template.type=html"]), "firing: &lt;a:9100>&lt;b:9100>");
+}

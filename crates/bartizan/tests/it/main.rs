@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod agent;
+mod alert_requests;
 mod alerts;
 mod check;
 mod cluster;
