@@ -160,10 +160,12 @@ def row(title, *panels, repeat=None, collapsed=False):
 def choice(name, label, metric, of, *, multi=True, source=METRICS):
     """A variable: the values of a label of `metric`."""
     query = f"label_values({metric}, {of})"
+    # Logs are not looked for by a label that may be anything or missing.
+    everything = ".+" if source is LOGS else ".*"
     return {
         "name": name, "label": label, "type": "query", "datasource": source, "refresh": 2, "sort": 1,
         "query": {"query": query, "refId": "StandardVariableQuery"}, "definition": query,
-        "multi": multi, "includeAll": multi, "allValue": ".*" if multi else None, "current": {"text": "All", "value": "$__all"} if multi else {},
+        "multi": multi, "includeAll": multi, "allValue": everything if multi else None, "current": {"text": "All", "value": "$__all"} if multi else {},
     }
 
 

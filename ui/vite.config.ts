@@ -9,11 +9,15 @@ const monaco = path.join(root, 'build/noMonaco.js');
 
 // Where `npm run dev` and `npm run preview` find a running server.
 const server = process.env.BARTIZAN_URL ?? 'http://127.0.0.1:9090';
+// The server compares where a page says it comes from with the name it is asked by, which must stay as it is.
+const target = { target: server, changeOrigin: false };
 const proxy = Object.fromEntries(
-  ['/api', '/loki', '/-', '/metrics', '/federate', '/version'].map((prefix) => [`^${prefix}/?`, server]),
+  ['/api', '/loki', '/-', '/metrics', '/federate', '/version'].map((prefix) => [`^${prefix}/?`, target]),
 );
 
 export default defineConfig({
+  // Relative to the page's <base>, which the server fills in.
+  base: './',
   plugins: [react(), grafanaAssets(root), compressed()],
   resolve: {
     alias: [

@@ -29,7 +29,13 @@ export class DashboardsPage {
     await this.page.goto('/dashboards/import');
     await this.page.fill('#dashboard-json', JSON.stringify(json));
     await this.page.getByRole('button', { name: 'Import' }).click();
-    await this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
+    const refusal = this.page.getByRole('alert');
+    const done = this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
+    const refused = refusal.waitFor().then(async () => {
+      throw new Error(`the dashboard was not taken: ${await refusal.textContent()}`);
+    });
+    await Promise.race([done, refused]);
+    refused.catch(() => undefined);
   }
 }
 

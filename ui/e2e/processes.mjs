@@ -87,7 +87,7 @@ export function firstPassword(server) {
 /** The screens before a server: its own, or those of `dist` where it was built without any. */
 export async function withScreens(server) {
   const page = await (await fetch(`${server.url}/`)).text();
-  if (page.includes('<div id="root">')) return server;
+  if (page.includes('<div id="root">') && !process.env.E2E_PREVIEW) return server;
   const port = await freePort();
   const args = ['vite', 'preview', '--port', String(port), '--strictPort', '--host', '127.0.0.1'];
   const env = { ...process.env, BARTIZAN_URL: server.url };

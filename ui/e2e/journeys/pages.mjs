@@ -1,6 +1,8 @@
 // Every page is opened and used on a real server.
 import assert from 'node:assert/strict';
+import { request } from 'playwright-core';
 import { openPage, shoot } from '../browser.mjs';
+import { GALLERY } from '../gallery.mjs';
 import { DashboardPage, DashboardsPage, ExplorePage, LoginPage, SilencesPage } from '../pages.mjs';
 import { firstPassword, startUp, withScreens } from '../processes.mjs';
 
@@ -19,6 +21,8 @@ const PAGES = [
   '/status?tab=tsdb',
   '/nowhere',
 ];
+const DESKTOP = { width: 1440, height: 900 };
+const TALL = { width: 1600, height: 4000 };
 const PHONE = { width: 390, height: 844 };
 
 /** What would run if anything of it were taken for more than text. */
@@ -38,6 +42,8 @@ export async function pages(browser) {
     await explore(page);
     await silence(page);
     await hostile(page, server.url);
+    await gallery(page, server.url);
+    await shipped(page, problems);
     await phone(browser, server.url, problems);
     return problems;
   } finally {
@@ -65,19 +71,11 @@ async function silence(page) {
 }
 
 async function hostile(page, url) {
-  const time = `${Date.now()}000000`;
-  const body = JSON.stringify({
-    streams: [{ stream: { service_name: 'hostile', note: HOSTILE }, values: [[time, HOSTILE]] }],
-  });
-  await fetch(`${url}/loki/api/v1/push`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body,
-  });
+  await push(url, 'hostile', HOSTILE);
   await new DashboardsPage(page).importText({
     uid: 'hostile',
     title: HOSTILE,
-    tags: [HOSTILE],
+    tags: ['<i onclick="hostile=1">'],
     schemaVersion: 39,
     links: [{ title: 'link', type: 'link', url: 'javascript:window.hostile=1' }],
     templating: {
@@ -144,6 +142,56 @@ async function hostile(page, url) {
     [],
     'no link runs anything',
   );
+}
+
+/** Sends a line as a program does: without cookies, and without the headers by which browsers are known. */
+async function push(url, service, line) {
+  const streams = [
+    { stream: { service_name: service, note: HOSTILE }, values: [[`${Date.now()}000000`, line]] },
+  ];
+  const program = await request.newContext();
+  const answer = await program.post(`${url}/loki/api/v1/push`, { data: { streams } });
+  await program.dispose();
+  assert.ok(answer.ok(), `logs are taken: ${answer.status()}`);
+}
+
+/** Which panels a dashboard shows ill. */
+async function ill(dashboard) {
+  const panels = await dashboard.panels();
+  return panels.filter(({ status }) => status === 'error' || status === 'unknown');
+}
+
+async function gallery(page, url) {
+  await push(url, 'gallery', 'level=warn msg="a line"');
+  await page.setViewportSize(TALL);
+  await new DashboardsPage(page).importText(GALLERY);
+  const dashboard = new DashboardPage(page);
+  await dashboard.settled();
+  assert.deepEqual(await ill(dashboard), [], 'no panel of the gallery is ill');
+  const keys = (await dashboard.panels()).map(({ key }) => key);
+  assert.equal(
+    keys.filter((key) => key.startsWith('panel-50')).length,
+    2,
+    'a panel is repeated for both jobs',
+  );
+  assert.equal(keys.filter((key) => key.startsWith('panel-61')).length, 2, 'a row is repeated for both jobs');
+  await shoot(page, 'gallery');
+  await dashboard.chooseRange('Last 15 minutes');
+  assert.match(page.url(), /from=now-15m/);
+}
+
+/** The dashboards that come with the program; a server that keeps none has none. */
+async function shipped(page, problems) {
+  const answer = await page.request.get('/api/ui/search');
+  if (!answer.ok()) return;
+  for (const { uid } of await answer.json()) {
+    const dashboard = new DashboardPage(page);
+    await dashboard.open(uid);
+    for (const { key, status, text } of await ill(dashboard))
+      problems.push(`${uid} ${key}: ${status}: ${text}`);
+    await shoot(page, `shipped-${uid}`);
+  }
+  await page.setViewportSize(DESKTOP);
 }
 
 async function phone(browser, url, problems) {

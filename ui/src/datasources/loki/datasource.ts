@@ -63,6 +63,8 @@ export class LokiDatasource extends DataSourceApi<LokiQuery> {
     const explicitMs = durationMs(getTemplateSrv().replace(target.step, request.scopedVars));
     const stepMs = Math.max(1000, explicitMs || request.intervalMs * (target.resolution ?? 1));
     const expr = this.#interpolate(target.expr, request.scopedVars, range, stepMs);
+    // Variables that have no value yet leave selectors that name nothing, which no server answers.
+    if (namesNothing(expr)) return [];
     const limit = target.maxLines ?? LINES_DEFAULT;
     const instant = target.queryType === 'instant' || target.instant;
     const data = instant
@@ -101,6 +103,17 @@ export class LokiDatasource extends DataSourceApi<LokiQuery> {
     await this.client.labelNames({ startMs: Date.now() - 60_000, endMs: Date.now() });
     return { status: 'success', message: 'The server answers.' };
   }
+}
+
+/** Whether none of the matchers of the first selector asks for a label to be there. */
+export function namesNothing(expr: string): boolean {
+  const selector = /\{((?:[^"`}]|"(?:[^"\\]|\\.)*"|`[^`]*`)*)\}/.exec(expr)?.[1];
+  if (selector === undefined) return false;
+  const matchers = [...selector.matchAll(/[\w.]+\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g)];
+  return matchers.every(([, operator, quoted, raw]) => {
+    const value = quoted ?? raw ?? '';
+    return value === '' ? operator === '=' || operator === '=~' : operator === '=~' && value === '.*';
+  });
 }
 
 /** Queries of variables are kept as text, or as an object of what the editor asked for. */
