@@ -1,6 +1,7 @@
 import type { PanelMenuItem } from '@grafana/data';
-import { locationService } from '@grafana/runtime';
+import { getDataSourceSrv, locationService } from '@grafana/runtime';
 import { SceneQueryRunner, VizPanel, VizPanelMenu, sceneGraph } from '@grafana/scenes';
+import { matcherFormat } from '~/datasources/prometheus/interpolate';
 import { exploreHref } from '~/explore/url';
 import { openInspector } from './inspect';
 
@@ -32,7 +33,7 @@ function items(panel: VizPanel): PanelMenuItem[] {
       text: 'Explore',
       iconClassName: 'compass',
       shortcut: 'p x',
-      onClick: () => void explore(panel, runner),
+      onClick: () => explore(panel, runner),
     });
   }
   list.push({
@@ -54,11 +55,17 @@ export function panelQueries(panel: VizPanel): SceneQueryRunner | undefined {
   return found instanceof SceneQueryRunner ? found : undefined;
 }
 
-async function explore(panel: VizPanel, runner: SceneQueryRunner): Promise<void> {
+function explore(panel: VizPanel, runner: SceneQueryRunner): void {
   const range = sceneGraph.getTimeRange(panel).state;
   const queries = runner.state.queries.map((query) => ({
     ...query,
-    expr: sceneGraph.interpolate(panel, String(query.expr ?? '')),
+    expr: sceneGraph.interpolate(panel, String(query.expr ?? ''), undefined, matcherFormat as never),
   }));
-  locationService.push(exploreHref({ queries, from: range.from, to: range.to }));
+  // Where queries go to several sources, Explore begins with that of the first.
+  const [first] = runner.state.queries;
+  const named = first?.datasource ?? runner.state.datasource;
+  const uid = named?.uid && sceneGraph.interpolate(panel, named.uid);
+  const source = getDataSourceSrv().getInstanceSettings(named ? { ...named, ...(uid ? { uid } : {}) } : null);
+  const datasource = source ? { datasource: source.uid } : {};
+  locationService.push(exploreHref({ ...datasource, queries, from: range.from, to: range.to }));
 }

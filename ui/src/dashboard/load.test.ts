@@ -237,3 +237,16 @@ describe('what is not of the current version', () => {
 it('queries are named like columns of a sheet', () => {
   expect([0, 25, 26, 27, 51, 52].map(refIdAt)).toEqual(['A', 'Z', 'AA', 'AB', 'AZ', 'BA']);
 });
+
+it('panels of every type that is used are known', () => {
+  const table: Record<string, { known: boolean; panels: number }> = {};
+  for (const { json } of [...conformanceDashboards(), ...shippedDashboards()]) {
+    for (const { type } of panels(loadDashboard(json))) {
+      const row = (table[type] ??= { known: type === 'row' || PANEL_TYPES.includes(type), panels: 0 });
+      row.panels += 1;
+    }
+  }
+  // eslint-disable-next-line no-console -- the table is what is wanted of it
+  console.table(table);
+  expect(Object.values(table).every(({ known }) => known)).toBe(true);
+});

@@ -112,7 +112,9 @@ pub async fn landing(State(state): State<Shared>) -> Html<String> {
     Html(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\n\
          <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}</style>\n\
-         </head>\n<body>\n<h1>Bartizan</h1>\n<p>{title}</p>\n<ul>\n{items}</ul>\n</body>\n</html>\n"
+         </head>\n<body>\n<h1>Bartizan</h1>\n<p>{title}</p>\n\
+         <p>This program was built without its screens: <code>make ui</code> before <code>cargo build</code> \
+         puts them in.</p>\n<ul>\n{items}</ul>\n</body>\n</html>\n"
     ))
 }
 
