@@ -9,6 +9,7 @@ mod check;
 mod cluster;
 mod faults;
 mod federation;
+mod host_logs;
 mod inspect;
 mod log_rules;
 mod otlp;

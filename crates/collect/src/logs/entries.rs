@@ -55,6 +55,16 @@ pub struct Cut {
     pub split: u64,
 }
 
+impl Cut {
+    /// Leaves the entries behind the first ones for later.
+    pub fn keep(&mut self, count: usize) {
+        if let Some(next) = self.entries.get(count) {
+            self.consumed = next.start;
+            self.entries.truncate(count);
+        }
+    }
+}
+
 /// Bytes that are needed beyond the longest entry to see whether it is complete.
 pub const LOOKAHEAD_BYTES: usize = 4;
 
@@ -216,6 +226,17 @@ mod tests {
                 assert_eq!(entries, whole, "{options:?} by {step}");
             }
         }
+    }
+
+    #[test]
+    fn entries_that_are_left_for_later_come_next() {
+        let bytes = b"a\r\n\nb\nc";
+        let mut first = cut(bytes, &plain(100), Ending::Closed);
+        first.keep(2);
+        assert_eq!((first.entries.len(), first.consumed), (2, 4));
+        assert_eq!(cut(&bytes[4..], &plain(100), Ending::Closed).entries, [0..1, 2..3]);
+        first.keep(2);
+        assert_eq!(first.consumed, 4);
     }
 
     #[test]

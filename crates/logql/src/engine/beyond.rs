@@ -155,7 +155,7 @@ impl Engine<'_> {
         let is_forward = params.direction == Direction::Forward;
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         let mut found: HashMap<LabelSet, Vec<Entry>> = HashMap::new();
-        let mut held = Vec::new();
+        let mut held = self.ctx.reserve(0)?;
         let mut asked = LineParams { limit: PAGE_LINES, interval_ns: 0, ..*params };
         let mut page = self.lines(&inner, &asked)?;
         loop {
@@ -174,7 +174,7 @@ impl Engine<'_> {
                 if seen.len() >= params.limit || seen.contains(&key) {
                     continue;
                 }
-                held.push(self.ctx.reserve(key.len() + entry.line.len() + labels.bytes() + 128)?);
+                held.absorb(self.ctx.reserve(key.len() + entry.line.len() + labels.bytes() + 128)?);
                 seen.insert(key);
                 found.entry(labels).or_default().push(entry);
             }

@@ -18,6 +18,8 @@ use crate::logs::rotation::{self, Compression};
 const DISCOVER_EVERY: Duration = Duration::from_secs(5);
 /// How long a rotated file has to stay as it is before it counts as complete.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// Files that are remembered as not to be read.
+const MAX_PASSED: usize = 16_384;
 /// Positions a rotated file is compared with.
 const MAX_CANDIDATES: usize = 64;
 
@@ -75,6 +77,13 @@ impl Files {
             tail.path = if tail.is_live { tail.path.clone() } else { path.into() };
             return Ok(());
         }
+        let known = self.known(id);
+        let is_elsewhere =
+            |position: &FilePosition| position.log != path && Path::new(&position.log).exists();
+        let is_renamed = known.as_ref().is_some_and(is_elsewhere);
+        if is_renamed && self.passed.get(&id) == Some(&metadata.len()) {
+            return Ok(());
+        }
         if self.tails.len() >= self.options.max_files {
             if self.told.insert(PathBuf::new()) {
                 let limit = self.options.max_files;
@@ -93,8 +102,16 @@ impl Files {
         };
         let is_first = !self.logs.contains_key(path);
         let now_ms = self.clock.now_ms();
-        let position = match self.known(id) {
-            Some(position) => self.resume(id, &file, position)?,
+        let position = match known {
+            Some(position) => {
+                let position = self.resume(id, &file, position)?;
+                if is_renamed && position.offset >= metadata.len() {
+                    // An older part of another log that is read to its end.
+                    self.passed.insert(id, metadata.len());
+                    return Ok(());
+                }
+                position
+            }
             None => {
                 let offset = if is_first && self.options.from_end { metadata.len() } else { 0 };
                 FilePosition {
@@ -116,7 +133,6 @@ impl Files {
         let position = FilePosition { seen_ms: now_ms, ..position };
         change.file(id, position.clone());
         self.positions.lock().write(change)?;
-        let is_renamed = position.log != path && Path::new(&position.log).exists();
         let tail =
             Tail::new(id, path.into(), position, Compression::None, !is_renamed, self.clock.monotonic());
         self.tails.insert(id, tail.with_file(file));
@@ -211,7 +227,10 @@ impl Files {
                 self.sibling(sibling)?;
             }
         }
-        self.passed.retain(|id, _| seen.contains(id));
+        if self.passed.len() > MAX_PASSED {
+            // What is among it still is looked at again.
+            self.passed.clear();
+        }
         self.settling.retain(|id, _| seen.contains(id));
         Ok(())
     }

@@ -248,7 +248,10 @@ impl Tail {
         if filled < ahead || !self.mark.ends_with(&bytes[..ahead]) {
             return Ok(Found::Truncated);
         }
-        let cut = cut(&bytes[ahead..], &options.entries, ending);
+        let mut cut = cut(&bytes[ahead..], &options.entries, ending);
+        if self.pending.is_none() {
+            cut.keep(super::BATCH_ENTRIES);
+        }
         if cut.entries.is_empty() {
             self.fruitless = Some((self.size, ending));
             return Ok(Found::Nothing);
@@ -279,7 +282,10 @@ impl Tail {
         };
         let (bytes, is_end) = archive.peek(limit)?;
         let ending = if is_end || is_pending { Ending::Closed } else { Ending::Open };
-        let cut = cut(bytes, &options.entries, ending);
+        let mut cut = cut(bytes, &options.entries, ending);
+        if !is_pending {
+            cut.keep(super::BATCH_ENTRIES);
+        }
         if cut.entries.is_empty() {
             self.is_done = is_end;
             return Ok(Found::Nothing);

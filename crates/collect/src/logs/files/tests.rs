@@ -365,6 +365,26 @@ fn few_files_are_open_and_those_that_were_closed_are_found_again() {
 }
 
 #[test]
+fn a_file_that_matches_under_its_new_name_is_not_read_again() {
+    let mut bench = Bench::new();
+    bench.append("a.log", "1\n");
+    bench.drain();
+    bench.append("a.log", "2\n");
+    bench.rename("a.log", "a-20260101.log");
+    bench.append("a.log", "3\n");
+    bench.later(30);
+    let before = std::fs::metadata(bench.dir.path().join("positions.log")).unwrap().len();
+    bench.later(60);
+    // Nothing happens, so nothing is noted.
+    assert_eq!(std::fs::metadata(bench.dir.path().join("positions.log")).unwrap().len(), before);
+    assert_eq!(bench.lines("a.log"), ["1", "2", "3"]);
+    bench.append("a-20260101.log", "late\n");
+    bench.later(10);
+    assert_eq!(bench.lines("a.log").len(), 4);
+    assert_eq!(bench.store.repeated(), 0);
+}
+
+#[test]
 fn what_is_excluded_or_one_too_many_is_not_followed() {
     let mut bench = Bench::with(|options| {
         options.exclude = vec![Glob::new("**/secret*.log").unwrap()];

@@ -24,6 +24,8 @@ const ZSTD: u8 = 4;
 const KNOWN_FEATURES: u32 = 0b1_1111;
 const COMPACT: u32 = 0b1_0000;
 
+/// Bytes an entry has at least.
+const MIN_ENTRY_BYTES: u64 = 64;
 /// Bytes of one object that are believed.
 const MAX_OBJECT_BYTES: u64 = 64 << 20;
 /// Bytes of one field that are read.
@@ -215,7 +217,7 @@ impl JournalFile {
     }
 
     fn entry(&mut self, offset: u64, is_wanted: impl Fn(&str) -> bool) -> Result<JournalEntry> {
-        const FIXED: usize = 64;
+        const FIXED: usize = MIN_ENTRY_BYTES as usize;
         let (kind, _, size) = self.object(offset)?;
         if kind != ENTRY || size < FIXED as u64 {
             return Err(damaged(offset, "no entry"));
@@ -323,11 +325,15 @@ fn read_header(file: &File) -> Result<Header> {
         let unknown = features & !KNOWN_FEATURES;
         return Err(JournalError::Unknown(format!("the journal file has unknown features ({unknown:#x})")));
     }
+    let entries = u64_of(&bytes[152..]);
+    if entries > file.metadata()?.len() / MIN_ENTRY_BYTES {
+        return Err(damaged(152, "there is no room for so many entries"));
+    }
     Ok(Header {
         file_id: hexadecimal(&bytes[24..40]),
         seqnum_id: hexadecimal(&bytes[72..88]),
         is_archived: bytes[16] == 2,
-        entries: u64_of(&bytes[152..]),
+        entries,
         first_array: u64_of(&bytes[176..]),
         is_compact: features & COMPACT != 0,
     })
