@@ -97,9 +97,13 @@ export class ExplorePage {
     await this.page.locator('.cm-content').first().waitFor();
   }
 
-  async run(expr) {
+  async type(expr) {
     await this.page.locator('.cm-content').first().click();
     await this.page.keyboard.type(expr, { delay: 5 });
+  }
+
+  async run(expr) {
+    await this.type(expr);
     await this.page.keyboard.press('Escape');
     await this.page.keyboard.press('Shift+Enter');
     await this.page.waitForLoadState('networkidle');

@@ -54,6 +54,9 @@ export async function pages(browser) {
 async function explore(page) {
   const exploring = new ExplorePage(page);
   await exploring.open();
+  await exploring.type('rate(node_cpu_sec');
+  await page.locator('.cm-tooltip-autocomplete').getByText('node_cpu_seconds_total').waitFor();
+  await exploring.open();
   await exploring.run('up');
   await page.getByText('127.0.0.1').first().waitFor();
   assert.match(page.url(), /q=.*up/, 'the address holds the query');

@@ -1,6 +1,8 @@
+import { autocompletion } from '@codemirror/autocomplete';
 import type { Extension } from '@codemirror/state';
 import { hoverTooltip } from '@codemirror/view';
 import { PromQLExtension, type PrometheusClient as CompletionClient } from '@prometheus-io/codemirror-promql';
+import { EqlRegex, EqlSingle, Neq, NeqRegex } from '@prometheus-io/lezer-promql';
 import type { Metadata, PrometheusClient } from '~/api/prometheus';
 
 /** What completion looks back over: names that are gone longer are of no help. */
@@ -19,7 +21,7 @@ function completions(client: PrometheusClient): CompletionClient {
     labelValues: (label, metric, matchers) => {
       const conditions = (matchers ?? []).filter(({ name, value }) => name !== label && value !== '');
       const written = conditions.map(
-        ({ name, type, value }) => `${name}${operator(type)}${JSON.stringify(value)}`,
+        ({ name, type, value }) => `${name}${OPERATORS.get(type) ?? '='}${JSON.stringify(value)}`,
       );
       const selector = metric || written.length ? `${metric ?? ''}{${written.join(',')}}` : undefined;
       return client.labelValues(label, { ...window(), 'match[]': selector }).catch(none);
@@ -31,11 +33,13 @@ function completions(client: PrometheusClient): CompletionClient {
   } as CompletionClient;
 }
 
-/** The parser numbers operators. */
-function operator(type: unknown): string {
-  const names: Record<string, string> = { EqlSingle: '=', Neq: '!=', EqlRegex: '=~', NeqRegex: '!~' };
-  return names[String(type)] ?? '=';
-}
+/** Operators as the parser numbers them. */
+const OPERATORS = new Map<number, string>([
+  [EqlSingle, '='],
+  [Neq, '!='],
+  [EqlRegex, '=~'],
+  [NeqRegex, '!~'],
+]);
 
 /** PromQL with completion, lint, and help for the metric under the pointer. */
 export function promql(client: PrometheusClient): Extension {
@@ -44,7 +48,7 @@ export function promql(client: PrometheusClient): Extension {
     .activateCompletion(true)
     .activateLinter(true)
     .setComplete({ remote });
-  return [extension.asExtension(), metricHelp(client)];
+  return [autocompletion(), extension.asExtension(), metricHelp(client)];
 }
 
 function metricHelp(client: PrometheusClient): Extension {

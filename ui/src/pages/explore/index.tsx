@@ -119,7 +119,7 @@ function Pane({ source, state }: PaneProps) {
           Add query
         </Button>
       </div>
-      {results && queries.some(({ expr }) => expr.trim()) && (
+      {results && state.queries.some(({ expr }) => expr.trim()) && (
         <div className={styles.results}>
           <results.scene.Component model={results.scene} />
         </div>
