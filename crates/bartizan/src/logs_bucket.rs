@@ -149,18 +149,8 @@ fn look_into(bucket: &dyn Bucket, name: &str) -> anyhow::Result<ExitCode> {
         let bytes: u64 = pages.map(|page| u64::from(page.place.bytes)).sum();
         writeln!(out, "  {:<18} {}", column, binary_bytes(bytes))?;
     }
-    writeln!(
-        out,
-        "  {:<18} {}",
-        "substring filters",
-        binary_bytes(filter_bytes(index, 0))
-    )?;
-    writeln!(
-        out,
-        "  {:<18} {}",
-        "value filters",
-        binary_bytes(filter_bytes(index, 1))
-    )?;
+    writeln!(out, "  {:<18} {}", "substring filters", binary_bytes(filter_bytes(index, 0)))?;
+    writeln!(out, "  {:<18} {}", "value filters", binary_bytes(filter_bytes(index, 1)))?;
     let mut rows = vec![["STREAM", "ENTRIES", "LINES"].map(str::to_owned).to_vec()];
     for (number, stream) in index.streams.iter().enumerate() {
         let runs = groups.iter().flat_map(|group| &group.runs).filter(|run| run.stream as usize == number);

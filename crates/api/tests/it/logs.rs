@@ -1,5 +1,6 @@
 //! The API of logs against what the reference answered: the data set pushed, every query asked, every push tried.
 
+mod bounds;
 mod compare;
 mod engine;
 
@@ -310,6 +311,12 @@ async fn new_lines_come_over_a_web_socket() {
     let (kind, text) = message(&mut stream).await;
     let expected = r#"{"streams":[{"stream":{"app":"live","detected_level":"unknown","service_name":"live"},"values":[["1768478401000000000","wanted"]]}]}"#;
     assert_eq!((kind, text.as_str()), (1, expected));
+    // What is stored later comes, however old it says it is; the lines are those that pass.
+    let body = r#"{"streams":[{"stream":{"app":"live"},"values":[["1768478300000000000","wanted and late"],["1768478500000000000","other"]]}]}"#;
+    let (status, text) = send(&routes, "POST", "/loki/api/v1/push", &json, body.as_bytes().to_vec()).await;
+    assert_eq!(status, 204, "{text}");
+    let (_, text) = message(&mut stream).await;
+    assert!(text.contains(r#"[["1768478300000000000","wanted and late"]]"#), "{text}");
     // A ping (masked, empty) is answered; after a goodbye the connection ends.
     stream.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
     assert_eq!(message(&mut stream).await.0, 0xA);

@@ -66,7 +66,9 @@ impl LogSettings {
     pub fn keep_streams(&mut self, rules: &[String]) -> anyhow::Result<()> {
         let (mut periods, mut stored) = (Vec::new(), Vec::new());
         for rule in rules {
-            let told = || format!("--logs-retention-stream={rule}: write a selector and a duration: {{app=\"x\"}}=7d");
+            let told = || {
+                format!("--logs-retention-stream={rule}: write a selector and a duration: {{app=\"x\"}}=7d")
+            };
             let (selector, period) = rule.rsplit_once('=').with_context(told)?;
             let matchers = logql::parse_matchers(selector).map_err(|error| anyhow::anyhow!("{error}"));
             let matchers = logql::engine::stream_matchers(&matchers.with_context(told)?);

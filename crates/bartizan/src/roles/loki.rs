@@ -19,10 +19,10 @@ use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::Registry;
 use blob::RemoteOptions;
+use config::loki::LokiSettings;
 use config::loki::limits::LokiLimits;
 use config::loki::server::{Format, HttpTls, Level};
 use config::loki::storage::{Bucket, ObjectPlace};
-use config::loki::LokiSettings;
 use model::TenantId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -87,7 +87,9 @@ fn load(args: &LokiArgs) -> anyhow::Result<LokiSettings> {
     let mut settings = LokiSettings::load(&args.config_files(), args.expand_env)?;
     let file = &mut settings.file;
     if let Some(target) = args.target.as_deref().filter(|target| *target != "all") {
-        anyhow::bail!("-target={target} cannot be honoured: all components are one process; write -target=all");
+        anyhow::bail!(
+            "-target={target} cannot be honoured: all components are one process; write -target=all"
+        );
     }
     if let Some(port) = args.http_listen_port {
         file.server.http_listen_port = port;
@@ -99,7 +101,8 @@ fn load(args: &LokiArgs) -> anyhow::Result<LokiSettings> {
         file.auth_enabled = auth;
     }
     if let Some(level) = &args.log_level {
-        file.server.log_level = Level::from_word(level).with_context(|| format!("-log.level={level}: unknown level"))?;
+        file.server.log_level =
+            Level::from_word(level).with_context(|| format!("-log.level={level}: unknown level"))?;
     }
     if let Some(format) = &args.log_format {
         file.server.log_format =
@@ -181,8 +184,7 @@ async fn serve(settings: LokiSettings, books: Books) -> anyhow::Result<ExitCode>
     let log_settings = log_settings(&settings, books);
     let budget = ByteBudget::new("query.max-memory", QUERY_BYTES);
     let logs = Logs::new(&log_settings, clock.clone(), &budget, &registry);
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let server = bind(&settings).await?;
     for address in server.addresses() {
@@ -258,7 +260,8 @@ fn tls(section: &HttpTls) -> anyhow::Result<Option<TlsOptions>> {
 
 fn router(settings: &LokiSettings, logs: &Logs, registry: &Registry) -> Router {
     let yaml = settings.to_yaml();
-    let shown = move || async move { ([(axum::http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], yaml) };
+    let shown =
+        move || async move { ([(axum::http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], yaml) };
     let all = logs
         .seat()
         .route("/config", get(shown))

@@ -150,7 +150,8 @@ fn entries_are_deleted_by_request_and_limits_follow_their_file() {
     let (status, text) = loki.push("a", "web", &[(now - 4 * DAY_NS, "older than retention")]);
     assert_eq!((status, text.contains("oldest acceptable timestamp")), (400, true), "{text}");
     let start = now / 1_000_000_000 - 60;
-    let path = format!("/loki/api/v1/delete?query=%7Bapp%3D%22web%22%7D%20%7C%3D%20%22secret%22&start={start}");
+    let path =
+        format!("/loki/api/v1/delete?query=%7Bapp%3D%22web%22%7D%20%7C%3D%20%22secret%22&start={start}");
     assert_eq!(loki.ask("a", "POST", &path, ""), (204, String::new()));
     assert_eq!(loki.lines("a", r#"{app="web"}"#), ["public"]);
     let (_, list) = loki.ask("a", "GET", "/loki/api/v1/delete", "");
@@ -171,7 +172,8 @@ fn entries_are_deleted_by_request_and_limits_follow_their_file() {
     assert_eq!(loki.push("small", "one", &[(now, "x")]).0, 204);
     let (status, text) = loki.push("small", "two", &[(now, "x")]);
     assert_eq!((status, text.contains("Maximum active stream limit exceeded")), (429, true), "{text}");
-    std::fs::write(&overrides, "overrides: {small: {max_streams_per_user: 2, deletion_mode: disabled}}\n").unwrap();
+    std::fs::write(&overrides, "overrides: {small: {max_streams_per_user: 2, deletion_mode: disabled}}\n")
+        .unwrap();
     wait_for("the new limits", || (loki.push("small", "two", &[(now, "x")]).0 == 204).then_some(()));
     assert_eq!(loki.ask("small", "GET", "/loki/api/v1/delete", "").0, 403);
 }
@@ -190,7 +192,11 @@ fn what_would_mean_something_else_keeps_it_from_starting() {
     assert!(fine.err.contains("ingestion_rate_mb") || fine.err.contains("path_prefix"), "{}", fine.err);
     let refused = check("ingester: {wal: {enabled: false}}\n", &[]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("loki.yaml:8:") && refused.err.contains("ingester.wal.enabled"), "{}", refused.err);
+    assert!(
+        refused.err.contains("loki.yaml:9:") && refused.err.contains("ingester.wal.enabled"),
+        "{}",
+        refused.err
+    );
     assert_eq!(check("", &["-target=read"]).code, 1);
     let version = bartizan(["loki", "-version"]);
     assert!(version.out.starts_with("loki, version "), "{}", version.out);
