@@ -12,6 +12,7 @@ mod federation;
 mod host_logs;
 mod inspect;
 mod log_rules;
+mod loki;
 mod otlp;
 mod peer;
 mod remote_read;
