@@ -42,7 +42,8 @@ const LOCK_FILE: &str = "lock";
 impl LocalDisk {
     /// Opens, and creates, a directory. Fails when another process has it.
     pub fn open(root: &Path) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
+        // Above it, too: a name that is lost with the power takes all that is below with it.
+        blob::create_folders(root)?;
         let lock = OpenOptions::new().create(true).write(true).truncate(false).open(root.join(LOCK_FILE))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
