@@ -50,7 +50,7 @@ licenses: setup
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --root $(TOOLS)
 	cargo-deny check bans licenses sources
 
-## Compare with the real prometheus and victoria-metrics; results under bench/runs
+## Compare with the real prometheus, victoria-metrics and prometheus-alertmanager; results under bench/runs
 bench: build
 	$(CARGO) build --release --bin bench
 	target/release/bench start --out bench/runs
@@ -58,6 +58,8 @@ bench: build
 	target/release/bench history --out bench/runs
 	target/release/bench receive --out bench/runs
 	target/release/bench send --programs prometheus,bartizan --out bench/runs
+	target/release/bench rules --programs prometheus,bartizan --out bench/runs
+	target/release/bench alerts --out bench/runs
 
 ## A short run of every fuzz target (needs a nightly toolchain)
 FUZZ_SECONDS ?= 20
