@@ -1,6 +1,7 @@
 // Every page is opened and used on a real server.
 import assert from 'node:assert/strict';
 import { request } from 'playwright-core';
+import { accessibilityProblems } from '../accessibility.mjs';
 import { openPage, shoot } from '../browser.mjs';
 import { GALLERY } from '../gallery.mjs';
 import { DashboardPage, DashboardsPage, ExplorePage, LoginPage, SilencesPage } from '../pages.mjs';
@@ -36,6 +37,7 @@ export async function pages(browser) {
       await page.goto(path);
       await page.waitForLoadState('networkidle');
       await shoot(page, `page-${path.replace(/\W+/g, '-')}`);
+      problems.push(...(await accessibilityProblems(page)).map((problem) => `${path}: ${problem}`));
     }
     const password = firstPassword(server);
     if (password) await new LoginPage(page).logIn('admin', password);

@@ -23,7 +23,8 @@ export function DataTable<Row>({ label, rows, columns, rowKey, empty = 'Nothing 
   const styles = useStyles2(getStyles);
   if (!rows.length) return <p className={styles.empty}>{empty}</p>;
   return (
-    <div className={styles.scroller}>
+    // What is wider than the page is scrolled with the keyboard, too.
+    <div className={styles.scroller} role="region" aria-label={label} tabIndex={0}>
       <table className={styles.table} aria-label={label}>
         <thead>
           <tr>

@@ -46,6 +46,7 @@ export function toScene(dashboard: DashboardJson): DashboardScene {
       refresh: typeof refresh === 'string' ? refresh : '',
       intervals: timepicker.refresh_intervals ?? REFRESH_INTERVALS,
       isOnCanvas: true,
+      withText: true,
     }),
     body: new SceneGridLayout({ isLazy: true, children: gridItems(dashboard.panels) }),
   });

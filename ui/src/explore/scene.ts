@@ -49,7 +49,7 @@ export function exploreResults(input: Input): Results {
 const controls = () => [
   new SceneControlsSpacer(),
   new SceneTimePicker({ isOnCanvas: true }),
-  new SceneRefreshPicker({ refresh: '', isOnCanvas: true }),
+  new SceneRefreshPicker({ refresh: '', isOnCanvas: true, withText: true }),
 ];
 
 const runner = (source: Source, maxDataPoints?: number) =>
