@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::loki::LokiFile;
+use crate::loki::limits::Overrides;
 use crate::root::ConfigFile;
 use crate::section::{FieldDoc, Section, SectionDoc, Shape};
 use crate::sections::web::WebConfig;
@@ -15,12 +17,35 @@ from the directory of the file they stand in. Durations are written like `15s` o
 (powers of 1024). Secrets are never shown.
 ";
 
+const LOKI_HEAD: &str = "# Configuration reference of `bartizan loki`
+
+Generated from the definitions in `crates/config` by `cargo run -p config --example reference`; do not edit.
+
+The file has the format of Loki 3.7 in its single-binary form. These keys are honoured. All others a Loki knows are
+taken: those that cannot apply are listed at start with their line and the reason, and those with which the file would mean
+something else are errors, as unknown keys are. Paths are seen from the working directory. Sizes count in powers of 1024.
+Secrets are never shown.
+
+Objects lie in the folder `bartizan` of the folder the configuration names, and so does the log of entries: what a Loki
+stored is not touched, and not read.
+";
+
 /// The page, as Markdown.
 pub fn page() -> String {
-    let mut page = HEAD.to_owned();
+    page_of(HEAD, [ConfigFile::doc(), WebConfig::doc()])
+}
+
+/// The page of Loki's configuration, as Markdown.
+pub fn loki_page() -> String {
+    page_of(LOKI_HEAD, [LokiFile::doc(), Overrides::doc()])
+}
+
+fn page_of(head: &str, roots: impl IntoIterator<Item = SectionDoc>) -> String {
+    let mut page = head.to_owned();
     let mut sections = Vec::new();
-    collect(ConfigFile::doc(), &mut sections);
-    collect(WebConfig::doc(), &mut sections);
+    for root in roots {
+        collect(root, &mut sections);
+    }
     for section in &sections {
         writeln!(page, "\n## {}\n\n{}\n", section.title, section.doc)
             .expect("writing to a String cannot fail");
