@@ -1,5 +1,5 @@
 /** The services that the Grafana packages expect their host to have set. */
-import { EventBusSrv, setTimeZoneResolver } from '@grafana/data';
+import { EventBusSrv, locationUtil, setTimeZoneResolver, type GrafanaConfig } from '@grafana/data';
 import {
   setAppEvents,
   setChromeHeaderHeightHook,
@@ -12,6 +12,7 @@ import {
   setTemplateSrv,
   type EchoSrv,
 } from '@grafana/runtime';
+import { PREFIX } from '~/api/http';
 import { loadPreferences } from '~/app/preferences';
 import { dataSources } from '~/datasources';
 import { importPanelPlugin, loadedPanelPlugin } from '~/panels';
@@ -19,6 +20,11 @@ import { runRequest } from './runRequest';
 import { templates } from './templates';
 
 export function initServices(): void {
+  locationUtil.initialize({
+    config: { appSubUrl: PREFIX } as GrafanaConfig,
+    getTimeRangeForUrl: () => ({ from: 'now-6h', to: 'now' }),
+    getVariablesUrlParams: () => ({}),
+  });
   setTimeZoneResolver(() => loadPreferences().timeZone);
   setAppEvents(new EventBusSrv());
   setEchoSrv(silent);
