@@ -202,6 +202,7 @@ export function withLabel(expr: string, name: string, value: string, operator: '
   if (!selector) return `{${matcher}}`;
   const inside = (selector[1] ?? '').trim();
   const rest = expr.slice(selector[0].length);
+  if (!inside) return `{${matcher}}${rest}`;
   // What is not a label of the stream is found only behind the selector.
-  return `{${inside}}${rest} | ${matcher}`.replace('{}', `{${matcher}}`);
+  return `{${inside}}${rest} | ${matcher}`;
 }
