@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -70,11 +70,10 @@ async fn nobody() -> Json<serde_json::Value> {
 }
 
 /// Any page: the application finds out by itself which one it is.
-pub async fn page(state: State<Shared>, request: Request) -> Response {
+pub async fn page(state: State<Shared>) -> Response {
     let Some(bytes) = file("index.html").and_then(|file| file.plain) else {
         return system::landing(state).await.into_response();
     };
-    drop(request);
     let prefix = &state.options.route_prefix;
     // Addresses within the application are relative to this.
     let base = format!("<base href=\"{}/\"", system::escape_html(prefix));
