@@ -74,10 +74,12 @@ pub async fn page(state: State<Shared>) -> Response {
     let Some(bytes) = file("index.html").and_then(|file| file.plain) else {
         return system::landing(state).await.into_response();
     };
-    let prefix = &state.options.route_prefix;
-    // Addresses within the application are relative to this.
-    let base = format!("<base href=\"{}/\"", system::escape_html(prefix));
-    let html = String::from_utf8_lossy(bytes).replacen("<base href=\"/\"", &base, 1);
+    // Addresses within the application are relative to the base.
+    let base = format!("<base href=\"{}/\"", system::escape_html(&state.options.route_prefix));
+    let title = format!("<title>{}</title>", system::escape_html(&state.options.page_title));
+    let html = String::from_utf8_lossy(bytes)
+        .replacen("<base href=\"/\"", &base, 1)
+        .replacen("<title>Bartizan</title>", &title, 1);
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
