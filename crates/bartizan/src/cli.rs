@@ -90,6 +90,9 @@ pub struct UpArgs {
     /// Credentials, region and endpoint are those of the environment, as the tools of the cloud read them.
     #[arg(long, value_name = "URL")]
     pub logs_bucket: Option<String>,
+    /// What LogQL can do beyond Loki's: distinct (the stage `| distinct`), subqueries, at (`@`), count-values, or all.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub logql_features: Vec<String>,
     /// Files of rules in LogQL; a pattern. Can be repeated. Clients add others at /loki/api/v1/rules.
     #[arg(long, value_name = "FILE")]
     pub log_rules: Vec<std::path::PathBuf>,

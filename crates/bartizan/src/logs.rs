@@ -200,9 +200,26 @@ impl Color {
 
 /// Asks and prints.
 pub fn run(args: &LogsArgs) -> anyhow::Result<()> {
-    match &args.command {
+    let outcome = match &args.command {
         Some(command) => facts::run(command),
         None if args.query.tail => tail::run(&args.query),
         None => query::run(&args.query),
-    }
+    };
+    // A reader that went away has had what it wanted.
+    outcome.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    error.chain().any(|cause| io(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
+/// Prints text as it is.
+fn emit(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }

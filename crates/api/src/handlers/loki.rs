@@ -97,6 +97,8 @@ pub struct LogOptions {
     pub push_patience: Duration,
     /// The version that is told.
     pub version: String,
+    /// What queries may use beyond the reference.
+    pub language: logql::Features,
 }
 
 impl Default for LogOptions {
@@ -112,6 +114,7 @@ impl Default for LogOptions {
             max_pushes: 64,
             push_patience: Duration::from_secs(5),
             version: "3.7.0".to_owned(),
+            language: logql::Features::default(),
         }
     }
 }

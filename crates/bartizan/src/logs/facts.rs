@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::lines::{labels_of, shown};
 use super::request::Parameters;
-use super::{Common, LogsCommand, Output};
+use super::{Common, LogsCommand, Output, emit};
 
 /// Asks and prints.
 pub(super) fn run(command: &LogsCommand) -> anyhow::Result<()> {
@@ -62,8 +62,7 @@ pub(super) fn run(command: &LogsCommand) -> anyhow::Result<()> {
         }
         LogsCommand::Fmt { query, common } => {
             let answer = common.ask(&["format_query"], &vec![("query", query.clone())])?;
-            println!("{}", answer["data"].as_str().unwrap_or_default());
-            Ok(())
+            emit(&format!("{}\n", answer["data"].as_str().unwrap_or_default()))
         }
     }
 }
@@ -75,16 +74,17 @@ fn about(common: &Common, query: &str) -> anyhow::Result<Parameters> {
 }
 
 fn print(common: &Common, data: &Value, shape: impl Fn(&Value) -> Vec<String>) -> anyhow::Result<()> {
-    match common.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(data)?),
+    let lines = match common.output {
+        Output::Json => vec![serde_json::to_string_pretty(data)?],
         Output::Jsonl => match data {
-            Value::Array(items) => items.iter().for_each(|item| println!("{item}")),
-            other => println!("{other}"),
+            Value::Array(items) => items.iter().map(Value::to_string).collect(),
+            other => vec![other.to_string()],
         },
         Output::Graph => anyhow::bail!("--output graph draws series over time"),
-        _ => shape(data).iter().for_each(|line| println!("{line}")),
-    }
-    Ok(())
+        _ => shape(data),
+    };
+    let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    emit(&text)
 }
 
 fn limited(common: &Common, mut lines: Vec<String>) -> Vec<String> {

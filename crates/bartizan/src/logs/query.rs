@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::lines::{Line, Printer, common, of_streams, shown};
 use super::request::Range;
-use super::{Direction, Output, QueryArgs};
+use super::{Direction, Output, QueryArgs, emit};
 use crate::query::{graph, screen, table};
 
 /// Lines that are asked for at a time.
@@ -20,8 +20,7 @@ pub(super) fn run(args: &QueryArgs) -> anyhow::Result<()> {
     let first = page(args, expression, range, page_limit(args.common.limit, 0))?;
     let data = &first["data"];
     if args.common.output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(data)?);
-        return Ok(());
+        return emit(&format!("{}\n", serde_json::to_string_pretty(data)?));
     }
     if data["resultType"] == "streams" {
         return lines(args, expression, range, data);
@@ -35,11 +34,10 @@ pub(super) fn run(args: &QueryArgs) -> anyhow::Result<()> {
         Output::Graph if data["resultType"] != "matrix" => {
             bail!("--output graph draws series over time: leave out --instant")
         }
-        Output::Graph => print!("{}", graph::render(data, screen())),
-        Output::Jsonl => samples(data)?,
-        _ => print!("{}", table::render(data)),
+        Output::Graph => emit(&graph::render(data, screen())),
+        Output::Jsonl => samples(data),
+        _ => emit(&table::render(data)),
     }
-    Ok(())
 }
 
 fn page_limit(limit: usize, had: usize) -> usize {

@@ -125,6 +125,8 @@ impl Settings {
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);
         logs.keep_streams(&up.logs_retention_stream)?;
+        logs.options.language = logql::Features::from_names(up.logql_features.iter().map(String::as_str))
+            .map_err(|problem| anyhow::anyhow!("--logql-features: {problem}"))?;
         if let Some(url) = &up.logs_bucket {
             logs.bucket = BucketPlace::Remote(blob::RemoteOptions::new(url));
         }

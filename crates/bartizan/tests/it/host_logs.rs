@@ -218,6 +218,29 @@ fn a_tail_shows_lines_as_they_come() {
 }
 
 #[test]
+fn the_language_goes_beyond_the_reference_where_that_is_switched_on() {
+    let dir = directory();
+    append(&dir.path().join("log/app.log"), "user=a n=1\nuser=b n=2\nuser=a n=3\n");
+    let distinct = r#"{job="varlogs"} | logfmt | distinct user"#;
+    let subquery = r#"max_over_time(sum(count_over_time({job="varlogs"}[1h]))[1h:1m])"#;
+    let up = Up::start(dir.path(), &["--logql-features=distinct,subqueries"]);
+    wait_for("lines of the file", || (up.lines(r#"{job="varlogs"}"#).len() == 3).then_some(()));
+    assert_eq!(up.lines(distinct), ["user=b n=2", "user=a n=3"]);
+    // Evaluated at full minutes: the next one but one has all lines behind it.
+    let soon = format!("--to={}", base::SystemClock::new().now_ms() / 1000 + 120);
+    assert_eq!(up.logs(&[subquery, "--instant", &soon]), "{}  3\n");
+    assert!(up.logs(&["fmt", distinct]).contains("| distinct user"));
+    drop(up);
+    let up = Up::start(dir.path(), &[]);
+    for query in [distinct, subquery] {
+        let refused = bartizan(["logs", query, up.server().as_str()]);
+        assert!(refused.code == 1 && refused.err.contains("parse error"), "{}", refused.err);
+    }
+    let unknown = bartizan(["up", "--logql-features=magic"]);
+    assert!(unknown.err.contains("\"magic\" is none of all, distinct"), "{}", unknown.err);
+}
+
+#[test]
 fn logs_of_the_host_can_be_left_out() {
     let dir = directory();
     append(&dir.path().join("log/app.log"), "x\n");

@@ -254,6 +254,9 @@ impl Positions {
                 "positions of logs are damaged or torn; the rest of them is used");
         }
         state.forget_gone();
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
         let (file, bytes) = rewrite(path, &state)?;
         Ok(Self { path: path.to_owned(), file, bytes, fresh_bytes: bytes, is_torn: false, state })
     }

@@ -61,7 +61,8 @@ pub(super) async fn instant(
         limit(&params, DEFAULT_LIMIT)?;
         direction(&params)?;
         let at_ns = time(&params, "time", state.now_ns())?;
-        let Expr::Metric(query) = logql::parse(params.get("query"))? else {
+        let query = logql::parse_with(params.get("query"), state.options.language)?;
+        let Expr::Metric(query) = query else {
             return Err(Failure::bad(NO_LOGS_AT_INSTANTS));
         };
         let started = state.clock.monotonic();
@@ -113,7 +114,7 @@ fn range_body(
     if interval_ns < 0 {
         return Err(Failure::bad("interval must be >= 0"));
     }
-    let query = logql::parse(params.get("query"))?;
+    let query = logql::parse_with(params.get("query"), state.options.language)?;
     let asked = bounds;
     let bounds = bounds.admitted(state, ctx)?;
     let started = state.clock.monotonic();
@@ -166,8 +167,9 @@ fn constant(value: f64, steps: Steps) -> Series {
 }
 
 /// `GET /format_query`
-pub(super) async fn format(params: Params) -> Response {
-    let (status, key, text) = match logql::parse(params.get("query")) {
+pub(super) async fn format(State(state): State<Logs>, params: Params) -> Response {
+    let parsed = logql::parse_with(params.get("query"), state.options.language);
+    let (status, key, text) = match parsed {
         Ok(query) => (StatusCode::OK, "\"success\",\"data\":", logql::format::pretty(&query)),
         Err(error) => (StatusCode::BAD_REQUEST, "\"invalid-query\",\"error\":", error.to_string()),
     };
