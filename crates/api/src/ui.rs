@@ -77,9 +77,8 @@ pub async fn page(state: State<Shared>) -> Response {
     // Addresses within the application are relative to the base.
     let base = format!("<base href=\"{}/\"", system::escape_html(&state.options.route_prefix));
     let title = format!("<title>{}</title>", system::escape_html(&state.options.page_title));
-    let html = String::from_utf8_lossy(bytes)
-        .replacen("<base href=\"/\"", &base, 1)
-        .replacen("<title>Bartizan</title>", &title, 1);
+    let html = String::from_utf8_lossy(bytes).replacen("<base href=\"/\"", &base, 1);
+    let html = html.replacen("<title>Bartizan</title>", &title, 1);
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
