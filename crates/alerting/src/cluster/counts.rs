@@ -28,6 +28,47 @@ impl Traffic {
     }
 }
 
+/// What is counted of messages of one key that are too large for packets.
+#[derive(Debug, Clone)]
+pub struct Oversized {
+    /// Those that were sent, or tried to be.
+    pub sent: Counter,
+    /// Those of them that did not arrive.
+    pub failed: Counter,
+    /// How long the others took, in seconds.
+    pub took: Histogram,
+}
+
+impl Default for Oversized {
+    fn default() -> Self {
+        const BOUNDS_S: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        Self { sent: Counter::default(), failed: Counter::default(), took: Histogram::new(&BOUNDS_S) }
+    }
+}
+
+/// What is counted of sockets.
+#[derive(Debug, Clone, Default)]
+pub struct TransportCounts {
+    /// Large silences.
+    pub silences: Oversized,
+    /// Large entries of the log of notifications.
+    pub log: Oversized,
+    /// Bytes of packets sent over TLS.
+    pub packet_bytes_sent: Counter,
+    /// Bytes of packets received over TLS.
+    pub packet_bytes_received: Counter,
+    /// Streams opened over TLS.
+    pub streams_sent: Counter,
+    /// Streams accepted over TLS.
+    pub streams_received: Counter,
+    /// Failures to read from connections by TLS.
+    pub read_errors: Counter,
+    /// Failures to send packets by TLS.
+    pub packet_errors: Counter,
+    /// Failures to open streams by TLS.
+    pub stream_errors: Counter,
+}
+
 /// Counts of what happened in the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use base::metrics::{Counter, Family, Kind, Registry};
 
-use super::counts::{Counts, Traffic};
+use super::counts::{Counts, Oversized, Traffic, TransportCounts};
 use super::net::Cluster;
 
 /// Publishes all metrics of a cluster for as long as it lives.
@@ -63,6 +63,81 @@ fn collect(cluster: &Cluster, families: &mut Vec<Family>) {
         traffic("sent", &counts.states_sent, &counts.updates_sent, families);
         by_peer(counts, families);
     });
+    oversized(&cluster.transport, families);
+    if cluster.has_tls() {
+        tls(&cluster.transport, families);
+    }
+}
+
+fn oversized(counts: &TransportCounts, families: &mut Vec<Family>) {
+    let keys = [("nfl", &counts.log), ("sil", &counts.silences)];
+    let mut add = |name: &str, help: &str, value: fn(&Oversized) -> u64| {
+        let mut family =
+            Family::new(format!("alertmanager_oversized_gossip_message_{name}"), help, Kind::Counter);
+        keys.iter().for_each(|(key, counts)| family.push(&[("key", key)], value(counts) as f64));
+        families.push(family);
+    };
+    add("sent_total", "Number of oversized gossip message sent.", |counts| counts.sent.get());
+    add("failure_total", "Number of oversized gossip message sends that failed.", |counts| {
+        counts.failed.get()
+    });
+    // They wait for as long as it takes, each on its own.
+    add(
+        "dropped_total",
+        "Number of oversized gossip messages that were dropped due to a full message queue.",
+        |_| 0,
+    );
+    let mut took = Family::new(
+        "alertmanager_oversize_gossip_message_duration_seconds",
+        "Duration of oversized gossip message requests.",
+        Kind::Histogram,
+    );
+    for (key, counts) in keys {
+        let labels = vec![("key".to_owned(), key.to_owned())];
+        took.points.push(base::metrics::Point { labels, value: counts.took.value() });
+    }
+    families.push(took);
+}
+
+fn tls(counts: &TransportCounts, families: &mut Vec<Family>) {
+    let mut add = |name: &str, help: &str, points: &[(&[(&str, &str)], &Counter)]| {
+        let mut family = Family::new(format!("alertmanager_tls_transport_{name}"), help, Kind::Counter);
+        points.iter().for_each(|(labels, counter)| family.push(labels, counter.get() as f64));
+        families.push(family);
+    };
+    add(
+        "packet_bytes_sent_total",
+        "The number of packet bytes sent to outgoing connections (excluding internal metadata).",
+        &[(&[], &counts.packet_bytes_sent)],
+    );
+    add(
+        "packet_bytes_received_total",
+        "The number of packet bytes received from incoming connections (excluding internal metadata).",
+        &[(&[], &counts.packet_bytes_received)],
+    );
+    add(
+        "stream_connections_sent_total",
+        "The number of stream connections sent.",
+        &[(&[], &counts.streams_sent)],
+    );
+    add(
+        "stream_connections_received_total",
+        "The number of stream connections received.",
+        &[(&[], &counts.streams_received)],
+    );
+    add(
+        "read_errors_total",
+        "The number of errors encountered while reading from incoming connections.",
+        &[(&[], &counts.read_errors)],
+    );
+    add(
+        "write_errors_total",
+        "The number of errors encountered while writing to outgoing connections.",
+        &[
+            (&[("connection_type", "packet")], &counts.packet_errors),
+            (&[("connection_type", "stream")], &counts.stream_errors),
+        ],
+    );
 }
 
 fn counters(counts: &Counts, families: &mut Vec<Family>) {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::address::{advertised, resolve, split};
+use super::counts::TransportCounts;
 use super::membership::{MembershipOptions, Output};
 use super::message::{MAX_LABEL_BYTES, StreamMessage};
 use super::peer::{Effects, Now, Peer, PeerOptions, TAKES_TURNS};
@@ -117,6 +118,7 @@ pub struct Cluster {
     wake: Notify,
     address: SocketAddr,
     name: String,
+    pub(super) transport: TransportCounts,
 }
 
 struct Sockets {
@@ -200,8 +202,14 @@ impl Cluster {
             wake: Notify::new(),
             address,
             name,
+            transport: TransportCounts::default(),
             options,
         }))
+    }
+
+    /// Whether members speak TLS.
+    pub fn has_tls(&self) -> bool {
+        self.options.tls.is_some()
     }
 
     /// The name of this instance.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::message::{MAX_STREAM_BYTES, MessageError, Ping, StreamMessage};
+use super::super::state::{LOG, Part, SILENCES};
 use super::{Cluster, Host};
 
 /// The most bytes that are read for one message: the state, and as much of members.
@@ -55,7 +56,16 @@ impl Cluster {
     async fn connect(&self, to: SocketAddr) -> io::Result<Box<dyn Stream>> {
         match &self.options.tls {
             None => Ok(Box::new(TcpStream::connect(to).await?)),
-            Some(tls) => Ok(Box::new(tls.connect_stream(to).await?)),
+            Some(tls) => {
+                let connected = tls.connect_stream(to).await;
+                let counts = &self.transport;
+                if connected.is_ok() {
+                    counts.streams_sent.inc()
+                } else {
+                    counts.stream_errors.inc()
+                }
+                Ok(Box::new(connected?))
+            }
         }
     }
 
@@ -105,14 +115,29 @@ impl Cluster {
     /// Sends a message that is too large for packets.
     pub(super) async fn send_user(self: Arc<Self>, to: SocketAddr, part: Vec<u8>) {
         let Ok(_slot) = self.streams.clone().acquire_owned().await else { return };
+        let counts = match Part::decode(&part) {
+            Ok(Part { key: LOG, .. }) => Some(&self.transport.log),
+            Ok(Part { key: SILENCES, .. }) => Some(&self.transport.silences),
+            _ => None,
+        };
+        let begun = self.clock.monotonic();
+        counts.inspect(|counts| counts.sent.inc());
+        let message = StreamMessage::User(part.clone());
         let sent = async {
             let mut stream = self.connect(to).await?;
-            write(&mut stream, &StreamMessage::User(part), &self.options.label).await?;
+            write(&mut stream, &message, &self.options.label).await?;
             stream.shutdown().await
         };
-        if let Err(error) = Self::within(self.options.tcp_timeout, sent).await {
-            // The next exchange of state makes up for it.
-            tracing::debug!(peer = %to, "sending a large message: {error}");
+        match Self::within(self.options.tcp_timeout, sent).await {
+            Ok(()) => {
+                let took = self.clock.monotonic().saturating_sub(begun);
+                counts.inspect(|counts| counts.took.observe(took.as_secs_f64()));
+            }
+            Err(error) => {
+                // The next exchange of state makes up for it.
+                counts.inspect(|counts| counts.failed.inc());
+                tracing::debug!(peer = %to, "sending a large message: {error}");
+            }
         }
     }
 
@@ -139,6 +164,7 @@ impl Cluster {
                     Some(tls) => cluster.serve_tls(&tls, host, stream).await,
                 };
                 if let Err(error) = served {
+                    cluster.transport.read_errors.inc();
                     tracing::debug!(peer = %from, "serving a connection: {error}");
                 }
                 drop(slot);

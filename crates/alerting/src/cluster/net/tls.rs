@@ -130,8 +130,11 @@ impl Cluster {
         let connected = tokio::time::timeout(self.options.tcp_timeout, tls.connect(to)).await;
         let mut stream = match connected {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(peer = %to, "connecting by TLS: {error}"),
-            Err(_) => return,
+            Ok(Err(error)) => {
+                self.transport.packet_errors.inc();
+                return tracing::debug!(peer = %to, "connecting by TLS: {error}");
+            }
+            Err(_) => return self.transport.packet_errors.inc(),
         };
         while let Ok(Some(packet)) = tokio::time::timeout(IDLE, packets.recv()).await {
             let sent = async {
@@ -139,8 +142,9 @@ impl Cluster {
                 stream.flush().await
             };
             if !matches!(tokio::time::timeout(self.options.tcp_timeout, sent).await, Ok(Ok(()))) {
-                return;
+                return self.transport.packet_errors.inc();
             }
+            self.transport.packet_bytes_sent.add(packet.len() as u64);
         }
         let _ = stream.shutdown().await;
     }
@@ -170,9 +174,11 @@ impl Cluster {
             match tokio::time::timeout(2 * IDLE, next).await.map_err(timed_out)?? {
                 Some((from, packet)) => {
                     let from = from.unwrap_or(peer);
+                    self.transport.packet_bytes_received.add(packet.len() as u64);
                     self.take_packets(&host, vec![(from, packet)]).await;
                 }
                 None => {
+                    self.transport.streams_received.inc();
                     return tokio::time::timeout(limit, self.serve(host, stream)).await.map_err(timed_out)?;
                 }
             }
