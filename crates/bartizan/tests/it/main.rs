@@ -11,6 +11,7 @@ mod faults;
 mod federation;
 mod host_logs;
 mod inspect;
+mod log_crash;
 mod log_rules;
 mod loki;
 mod otlp;
