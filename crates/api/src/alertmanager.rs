@@ -8,6 +8,7 @@ mod alerts;
 mod explain;
 mod failure;
 mod guard;
+mod meter;
 mod query;
 mod read;
 mod silences;
@@ -90,7 +91,8 @@ pub fn seat(
         .nest("/api/v2", api_v2(manager.clone(), budget))
         .route("/api/v1/{*rest}", axum::routing::any(api_v1_is_gone))
         .layer(middleware::from_fn_with_state(gate, guard::limit))
-        .merge(lifecycle(manager));
+        .merge(lifecycle(manager))
+        .layer(middleware::from_fn_with_state(meter::Meter::new(registry, prefix), meter::measure));
     if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes) }
 }
 
