@@ -11,6 +11,7 @@
 mod alerts;
 mod history;
 mod http;
+mod logs;
 mod program;
 mod queries;
 mod receive;
@@ -50,6 +51,8 @@ enum Command {
     Rules(Rules),
     /// CPU and memory of many active alerts, and the time until somebody is told.
     Alerts(Alerts),
+    /// Logs: pushed, compacted, asked, beside zstd, a plain search and DuckDB.
+    Logs(Logs),
     /// Time and memory until an empty server is ready.
     Start(Common),
     /// Serves the generated targets only, until the duration is over.
@@ -232,6 +235,27 @@ struct Alerts {
     python: PathBuf,
 }
 
+#[derive(Args, Debug, Clone)]
+struct Logs {
+    #[command(flatten)]
+    common: Common,
+    /// Gigabytes of lines in all.
+    #[arg(long, default_value_t = 10.0)]
+    gigabytes: f64,
+    /// A Python with the module duckdb.
+    #[arg(long, default_value = "target/tools/bin/python")]
+    python: PathBuf,
+    /// Seconds of pushing at a steady rate with queries running, for memory.
+    #[arg(long, default_value_t = 60)]
+    paced_s: u64,
+    /// Megabytes a second while that lasts.
+    #[arg(long, default_value_t = 20.0)]
+    paced_mbps: f64,
+    /// Keep the data.
+    #[arg(long)]
+    keep: bool,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Live(options) => scenario::live(&options),
@@ -240,6 +264,7 @@ fn main() -> ExitCode {
         Command::Send(options) => send::run(&options),
         Command::Rules(options) => rules::run(&options),
         Command::Alerts(options) => alerts::run(&options),
+        Command::Logs(options) => logs::run(&options),
         Command::Start(options) => scenario::start(&options),
         Command::Targets(options) => scenario::targets_only(&options),
     };

@@ -156,6 +156,26 @@ impl Running {
         Ok(Self { kind, child, port })
     }
 
+    /// Starts Bartizan with its storage of logs below `data`, and nothing else to do.
+    pub fn start_with_logs(bartizan: &Path, data: &Path) -> Result<Self, BenchError> {
+        let port = free_port()?;
+        let log_path = PathBuf::from(format!("{}.log", data.display()));
+        let log = File::options().create(true).append(true).open(log_path)?;
+        let mut command = Command::new(bartizan);
+        command
+            .args(["up", "--no-host-logs", "--scrape-interval-s=3600", "--data-dir"])
+            .arg(data)
+            .arg(format!("--listen-address=127.0.0.1:{port}"));
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child.map_err(|error| BenchError::Start("bartizan", error))?;
+        Ok(Self { kind: Kind::Bartizan, child, port })
+    }
+
+    /// Begins the peak of memory anew, where the kernel lets us.
+    pub fn forget_peak_memory(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+
     /// Waits until the program says it is ready; the time that took since the call.
     pub fn wait_ready(&mut self, limit: Duration) -> Result<Duration, BenchError> {
         let path = if self.kind == Kind::VictoriaMetrics { "/health" } else { "/-/ready" };

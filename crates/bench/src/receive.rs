@@ -256,20 +256,21 @@ fn labels(head: &str, target: usize) -> Vec<(String, String)> {
 }
 
 /// A connection that is kept.
-struct Connection {
+pub struct Connection {
     stream: BufReader<TcpStream>,
     port: u16,
 }
 
 impl Connection {
-    fn open(port: u16) -> Result<Self, BenchError> {
+    /// Connects to a server on loopback.
+    pub fn open(port: u16) -> Result<Self, BenchError> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream), port })
     }
 
     /// Sends a request; the status of the answer.
-    fn post(&mut self, path: &str, body: &[u8]) -> Result<u16, BenchError> {
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Result<u16, BenchError> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/x-protobuf\r\n\
              Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",

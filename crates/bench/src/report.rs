@@ -110,22 +110,32 @@ fn geometric_mean(queries: &[Timing]) -> f64 {
 
 /// Prints the comparison and, with `out`, keeps it as a dated file there.
 pub fn publish(scenario: &str, setting: &str, all: &[Figures], out: Option<&Path>) -> Result<(), BenchError> {
-    let text = render(scenario, setting, all)?;
+    publish_text(scenario, &render(scenario, setting, all)?, out)
+}
+
+/// The same for a report that is written already.
+pub fn publish_text(scenario: &str, text: &str, out: Option<&Path>) -> Result<(), BenchError> {
     println!("{text}");
     if let Some(dir) = out {
         std::fs::create_dir_all(dir)?;
         let path = dir.join(format!("{}-{scenario}.md", shell("date", &["-u", "+%Y-%m-%d-%H%M"])));
-        std::fs::write(&path, &text)?;
+        std::fs::write(&path, text)?;
         eprintln!("bench: written to {}", path.display());
     }
     Ok(())
 }
 
-fn render(scenario: &str, setting: &str, all: &[Figures]) -> Result<String, BenchError> {
+/// What every report begins with.
+pub fn head(scenario: &str, setting: &str) -> String {
     let command: Vec<String> = std::env::args().skip(1).collect();
     let mut text = format!("# {scenario}\n\n{setting}\n\n* command: `bench {}`\n", command.join(" "));
     let _ = writeln!(text, "* machine: {}", machine());
     let _ = writeln!(text, "* date: {}\n", shell("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]));
+    text
+}
+
+fn render(scenario: &str, setting: &str, all: &[Figures]) -> Result<String, BenchError> {
+    let mut text = head(scenario, setting);
     let ours = all.iter().find(|figures| figures.kind == Kind::Bartizan).map(Figures::rows);
     let _ = write!(text, "| figure |");
     for figures in all {
@@ -168,7 +178,8 @@ fn render(scenario: &str, setting: &str, all: &[Figures]) -> Result<String, Benc
     Ok(text)
 }
 
-fn number(value: f64) -> String {
+/// A number with as many digits as tell something.
+pub fn number(value: f64) -> String {
     match value.abs() {
         _ if value.is_nan() => "-".to_owned(),
         v if v >= 100.0 => format!("{value:.0}"),

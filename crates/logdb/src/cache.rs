@@ -1,9 +1,10 @@
 //! Objects that were opened, with their indices, as many as memory is given for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blob::SharedBucket;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use model::source::TenantId;
 use parking_lot::Mutex;
 use ulid::Ulid;
@@ -18,6 +19,29 @@ pub(crate) struct SegmentCache {
     bucket: SharedBucket,
     limit_bytes: usize,
     state: Mutex<State>,
+    groups: Arc<DamagedGroups>,
+}
+
+/// Page groups that could not be read because they are damaged. The rest of their objects is served.
+#[derive(Default)]
+pub(crate) struct DamagedGroups(Mutex<HashMap<Ulid, BTreeMap<usize, String>>>);
+
+impl DamagedGroups {
+    /// Notes that a page group is damaged, and tells it once.
+    pub fn note(&self, id: Ulid, group: usize, key: &str, reason: &str) {
+        if self.0.lock().entry(id).or_default().insert(group, reason.to_owned()).is_none() {
+            tracing::error!(object = key, group, reason, "a page group is damaged and left out");
+        }
+    }
+
+    /// What is known to be wrong with the page groups of an object.
+    pub fn of(&self, id: Ulid) -> BTreeMap<usize, String> {
+        self.0.lock().get(&id).cloned().unwrap_or_default()
+    }
+
+    fn has_any(&self, id: Ulid) -> bool {
+        self.0.lock().contains_key(&id)
+    }
 }
 
 #[derive(Default)]
@@ -26,6 +50,8 @@ struct State {
     bytes: usize,
     uses: u64,
     damaged: HashMap<Ulid, String>,
+    /// Objects whose index leaves no room for that of another.
+    full: HashSet<Ulid>,
 }
 
 struct Entry {
@@ -36,7 +62,7 @@ struct Entry {
 
 impl SegmentCache {
     pub fn new(bucket: SharedBucket, limit_bytes: usize) -> Self {
-        Self { bucket, limit_bytes, state: Mutex::default() }
+        Self { bucket, limit_bytes, state: Mutex::default(), groups: Arc::default() }
     }
 
     /// An object, opened if it is not.
@@ -76,6 +102,34 @@ impl SegmentCache {
             state.bytes -= entry.bytes;
         }
         state.damaged.remove(&id);
+        state.full.remove(&id);
+        drop(state);
+        self.groups.0.lock().remove(&id);
+    }
+
+    /// Notes that an object cannot be made one with others, because of its index.
+    pub fn note_full(&self, id: Ulid) {
+        self.state.lock().full.insert(id);
+    }
+
+    /// Whether an object cannot be made one with others.
+    pub fn is_full(&self, id: Ulid) -> bool {
+        self.state.lock().full.contains(&id)
+    }
+
+    /// Page groups that are damaged.
+    pub fn groups(&self) -> &Arc<DamagedGroups> {
+        &self.groups
+    }
+
+    /// Number of page groups that are damaged.
+    pub fn damaged_groups(&self) -> usize {
+        self.groups.0.lock().values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether an object, or a part of it, is damaged: what is left of it must not be given up for a copy.
+    pub fn is_damaged(&self, id: Ulid) -> bool {
+        self.damage_of(id).is_some() || self.groups.has_any(id)
     }
 
     /// Notes that an object is damaged; true when that is news.

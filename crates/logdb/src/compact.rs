@@ -10,6 +10,8 @@ use ulid::Ulid;
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError, meta_of};
 use crate::manifest::{CommitError, Edit, Manifest, ObjectMeta, object_key};
+use crate::segment::index::MAX_INDEX_BYTES;
+use crate::segment::reader::SegmentError;
 use crate::segment::{Segment, SegmentIndex, SegmentOptions, SegmentWriter};
 
 /// Objects to compact, and how thoroughly.
@@ -78,7 +80,8 @@ impl LogDb {
         let options = &self.options;
         let is_usable = |object: &&ObjectMeta| {
             object.size_bytes < options.target_object_bytes / 2
-                && self.segments.damage_of(object.id).is_none()
+                && !self.segments.is_full(object.id)
+                && !self.segments.is_damaged(object.id)
         };
         let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
         small.sort_by_key(|object| object.size_bytes);
@@ -107,9 +110,7 @@ impl LogDb {
             }
         }
         // The last of a day that was never compressed well.
-        let only = |object: &&ObjectMeta| {
-            object.level != FINAL_LEVEL && self.segments.damage_of(object.id).is_none()
-        };
+        let only = |object: &&ObjectMeta| object.level != FINAL_LEVEL && !self.segments.is_damaged(object.id);
         let rough: Vec<ObjectMeta> = manifest.objects.iter().filter(only).cloned().collect();
         (is_closed && !rough.is_empty()).then(|| (rough.into_iter().take(1).collect(), true))
     }
@@ -122,6 +123,13 @@ impl LogDb {
                 Ok(segment) => segments.push(segment),
                 Err(error) => return self.input_failed(plan, input.id, error),
             }
+        }
+        // What is made of them must have an index that can be read.
+        let index_bytes: usize = segments.iter().map(|segment| segment.index_bytes()).sum();
+        if segments.len() > 1 && index_bytes > MAX_INDEX_BYTES / 2 {
+            let largest = segments.iter().zip(inputs).max_by_key(|(segment, _)| segment.index_bytes());
+            largest.iter().for_each(|(_, object)| self.segments.note_full(object.id));
+            return Ok(());
         }
         let id = self.ids.ulid();
         let key = object_key(tenant, *day, id);
@@ -144,7 +152,15 @@ impl LogDb {
             Ok(dropped) => dropped,
             Err(merge::MergeError::Stopped) => return Ok(()),
             Err(merge::MergeError::Sink(error)) => return Err(error.into()),
-            Err(merge::MergeError::Input(at, error)) => return self.input_failed(plan, inputs[at].id, error),
+            Err(merge::MergeError::Input(at, group, SegmentError::Damaged(damaged))) => {
+                let id = inputs[at].id;
+                let key = object_key(tenant, *day, id);
+                self.segments.groups().note(id, group, &key, &damaged.to_string());
+                return Ok(());
+            }
+            Err(merge::MergeError::Input(at, _, error)) => {
+                return self.input_failed(plan, inputs[at].id, error);
+            }
         };
         let written = writer.finish()?;
         let rows = written.index.rows();
@@ -216,12 +232,7 @@ impl LogDb {
         }
     }
 
-    fn input_failed(
-        &self,
-        plan: &Plan,
-        id: Ulid,
-        error: crate::segment::reader::SegmentError,
-    ) -> Result<(), LogDbError> {
+    fn input_failed(&self, plan: &Plan, id: Ulid, error: SegmentError) -> Result<(), LogDbError> {
         self.refresh_day(&plan.tenant, plan.day)?;
         let is_named =
             self.state.read().catalog.get(&plan.tenant, plan.day).is_some_and(|m| m.object(id).is_some());
@@ -230,8 +241,7 @@ impl LogDb {
             return Ok(());
         }
         let key = object_key(&plan.tenant, plan.day, id);
-        let is_missing =
-            matches!(error, crate::segment::reader::SegmentError::Blob(blob::BlobError::NotFound(_)));
+        let is_missing = matches!(error, SegmentError::Blob(blob::BlobError::NotFound(_)));
         let is_lost = is_missing && self.absences.note(id, self.clock.monotonic());
         if error.is_damage() && (is_lost || !is_missing) {
             self.suspect(id, &key, &error.to_string());

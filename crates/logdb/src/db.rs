@@ -261,6 +261,7 @@ impl LogDb {
         self.metrics.memory_bytes.set(state.unflushed_bytes() as f64);
         let streams: usize = state.active.tenants().map(|(_, streams)| streams.len()).sum();
         self.metrics.memory_streams.set(streams as f64);
+        self.metrics.damaged_groups.set(self.segments.damaged_groups() as f64);
         self.metrics.wal_bytes.set(state.log_bytes() as f64);
         self.metrics.pending.set((state.pending.len() + state.sealed.len()) as f64);
     }

@@ -464,7 +464,7 @@ impl LogDb {
             all.map(|(_, day, manifest)| (day, manifest.clone())).collect()
         };
         days.iter().find_map(|(day, manifest)| {
-            let usable = manifest.objects.iter().filter(|o| self.segments.damage_of(o.id).is_none());
+            let usable = manifest.objects.iter().filter(|o| !self.segments.is_damaged(o.id));
             let open = |id| self.segments.open(tenant, *day, id).ok();
             Some((*day, tombstones.rewrite_of(usable, &open)?.clone()))
         })

@@ -32,6 +32,7 @@ pub struct Metrics {
     pub(crate) compaction_failures: Counter,
     pub(crate) compacted_bytes: Counter,
     pub(crate) damaged_objects: Counter,
+    pub(crate) damaged_groups: Gauge,
     pub(crate) orphans: Counter,
     pub(crate) deleted_objects: Counter,
     pub(crate) expired_entries: Counter,
@@ -128,6 +129,10 @@ impl Metrics {
             damaged_objects: counter(
                 "loki_store_damaged_objects_total",
                 "Objects that were set aside as damaged.",
+            ),
+            damaged_groups: gauge(
+                "loki_store_damaged_page_groups",
+                "Page groups that are left out of queries because they are damaged.",
             ),
             orphans: counter(
                 "loki_compactor_orphans_deleted_total",

@@ -162,12 +162,27 @@ impl LogDb {
         }
         let Pinned { units: memory, objects, tombstones } = self.pin(tenant, range, streams);
         let mut units = Vec::new();
-        for (source, object, deletes) in objects {
-            ctx.check(STAGE).map_err(SourceError::from)?;
-            if let Some(segment) = self.open_object(&object, ctx)? {
-                let of_object = units_of(&segment, source, Some(&object), range, streams);
-                units.extend(of_object.map(|unit| Unit { deletes, ..unit }));
+        // Opening one that is not in memory takes a few reads: all at once, since they may be far away.
+        let opened: Result<Vec<Option<Arc<Segment>>>, SelectError> = objects
+            .par_iter()
+            .map(|(_, object, _)| {
+                ctx.check(STAGE).map_err(SourceError::from)?;
+                self.open_object(object, ctx)
+            })
+            .collect();
+        for ((source, object, deletes), segment) in objects.into_iter().zip(opened?) {
+            let Some(segment) = segment else { continue };
+            let damaged = self.segments.groups().of(object.id);
+            for (group, reason) in &damaged {
+                let key = object_key(&object.tenant, object.day, object.id);
+                ctx.warn(reader::left_out(&key, *group, reason));
             }
+            let of_object = units_of(&segment, source, Some(&object), range, streams);
+            let is_whole = |unit: &Unit| match &unit.data {
+                UnitData::Group { group, .. } => !damaged.contains_key(group),
+                UnitData::Rows(_) => true,
+            };
+            units.extend(of_object.filter(is_whole).map(|unit| Unit { deletes, ..unit }));
         }
         units.extend(memory);
         // Retention ends what is seen at once; objects are rewritten later.
@@ -228,15 +243,15 @@ impl LogDb {
         error: SegmentError,
         ctx: &QueryContext,
     ) -> Result<(), SourceError> {
-        let UnitData::Group { object: Some(object), .. } = unit else {
+        let UnitData::Group { object: Some(object), group, .. } = unit else {
             return Err(SourceError::Storage(error.to_string()));
         };
         let key = object_key(&object.tenant, object.day, object.id);
-        if !error.is_damage() {
+        if !error.is_damage() || matches!(error, SegmentError::Blob(_)) {
             return Err(SourceError::Storage(format!("{key}: {error}")));
         }
-        self.suspect(object.id, &key, &error.to_string());
-        ctx.warn(format!("log object {key} is damaged and left out: {error}"));
+        self.segments.groups().note(object.id, *group, &key, &error.to_string());
+        ctx.warn(reader::left_out(&key, *group, &error.to_string()));
         Ok(())
     }
 
@@ -246,7 +261,7 @@ impl LogDb {
         let mut units = self.units(&ctx.tenant, request.range, &mut streams, ctx)?;
         self.prune(&mut units, &request.hints, ctx)?;
         self.drop_duplicates(&mut units, ctx)?;
-        Ok(reader::groups_of(units))
+        Ok(reader::groups_of(units, self.segments.groups()))
     }
 
     /// Leaves out the page groups whose filters say that nothing in them is wanted.

@@ -16,8 +16,8 @@ use crate::segment::{Segment, SegmentWriter};
 /// Why a merge failed.
 #[derive(Debug)]
 pub(super) enum MergeError {
-    /// The object of that number could not be read.
-    Input(usize, SegmentError),
+    /// The object of that number could not be read; with the number of the page group.
+    Input(usize, usize, SegmentError),
     /// The result could not be written.
     Sink(BlobError),
     /// It is time to stop.
@@ -65,7 +65,7 @@ impl Reader {
             }
             if self.page.is_none() {
                 let page = self.segment.read(group, LogColumns { lines: true, metadata: true });
-                self.page = Some(page.map_err(|error| MergeError::Input(self.number, error))?);
+                self.page = Some(page.map_err(|error| MergeError::Input(self.number, self.group, error))?);
             }
             return Ok(self.page.as_ref().map(|page| page.timestamps_ns[self.row]));
         }

@@ -33,7 +33,7 @@ impl LogDb {
             let Some(shortest) = self.options.retention.shortest(tenant) else { continue };
             let oldest_ns = self.instant_before(shortest);
             for object in manifest.objects.iter().filter(|object| object.first_ns < oldest_ns) {
-                if looked.contains_key(&object.id) || self.segments.damage_of(object.id).is_some() {
+                if looked.contains_key(&object.id) || self.segments.is_damaged(object.id) {
                     continue;
                 }
                 looked.insert(object.id, now);

@@ -8,21 +8,26 @@ use model::context::QueryContext;
 use model::logs::{ByteColumn, LogColumns, Metadata, MetadataBuilder, Page, PageGroup, PageReader};
 use model::source::SourceError;
 
-use super::{MEMORY_GROUP_BYTES, Unit, UnitData};
+use super::{MEMORY_GROUP_BYTES, ObjectName, Unit, UnitData};
+use crate::cache::DamagedGroups;
+use crate::manifest::object_key;
 use crate::memtable::Rows;
 use crate::segment::Segment;
+use crate::segment::reader::SegmentError;
 
 /// The page groups of some units.
-pub(super) fn groups_of(units: Vec<Unit>) -> Vec<PageGroup> {
+pub(super) fn groups_of(units: Vec<Unit>, damaged: &Arc<DamagedGroups>) -> Vec<PageGroup> {
     let mut groups = Vec::new();
     let mut memory = MemoryGroup::default();
     for unit in units {
         match unit.data {
             UnitData::Group { segment, group, object } => {
-                let name =
-                    object.map(|object| crate::manifest::object_key(&object.tenant, object.day, object.id));
                 let runs = unit.runs.iter().map(|run| run.to_page_run(0)).collect();
-                groups.push(PageGroup { runs, reader: Arc::new(SegmentReader { segment, group, name }) });
+                let damaged = damaged.clone();
+                groups.push(PageGroup {
+                    runs,
+                    reader: Arc::new(SegmentReader { segment, group, object, damaged }),
+                });
             }
             UnitData::Rows(rows) => {
                 memory.add(&rows, &unit.runs);
@@ -68,21 +73,38 @@ impl MemoryGroup {
 struct SegmentReader {
     segment: Arc<Segment>,
     group: usize,
-    name: Option<String>,
+    object: Option<ObjectName>,
+    damaged: Arc<DamagedGroups>,
 }
 
 impl PageReader for SegmentReader {
     fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
         let group = &self.segment.index().groups[self.group];
         let reservation = ctx.reserve(self.segment.memory_of(group, columns))?;
-        let name = self.name.as_deref().unwrap_or("an object in memory");
-        let mut page = self.segment.read(group, columns).map_err(|error| match error.is_damage() {
-            true => SourceError::Corruption(format!("log object {name}: {error}")),
-            false => SourceError::Storage(format!("log object {name}: {error}")),
-        })?;
+        let mut page = self.segment.read(group, columns).map_err(|error| self.failed(&error))?;
         page.reservation = Some(reservation);
         Ok(page)
     }
+}
+
+impl SegmentReader {
+    fn failed(&self, error: &SegmentError) -> SourceError {
+        let Some(object) = &self.object else {
+            return SourceError::Storage(format!("a log object in memory: {error}"));
+        };
+        let key = object_key(&object.tenant, object.day, object.id);
+        // An object that is gone is not damaged in one place.
+        if !error.is_damage() || matches!(error, SegmentError::Blob(_)) {
+            return SourceError::Storage(format!("log object {key}: {error}"));
+        }
+        self.damaged.note(object.id, self.group, &key, &error.to_string());
+        SourceError::Corruption(left_out(&key, self.group, &error.to_string()))
+    }
+}
+
+/// What a query is told of a page group that is damaged.
+pub(super) fn left_out(key: &str, group: usize, reason: &str) -> String {
+    format!("page group {group} of log object {key} is damaged and left out: {reason}")
 }
 
 struct MemoryReader {

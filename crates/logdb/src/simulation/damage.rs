@@ -114,6 +114,15 @@ fn a_page_that_is_damaged_is_named() {
     let groups = db.select(&everything(), &ctx).unwrap();
     let error = groups[0].reader.read(LogColumns { lines: true, metadata: true }, &ctx).unwrap_err();
     assert!(error.to_string().contains(&**key), "{error}");
+    // Others are told, and nothing is given up for a copy without it.
+    let groups = db.select(&everything(), &ctx).unwrap();
+    assert!(groups.is_empty());
+    assert!(ctx.take_warnings().iter().any(|warning| warning.contains(&**key)));
+    append(&db, 10..20);
+    db.flush().unwrap();
+    while db.compact_once().unwrap() {}
+    assert!(store.keys(".parquet").contains(key));
+    assert_eq!(db.select(&everything(), &ctx).unwrap().len(), 1);
 }
 
 #[test]

@@ -8,13 +8,17 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use model::Matcher;
-use model::logs::LogRange;
+use model::logs::{LogRange, Page, PageRun};
 
-use super::lines::{Direction, LineParams};
+use super::scan::{Wanted, scan, select};
 use super::{Engine, Steps};
-use crate::ast::LogExpr;
 use crate::error::QueryError;
+use crate::stage::Pipeline;
+use crate::stage::hints::Hints;
+use crate::text::lossy;
 
+/// The label that tells the level of a line.
+const LEVEL: &str = "detected_level";
 /// What stands for tokens that differ.
 const PLACEHOLDER: &str = "<_>";
 /// The share of tokens that agree between lines of one template.
@@ -58,30 +62,24 @@ struct Miner {
 }
 
 impl Engine<'_> {
-    /// The templates of lines of streams, by how many lines they have.
+    /// The templates of lines of streams, by how many lines they have. When there are very many lines, some of each part of
+    /// the range are looked at, and stand for those around them.
     pub fn patterns(&self, matchers: &[Matcher], steps: Steps) -> Result<Vec<Pattern>, QueryError> {
-        let query = LogExpr {
-            matchers: matchers.to_vec(),
-            stages: Vec::new(),
-            distinct: Vec::new(),
-            span: syntax::Span::default(),
-        };
-        let params = LineParams {
-            range: LogRange { start_ns: steps.start_ns, end_ns: steps.end_ns.saturating_add(1) },
-            limit: MAX_LINES,
-            direction: Direction::Forward,
-            interval_ns: 0,
-            categorize: false,
-        };
-        let result = self.lines(&query, &params)?;
+        let pipeline = Pipeline::new(&[], Hints::all(&[], None))?;
+        let range = LogRange { start_ns: steps.start_ns, end_ns: steps.end_ns.saturating_add(1) };
+        let groups = select(self, matchers, &[], &pipeline, range)?;
+        let lines: usize = groups.iter().flat_map(|group| &group.runs).map(|run| run.rows.len()).sum();
+        let each = lines.div_ceil(MAX_LINES).max(1);
         let mut miners: BTreeMap<(String, String), Miner> = BTreeMap::new();
-        for (labels, entries) in &result.streams {
-            let level = labels.get("detected_level").unwrap_or("unknown").to_owned();
-            let service = labels.get("service_name").unwrap_or_default().to_owned();
-            let miner = miners.entry((service, level)).or_default();
-            for entry in entries {
-                let step = (entry.timestamp_ns - steps.start_ns) / steps.step_ns.max(1);
-                miner.add(&String::from_utf8_lossy(&entry.line), steps.at(step as usize) / 1_000_000_000);
+        for group in &groups {
+            let runs: Vec<&PageRun> = group.runs.iter().collect();
+            let wanted = Wanted { pipeline: &pipeline, range, lines: true, metadata: true };
+            let Some(scanned) = scan(self, group, &runs, &wanted)? else { continue };
+            for run in runs {
+                let rows = scanned.rows_of(run);
+                for some in rows.chunks(each) {
+                    self.mine(&scanned.page, run, some, steps, &mut miners);
+                }
             }
         }
         let mut told: Vec<Pattern> = Vec::new();
@@ -100,10 +98,33 @@ impl Engine<'_> {
         told.sort_by(|a, b| total(b).cmp(&total(a)).then_with(|| a.pattern.cmp(&b.pattern)));
         Ok(told)
     }
+
+    /// Adds a line that stands for all of some rows.
+    fn mine(
+        &self,
+        page: &Page,
+        run: &PageRun,
+        rows: &[u32],
+        steps: Steps,
+        miners: &mut BTreeMap<(String, String), Miner>,
+    ) {
+        let Some(row) = rows.get(rows.len() / 2).map(|&row| row as usize) else { return };
+        let in_metadata = page.metadata.row(row).find(|(name, _)| &***name == LEVEL);
+        let level = match (run.stream.get(LEVEL), in_metadata) {
+            (Some(level), _) => level.to_owned(),
+            (None, Some((_, level))) => lossy(level).into_owned(),
+            (None, None) => "unknown".to_owned(),
+        };
+        let service = run.stream.get("service_name").unwrap_or_default().to_owned();
+        let step = page.timestamps_ns[row].saturating_sub(steps.start_ns) / steps.step_ns.max(1);
+        let miner = miners.entry((service, level)).or_default();
+        miner.add(&lossy(page.lines.get(row)), steps.at(step as usize) / 1_000_000_000, rows.len() as u64);
+    }
 }
 
 impl Miner {
-    fn add(&mut self, line: &str, step: i64) {
+    /// Adds a line that stands for so many.
+    fn add(&mut self, line: &str, step: i64, count: u64) {
         if line.len() > MAX_LINE_BYTES || line.contains('\n') {
             return;
         }
@@ -152,7 +173,7 @@ impl Miner {
                 *known = None;
             }
         }
-        *template.lines.entry(step).or_default() += 1;
+        *template.lines.entry(step).or_default() += count;
     }
 }
 
@@ -201,8 +222,8 @@ mod tests {
     fn lines_that_differ_in_values_are_one_pattern() {
         let mut miner = Miner::default();
         for n in 0..20 {
-            miner.add(&format!("INFO  worker-{} finished batch {n}", n % 4), 0);
-            miner.add(&format!("action={} src=10.0.0.{n} bytes={n}", ["allow", "deny"][n % 2]), 0);
+            miner.add(&format!("INFO  worker-{} finished batch {n}", n % 4), 0, 1);
+            miner.add(&format!("action={} src=10.0.0.{n} bytes={n}", ["allow", "deny"][n % 2]), 0, 1);
         }
         let texts: Vec<String> = miner.templates.iter().map(Template::text).collect();
         assert_eq!(
