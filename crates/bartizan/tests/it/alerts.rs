@@ -189,3 +189,42 @@ fn our_own_commands_do_what_amtool_does() {
     assert_eq!(run(&["render", text]), "firing: <a:9100><b:9100>");
     assert_eq!(run(&["render", text, "--template.type=html"]), "firing: &lt;a:9100>&lt;b:9100>");
 }
+
+#[test]
+fn silences_that_several_clients_make_survive_a_kill_in_between() {
+    let mut seat = Seat::start();
+    let silence = r#"{"matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2020-01-01T00:00:00Z","endsAt":"2100-01-01T00:00:00Z","createdBy":"me","comment":"c"}"#;
+    let address = seat.address;
+    let (acknowledged, heard) = std::sync::mpsc::channel();
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let acknowledged = acknowledged.clone();
+            std::thread::spawn(move || {
+                let json = "Content-Type: application/json\r\n";
+                // Until nobody answers any more.
+                while let Some((200, body)) =
+                    exchange(address, "POST", "/api/v2/silences", json, silence.as_bytes())
+                {
+                    let made: Value = serde_json::from_slice(&body).unwrap();
+                    acknowledged.send(made["silenceID"].as_str().unwrap().to_owned()).unwrap();
+                }
+            })
+        })
+        .collect();
+    drop(acknowledged);
+    let mut ids: Vec<String> = heard.iter().take(40).collect();
+    seat.child.kill().unwrap();
+    seat.child.wait().unwrap();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    ids.extend(heard.try_iter());
+    seat.child = Seat::run(seat.dir.path(), seat.address);
+    let kept = seat.get("/api/v2/silences");
+    let kept: Vec<&str> =
+        kept.as_array().unwrap().iter().map(|silence| silence["id"].as_str().unwrap()).collect();
+    assert!(
+        ids.len() >= 40 && ids.iter().all(|id| kept.contains(&id.as_str())),
+        "{} of {}",
+        kept.len(),
+        ids.len()
+    );
+}
