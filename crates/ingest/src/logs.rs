@@ -4,6 +4,8 @@
 //! `metadata` (structured metadata), `level` (which level a line has), [`prepare`] (validation, and what is added),
 //! [`otlp`] (requests of OpenTelemetry), `metrics`, and [`receiver`] (the door).
 
+#[cfg(test)]
+mod hostile;
 mod labels;
 mod level;
 pub mod limits;

@@ -250,7 +250,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("server.http_tls_config.cert", "name a file in cert_file"),
     ("server.http_tls_config.key", "name a file in key_file"),
     ("server.http_tls_config.client_ca", "name a file in client_ca_file"),
-    ("ingester.wal.enabled", "remove it: the log of entries cannot be switched off, what is acknowledged is on disk"),
+    (
+        "ingester.wal.enabled",
+        "remove it: the log of entries cannot be switched off, what is acknowledged is on disk",
+    ),
     ("limits_config.blocked_queries", "queries cannot be blocked by text: block them before the server"),
     ("limits_config.required_labels", "queries cannot be held to labels: remove it"),
     ("limits_config.minimum_labels_number", "queries cannot be held to labels: remove it"),

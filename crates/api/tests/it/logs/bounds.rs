@@ -30,7 +30,8 @@ async fn a_small_body_does_not_take_much_memory() {
     let source = Arc::new(store.clone());
     let server = router(state_of(source, Arc::new(store), LogLimits::default(), budget.clone()));
     let entries = vec!["[\"1\",\"\"]"; 1_000_000].join(",");
-    let bomb = gzip(format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[{entries}]}}]}}").as_bytes());
+    let bomb =
+        gzip(format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[{entries}]}}]}}").as_bytes());
     assert!(bomb.len() < 200_000, "{}", bomb.len());
     let packed = headers(&[("Content-Type", "application/json"), ("Content-Encoding", "gzip")]);
     let (status, text) = send(&server, "POST", "/loki/api/v1/push", &packed, bomb).await;
@@ -102,7 +103,8 @@ async fn what_is_missing_from_an_answer_is_told_with_it() {
         "labels",
         "series?match[]=%7Ba%3D%22b%22%7D",
     ] {
-        let (status, text) = send(&server, "GET", &format!("/loki/api/v1/{path}"), &BTreeMap::new(), Vec::new()).await;
+        let (status, text) =
+            send(&server, "GET", &format!("/loki/api/v1/{path}"), &BTreeMap::new(), Vec::new()).await;
         assert_eq!(status, 200, "{text}");
         let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(answer["warnings"][0], "object 01ABC is damaged and left out", "{path}: {text}");
