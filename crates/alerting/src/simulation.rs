@@ -146,7 +146,7 @@ impl World {
             random,
         };
         for (index, skew_ms) in skews.into_iter().enumerate() {
-            let seed = world.random.next();
+            let seed = world.random.number();
             world.instances.push(Instance::new(index, count, skew_ms, seed, Duration::ZERO));
         }
         world.after(RESEND, Event::PostAll);
@@ -424,7 +424,7 @@ impl World {
             }
             Event::Stop { at, life } if self.instances[at].life == life => self.stop(at, false),
             Event::Start { at } if self.instances[at].running.is_none() => {
-                let seed = self.random.next();
+                let seed = self.random.number();
                 self.note(|| format!("{at} starts"));
                 self.instances[at].start(seed, self.now);
             }
@@ -529,7 +529,7 @@ impl World {
 
     fn silence(&mut self, at: usize, group: usize, lasts: Duration) {
         let wall = self.clock(at).wall;
-        let id = format!("s{}", self.random.next());
+        let id = format!("s{}", self.random.number());
         let Some(running) = self.instances[at].running.as_mut() else { return };
         let records = instance::silence(&running.core, group, id, wall, lasts);
         for record in &records {

@@ -51,7 +51,7 @@ pub fn group_name(group: usize) -> String {
 pub fn silence(core: &Core, group: usize, id: String, now: Timestamp, lasts: Duration) -> Vec<SilenceRecord> {
     let silence = Silence {
         id: String::new(),
-        matcher_sets: vec![vec![Matcher::equal("alertname", &group_name(group))]],
+        matcher_sets: vec![vec![Matcher::equal("alertname", group_name(group))]],
         starts_at: now,
         ends_at: after(now, lasts),
         updated_at: now,

@@ -76,8 +76,11 @@ fn frame(from: Option<SocketAddr>, packet: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A packet and where it says it comes from; `None` when a stream follows.
-fn open(frame: &[u8]) -> Result<Option<(Option<SocketAddr>, Vec<u8>)>, String> {
+/// A packet, and where it says it comes from.
+type FramedPacket = (Option<SocketAddr>, Vec<u8>);
+
+/// The packet of a frame; `None` when a stream follows.
+fn open(frame: &[u8]) -> Result<Option<FramedPacket>, String> {
     let (mut version, mut kind, mut from, mut packet) = ("", 0, "", &[][..]);
     let mut read = || {
         let mut reader = Reader::new(frame, &FRAME);
