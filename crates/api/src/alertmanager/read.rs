@@ -24,7 +24,7 @@ pub(super) fn document(what: &'static str, body: &[u8]) -> Result<Json, Failure>
     }
     // What stands behind the document is not looked at.
     let mut documents = serde_json::Deserializer::from_slice(body).into_iter();
-    let first = documents.next().unwrap_or_else(|| Ok(Json::Null));
+    let first = documents.next().unwrap_or(Ok(Json::Null));
     first.map_err(|error| Failure::unreadable(&format!("{what} body"), error))
 }
 
