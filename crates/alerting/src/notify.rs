@@ -37,6 +37,8 @@ use call::{Call, Judge};
 
 /// Notifications that one integration is sent at once; more wait. One that never answers keeps only itself waiting.
 const MAX_AT_ONCE: usize = 64;
+/// Turns to compose, over all channels: it only computes, and each thread that ever did keeps memory.
+static COMPOSING: Semaphore = Semaphore::const_new(4);
 
 /// Why a notification was not accepted.
 #[derive(Debug, Clone)]
@@ -295,7 +297,10 @@ impl Channel {
         let sending = async {
             let Ok(_slot) = self.slots.acquire().await else { return Err(timed_out()) };
             let (channel, notes) = (self.clone(), delivery.notes.clone());
-            let plan = tokio::task::spawn_blocking(move || channel.compose(&delivery)).await;
+            let plan = {
+                let Ok(_turn) = COMPOSING.acquire().await else { return Err(timed_out()) };
+                tokio::task::spawn_blocking(move || channel.compose(&delivery)).await
+            };
             let plan = plan.unwrap_or_else(|error| Err(SendError::defect(&error)))?;
             self.carry_out(plan, notes, limit).await
         };

@@ -28,6 +28,9 @@ impl Drop for Readiness<'_> {
     }
 }
 
+/// Turns to tell the core how a delivery ended.
+static FINISHING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 impl Alertmanager {
     /// Works until `shutdown` completes, then writes everything down. An error is a defect; nothing is told
     /// any more after it.
@@ -150,7 +153,8 @@ impl Alertmanager {
                     None => Outcome::Failed(Failure::new("the receiver is gone from the configuration")),
                     Some(channel) => manager.attempt(channel, delivery).await,
                 };
-                // The lock may be held for a while by who decides.
+                // The lock may be held for a while by who decides. Those who wait for it shall not be a thread each.
+                let _turn = FINISHING.acquire().await;
                 let _ = tokio::task::spawn_blocking(move || manager.finish(job, outcome)).await;
             });
         }
