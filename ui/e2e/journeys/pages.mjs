@@ -20,7 +20,7 @@ const PAGES = [
   '/status?tab=flags',
   '/status?tab=config',
   '/status?tab=tsdb',
-  '/nowhere',
+  '/dashboards/nowhere',
 ];
 const DESKTOP = { width: 1440, height: 900 };
 const TALL = { width: 1600, height: 4000 };
