@@ -66,7 +66,7 @@ impl LogDb {
         days.sort_by_key(|(tenant, day, _)| ((*tenant).clone(), *day));
         days.into_iter().find_map(|(tenant, day, manifest)| {
             // Late entries would have everything written anew each time: they are taken together first, as those of today.
-            let late = manifest.objects.iter().filter(|object| object.level == 0);
+            let late = manifest.objects.iter().filter(|object| object.level != FINAL_LEVEL);
             let newest_ms = late.map(|object| object.id.timestamp_ms()).max();
             let is_quiet = newest_ms.is_none_or(|newest_ms| newest_ms <= quiet_ms);
             let is_closed = day.last_ns() < closed_ns && is_quiet;
@@ -105,8 +105,7 @@ impl LogDb {
                 .collect();
             if inputs.len() >= 2 {
                 let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
-                let takes_all = is_closed && inputs.len() == small.len();
-                return Some((inputs, takes_all || lines >= FINAL_LINE_BYTES));
+                return Some((inputs, is_closed || lines >= FINAL_LINE_BYTES));
             }
         }
         // The last of a day that was never compressed well.
