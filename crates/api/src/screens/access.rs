@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use state::Role;
@@ -124,44 +124,48 @@ pub async fn guard(State(screens): State<Arc<Screens>>, mut request: Request, ne
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
     };
-    if let Err(refusal) = admit(need, &caller, request.headers()) {
-        return refusal.into_response();
+    if let Some(refusal) = refusal(need, &caller, request.headers()) {
+        return refusal;
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
-/// Whether a caller may do what needs a role.
-fn admit(need: Need, caller: &Caller, headers: &HeaderMap) -> Result<(), Response> {
+/// Why a caller may not do what they ask for, if they may not.
+fn refusal(need: Need, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
     let (role, changes) = match need {
-        Nothing => return Ok(()),
+        Nothing => return None,
         Read(role) => (role, false),
         Change(role) => (role, true),
     };
+    let forbidden = |why: String| Some(Failure(StatusCode::FORBIDDEN, why).into_response());
     if caller.role.is_none_or(|has| has < role) {
-        let refusal = match (&caller.user, caller.role) {
+        let why = match (&caller.user, caller.role) {
             (Some(user), _) => {
-                let why =
-                    format!("{} is {}, and this needs {}", user.login, caller.role_name(), role.as_str());
-                return Err(Failure(StatusCode::FORBIDDEN, why).into_response());
+                return forbidden(format!(
+                    "{} is {}, and this needs {}",
+                    user.login,
+                    caller.role_name(),
+                    role.as_str()
+                ));
             }
             (None, Some(_)) => format!("log in: this needs {}", role.as_str()),
             (None, None) => {
                 "log in, or send the name and password of a user (basic authentication)".to_owned()
             }
         };
-        let mut response = Failure(StatusCode::UNAUTHORIZED, refusal).into_response();
+        let mut response = Failure(StatusCode::UNAUTHORIZED, why).into_response();
         if !caller.is_browser {
-            let basic = axum::http::HeaderValue::from_static("Basic realm=\"bartizan\"");
+            let basic = HeaderValue::from_static("Basic realm=\"bartizan\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
         }
-        return Err(response);
+        return Some(response);
     }
     if changes && !is_wanted(caller, headers) {
         let why = "the request does not come from this server's own pages: send the header X-CSRF-Token with the csrfToken of /api/ui/session";
-        return Err(Failure(StatusCode::FORBIDDEN, why.to_owned()).into_response());
+        return forbidden(why.to_owned());
     }
-    Ok(())
+    None
 }
 
 /// Whether it is the user who wants a change. A browser sends cookies along with requests other pages
