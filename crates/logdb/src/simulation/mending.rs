@@ -391,13 +391,13 @@ fn late_entries_do_not_have_a_day_written_anew_each_time() {
         ..small_options(1)
     };
     let db = store.open_with(roomy);
-    append(&db, 0..20_000);
+    append(&db, 0..100_000);
     db.flush().unwrap();
     store.clock.advance(DAY * 2);
     db.upkeep();
     let written = |db: &LogDb| db.objects().iter().map(|(_, _, object)| object.id).min().unwrap();
     let first = written(&db);
-    for n in 20_000..20_006 {
+    for n in 100_000..100_006 {
         append(&db, n..n + 1);
         db.flush().unwrap();
         store.clock.advance(Duration::from_secs(60));
@@ -408,7 +408,7 @@ fn late_entries_do_not_have_a_day_written_anew_each_time() {
     store.clock.advance(HOUR * 2);
     db.upkeep();
     assert_eq!(db.objects().len(), 1);
-    assert_eq!(lines(&db), expected(0..20_006));
+    assert_eq!(lines(&db), expected(0..100_006));
 }
 
 #[test]
