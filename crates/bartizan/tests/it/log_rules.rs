@@ -60,8 +60,11 @@ impl Up {
 
     fn push(&self, app: &str, lines: &[&str]) {
         let now_ns = base::SystemClock::new().now_ms() * 1_000_000;
-        let values: Vec<_> =
-            lines.iter().enumerate().map(|(i, line)| json!([(now_ns + i as i64).to_string(), line])).collect();
+        let values: Vec<_> = lines
+            .iter()
+            .enumerate()
+            .map(|(i, line)| json!([(now_ns + i as i64).to_string(), line]))
+            .collect();
         let body = json!({ "streams": [{ "stream": { "app": app }, "values": values }] }).to_string();
         let (status, answer) = self.ask("POST", "/loki/api/v1/push", &body).unwrap();
         assert_eq!(status, 204, "{answer}");
@@ -86,7 +89,8 @@ impl Drop for Up {
 fn rules_about_logs_are_made_evaluated_told_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file.yml");
-    std::fs::write(&file, "groups: [{name: still, rules: [{record: of_file, expr: 'vector(3)'}]}]\n").unwrap();
+    std::fs::write(&file, "groups: [{name: still, rules: [{record: of_file, expr: 'vector(3)'}]}]\n")
+        .unwrap();
     let flags = [format!("--log-rules={}", file.display())];
     let up = Up::start(&dir.path().join("data"), &flags);
     up.push("shop", &["an error", "fine", "another error"]);
@@ -142,7 +146,9 @@ fn rules_that_are_none_are_refused_with_the_reason() {
         text
     };
     let lines = refused("name: g\nrules: [{record: a, expr: '{app=\"a\"}'}]\n");
-    assert!(lines.contains("group \"g\", rule 1, \"a\": could not parse expression: rule result is not a vector"));
+    assert!(
+        lines.contains("group \"g\", rule 1, \"a\": could not parse expression: rule result is not a vector")
+    );
     assert!(refused("name: g\nrules: [{alert: A, expr: 'up == 0'}]\n").contains("parse error"));
     assert!(refused("rules: [{alert: A, expr: '1'}]\n").contains("Groupname must not be empty"));
     assert!(refused("groups: []\n").contains("groups"));
