@@ -39,7 +39,9 @@ pub enum StoreError {
     #[error("group namespace does not exist")]
     NoNamespace,
     /// The name of a tenant or namespace makes no name of a file.
-    #[error("invalid name {0:?}: it must not be empty, and not longer than {MAX_NAME_BYTES} bytes when it is escaped")]
+    #[error(
+        "invalid name {0:?}: it must not be empty, and not longer than {MAX_NAME_BYTES} bytes when it is escaped"
+    )]
     Name(String),
     /// More groups than a tenant may have.
     #[error("per-user rule groups limit (limit: {limit} actual: {actual}) exceeded")]

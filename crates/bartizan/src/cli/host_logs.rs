@@ -48,7 +48,7 @@ impl HostLogArgs {
     }
 
     /// Whether new files are read from their end.
-    pub fn from_end(&self) -> bool {
+    pub fn begins_at_end(&self) -> bool {
         self.logs_from_end
     }
 

@@ -32,7 +32,7 @@ pub fn options(args: &HostLogArgs, dir: &Path) -> anyhow::Result<Option<HostLogs
     let mut files = FileOptions {
         include: globs("logs-files", &include)?,
         exclude: globs("logs-exclude", exclude)?,
-        from_end: args.from_end(),
+        from_end: args.begins_at_end(),
         labels: labels("varlogs", true),
         ..FileOptions::default()
     };

@@ -142,7 +142,7 @@ pub fn place_of(objects: &ObjectPlace) -> BucketPlace {
     match objects {
         // What a Loki stored there is not ours, and not touched.
         ObjectPlace::Folder(path) => BucketPlace::Folder(path.join(OWN_FOLDER)),
-        ObjectPlace::Bucket(bucket) => BucketPlace::Remote(remote_of(bucket)),
+        ObjectPlace::Bucket(bucket) => BucketPlace::Remote(Box::new(remote_of(bucket))),
     }
 }
 

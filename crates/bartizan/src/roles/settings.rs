@@ -128,7 +128,7 @@ impl Settings {
         logs.options.language = logql::Features::from_names(up.logql_features.iter().map(String::as_str))
             .map_err(|problem| anyhow::anyhow!("--logql-features: {problem}"))?;
         if let Some(url) = &up.logs_bucket {
-            logs.bucket = BucketPlace::Remote(blob::RemoteOptions::new(url));
+            logs.bucket = BucketPlace::Remote(Box::new(blob::RemoteOptions::new(url)));
         }
         settings.logs = Some(logs);
         Ok(settings)

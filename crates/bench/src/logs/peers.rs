@@ -76,7 +76,8 @@ impl Peers {
 
     /// Seconds DuckDB takes to count lines by a label and five minutes.
     pub fn duckdb_count_s(&self, set: &Set) -> Result<Option<f64>, BenchError> {
-        let sql = "select stream->>'namespace', epoch_ms(timestamp) // 300000, count(*) from FILES group by all";
+        let sql =
+            "select stream->>'namespace', epoch_ms(timestamp) // 300000, count(*) from FILES group by all";
         self.duckdb(set, sql)
     }
 

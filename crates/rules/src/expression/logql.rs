@@ -61,9 +61,7 @@ impl Queries for LogQl {
             Values::Scalar(value) => vec![of(Labels::empty(), value)],
             Values::Series(series) => series
                 .iter()
-                .filter_map(|one| {
-                    Some(of(Labels::from_pairs(one.labels.iter()), one.samples.last()?.value))
-                })
+                .filter_map(|one| Some(of(Labels::from_pairs(one.labels.iter()), one.samples.last()?.value)))
                 .collect(),
         })
     }

@@ -259,7 +259,10 @@ fn what_only_pends_is_told_to_nobody() {
     let Some(mut run) = Run::open(group) else { return };
     let (pending, inactive) = (format!("{group}_PendingAlert"), format!("{group}_InactiveAlert"));
     let values = [(0.0, Some(5.0)), (1.0, Some(11.0)), (3.5, Some(5.0))];
-    run.until(10, &[script(&pending, group, "", &values), script(&inactive, group, "", &[(0.0, Some(50.0))])]);
+    run.until(
+        10,
+        &[script(&pending, group, "", &values), script(&inactive, group, "", &[(0.0, Some(50.0))])],
+    );
     assert_eq!(run.changes(&pending), [(0, "inactive"), (60, "pending"), (210, "inactive")]);
     assert_eq!(run.changes(&inactive), [(0, "inactive")]);
     assert!(run.sent.is_empty());
@@ -294,10 +297,7 @@ fn without_for_an_alert_fires_at_once_and_with_a_short_one_in_the_next_evaluatio
     assert_eq!(&*texts(0), expected_texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
     let expected_texts = [
         ("description", "This should fire after an interval"),
-        (
-            "template_test",
-            "This Part IS TESTING the strings. ::1 127.0.0.1. 7815. replaced text. .",
-        ),
+        ("template_test", "This Part IS TESTING the strings. ::1 127.0.0.1. 7815. replaced text. ."),
     ];
     assert_eq!(&*texts(1), expected_texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
 

@@ -15,7 +15,7 @@ pub enum BucketPlace {
     /// In a folder.
     Folder(PathBuf),
     /// In a bucket of S3, Azure or Google.
-    Remote(RemoteOptions),
+    Remote(Box<RemoteOptions>),
 }
 
 impl BucketPlace {

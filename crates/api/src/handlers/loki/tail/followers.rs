@@ -199,7 +199,7 @@ mod tests {
         assert!(early.waited.is_empty());
         assert_eq!(*first.follower.take(clock.monotonic()).waited[0].batch, batch("a", 1));
         drop(first);
-        assert!(followers.is_empty() && followers.len() == 0);
+        assert!(followers.is_empty());
     }
 
     #[test]
