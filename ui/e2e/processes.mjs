@@ -90,8 +90,19 @@ export async function withScreens(server) {
   if (page.includes('<div id="root">') && !process.env.E2E_PREVIEW) return server;
   const port = await freePort();
   // Not through npx, which would leave it behind when it is ended.
-  const args = ['node_modules/vite/bin/vite.js', 'preview', '--port', String(port), '--strictPort', '--host', '127.0.0.1'];
+  const args = [
+    'node_modules/vite/bin/vite.js',
+    'preview',
+    '--port',
+    String(port),
+    '--strictPort',
+    '--host',
+    '127.0.0.1',
+  ];
   const env = { ...process.env, BARTIZAN_URL: server.url };
-  const preview = await start(process.execPath, args, `http://127.0.0.1:${port}/`, { cwd: path.join(ROOT, 'ui'), env });
+  const preview = await start(process.execPath, args, `http://127.0.0.1:${port}/`, {
+    cwd: path.join(ROOT, 'ui'),
+    env,
+  });
   return { ...server, url: preview.url, stop: () => Promise.all([preview.stop(), server.stop()]) };
 }
