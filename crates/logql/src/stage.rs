@@ -1,7 +1,7 @@
 //! What each line goes through, made ready to run.
 //!
 //! In reading order: this file (a pipeline and its stages), `hints` (which labels are needed), [`line`] (line filters,
-//! which run on columns), `label_filter`, the parsers `json`, `logfmt`, `pattern`, `regexp`, and [`template`].
+//! which run on columns), `needed` (what else can be told from a line before it is taken apart), `label_filter`, the parsers `json`, `logfmt`, `pattern`, `regexp`, and [`template`].
 
 pub(crate) mod hints;
 pub(crate) mod ip;
@@ -10,6 +10,7 @@ pub(crate) mod json_path;
 pub(crate) mod label_filter;
 pub(crate) mod line;
 pub(crate) mod logfmt;
+pub(crate) mod needed;
 pub(crate) mod pattern;
 pub(crate) mod regexp;
 pub(crate) mod template;
@@ -63,6 +64,8 @@ enum Source {
 pub(crate) struct Pipeline {
     /// Line filters that see lines as they are stored: they need neither labels nor rows.
     pub leading: Vec<line::Filter>,
+    /// What lines must contain for their labels to pass.
+    pub needed: Vec<needed::Needed>,
     steps: Vec<Step>,
     hints: Hints,
 }
@@ -82,7 +85,7 @@ impl Pipeline {
                 }
             }
         }
-        Ok(Self { leading, steps, hints })
+        Ok(Self { leading, needed: needed::needed(stages), steps, hints })
     }
 
     /// Whether labels or lines are looked at behind the leading filters.

@@ -204,6 +204,11 @@ impl Metadata {
         self.entries.iter().map(of).sum()
     }
 
+    /// Whether a row may have this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|known| **known == *name)
+    }
+
     /// Names and values of a row, sorted by name.
     pub fn row(&self, row: usize) -> impl Iterator<Item = (&Arc<str>, &[u8])> {
         let entries = match (self.starts.get(row), self.starts.get(row + 1)) {

@@ -134,6 +134,14 @@ pub(super) fn scan(
         };
         (page.metadata, held) = (later.metadata, later.reservation);
     }
+    if lines && wanted.metadata {
+        for needed in &wanted.pipeline.needed {
+            let is_label = runs.iter().any(|run| run.stream.get(&needed.label).is_some());
+            if !is_label && !page.metadata.has(&needed.label) {
+                needed.line.retain(&page.lines, &mut rows);
+            }
+        }
+    }
     let looked_at = runs.iter().map(|run| run.rows.len()).sum();
     engine.cost.read(looked_at, page.lines.bytes.len(), page.metadata.bytes());
     Ok(Some(Scanned { page, rows, _held: held }))
