@@ -2,7 +2,7 @@
 //!
 //! All paths lie below `/api/ui`; bodies are JSON with names in camel case, times milliseconds since the
 //! Unix epoch, and a failure is `{"error": "…"}`. In reading order: [`access`] (which role a request
-//! needs), [`caller`] (which one it has), [`throttle`], [`session`] (logging in and out), [`users`],
+//! needs), [`caller`] (which one it has), [`throttle`], [`remembered`], [`session`] (logging in and out), [`users`],
 //! [`dashboards`], [`folders`], [`preferences`], [`sources`] and [`proxy`] (other servers).
 
 pub mod access;
@@ -11,6 +11,7 @@ mod dashboards;
 mod folders;
 mod preferences;
 mod proxy;
+mod remembered;
 mod session;
 mod sources;
 mod throttle;
@@ -59,6 +60,7 @@ pub struct Screens {
     prefix: String,
     version: String,
     throttle: throttle::Throttle,
+    remembered: remembered::Remembered,
     hashes: Semaphore,
     clients: proxy::Clients,
 }
@@ -78,6 +80,7 @@ impl Screens {
             store,
             options,
             throttle: throttle::Throttle::new(clock.clone()),
+            remembered: remembered::Remembered::new(clock.clone()),
             clients: proxy::Clients::new(clock.clone()),
             clock,
             prefix: prefix.to_owned(),

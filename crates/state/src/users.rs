@@ -149,6 +149,14 @@ impl Store {
         })
     }
 
+    /// A user, unless there is none of that number.
+    pub fn user(&self, id: i64) -> Result<Option<User>, StateError> {
+        match self.read(|db| find(db, id)) {
+            Err(StateError::NotFound(_)) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// All users, by login.
     pub fn users(&self) -> Result<Vec<User>, StateError> {
         self.read(|db| {

@@ -74,7 +74,7 @@ pub(super) async fn identify(screens: &Arc<Screens>, headers: &HeaderMap) -> Res
         });
     }
     if let Some((login, password)) = basic(headers).filter(|_| !is_browser) {
-        let user = super::session::authenticate(screens, &login, password).await?;
+        let user = program(screens, &login, password).await?;
         let role = user.role;
         return Ok(Caller {
             user: Some(user),
@@ -92,6 +92,21 @@ pub(super) async fn identify(screens: &Arc<Screens>, headers: &HeaderMap) -> Res
 /// Known to who has the token of a session, and of no use to who only sees it.
 pub(super) fn csrf_token(session: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("csrf {session}").as_bytes()))
+}
+
+/// The user of a name and a password that come with every request.
+async fn program(screens: &Arc<Screens>, login: &str, password: String) -> Result<User, Failure> {
+    let generation = match screens.remembered.user(login, &password) {
+        Ok(id) => {
+            let user = screens.blocking(move |store| store.user(id)).await?.filter(|user| !user.is_disabled);
+            return user
+                .ok_or_else(|| Failure(StatusCode::UNAUTHORIZED, "wrong name or password".to_owned()));
+        }
+        Err(generation) => generation,
+    };
+    let user = super::session::authenticate(screens, login, password.clone()).await?;
+    screens.remembered.note((login, &password), user.id, generation);
+    Ok(user)
 }
 
 /// Whether this process itself is asking.

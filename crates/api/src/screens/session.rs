@@ -96,6 +96,7 @@ pub(super) async fn change_password(
     screens
         .hashing(move |store| store.change_password(id, &change.old_password, &change.new_password))
         .await?;
+    screens.remembered.forget();
     Ok(StatusCode::NO_CONTENT)
 }
 

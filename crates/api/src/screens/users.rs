@@ -28,11 +28,14 @@ pub(super) async fn change(
     Path(id): Path<i64>,
     Body(change): Body<UserChange>,
 ) -> Answer<User> {
-    Ok(Json(screens.hashing(move |store| store.change_user(id, &change)).await?))
+    let user = screens.hashing(move |store| store.change_user(id, &change)).await?;
+    screens.remembered.forget();
+    Ok(Json(user))
 }
 
 /// `DELETE /users/{id}`.
 pub(super) async fn remove(State(screens): Shared, Path(id): Path<i64>) -> Result<StatusCode, Failure> {
     screens.blocking(move |store| store.delete_user(id)).await?;
+    screens.remembered.forget();
     Ok(StatusCode::NO_CONTENT)
 }

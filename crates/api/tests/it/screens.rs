@@ -300,6 +300,17 @@ async fn programs_give_name_and_password() {
     assert_eq!(asked(basic("editor", PASSWORD)).await, 200);
     assert_eq!(asked(basic("viewer", PASSWORD)).await, 403);
     assert_eq!(asked(basic("editor", "a wrong one")).await, 401);
+    // What was right a moment ago is wrong as soon as it is changed.
+    let admin = desk.log_in("admin").await;
+    let users = desk.page(&admin, "GET", "/api/ui/users", &Value::Null).await.json();
+    let editor = users.as_array().unwrap().iter().find(|user| user["login"] == "editor").unwrap();
+    let path = format!("/api/ui/users/{}", editor["id"]);
+    let changed = desk.page(&admin, "PUT", &path, &json!({"password": "another password"})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(asked(basic("editor", PASSWORD)).await, 401);
+    assert_eq!(asked(basic("editor", "another password")).await, 200);
+    desk.page(&admin, "PUT", &path, &json!({"role": "viewer"})).await;
+    assert_eq!(asked(basic("editor", "another password")).await, 403);
     let nobody = desk.send("GET", "/api/v1/query", &[], &Value::Null).await;
     assert_eq!(asked("Bearer of nothing".to_owned()).await, 401);
     assert_eq!(nobody.header("www-authenticate"), Some("Basic realm=\"bartizan\""));
