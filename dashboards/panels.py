@@ -59,7 +59,7 @@ def panel(kind, title, exprs, *, w, h, unit, about, source=METRICS, instant=Fals
 
 def graph(title, *exprs, unit="short", w=12, h=8, about="", stack=False, colours=None, legend="list", **more):
     """Lines over time; `exprs` are `(expression, legend)`."""
-    custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 30 if stack else 10, "showPoints": "never", "spanNulls": False}
+    custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 30 if stack else 10, "showPoints": "auto", "spanNulls": False}
     if stack:
         custom["stacking"] = {"mode": "normal", "group": "A"}
     calcs = ["mean", "lastNotNull"] if legend == "table" else []
