@@ -125,7 +125,8 @@ pub(super) fn vector_aggregation(
             let count: i64 = text.parse().map_err(|_| {
                 format!("invalid parameter {name}({text},: strconv.Atoi: parsing {text:?}: invalid syntax")
             })?;
-            usize::try_from(count).unwrap_or_default()
+            let count = usize::try_from(count).ok().filter(|&count| count > 0);
+            count.ok_or_else(|| format!("invalid parameter (must be greater than 0) {name}({text}"))?
         }
         (false, Some(text)) => return Err(format!("unsupported parameter for operation {name}({text}, ")),
         (false, None) => 0,
@@ -136,5 +137,19 @@ pub(super) fn vector_aggregation(
             Err("sort and sort_desc doesn't allow grouping by ".to_owned())
         }
         _ => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_series_cannot_be_asked_for() {
+        let parse = |query: &str| crate::parse::parse(query).map_err(|error| error.to_string());
+        for name in ["topk", "bottomk", "approx_topk"] {
+            let error = parse(&format!("{name}(0, rate({{app=\"a\"}}[1m]))")).unwrap_err();
+            let told = format!("invalid parameter (must be greater than 0) {name}(0");
+            assert!(error.ends_with(&told), "{error}");
+        }
+        assert!(parse("topk(1, rate({app=\"a\"}[1m]))").is_ok());
     }
 }
