@@ -60,6 +60,8 @@ const BLOCK_BYTES: usize = 1 << 20;
 const SEQUENTIAL_SLOTS: usize = 128;
 /// Below this much work, nobody waits so long that it is worth what spreading it costs in all.
 const BACKGROUND_SLOTS: usize = 16_384;
+/// Series evaluated one after the other between two looks at the time and at whether the query has to end.
+const SERIES_PER_CHECK: usize = 16;
 
 /// Evaluates all series of `operator` and hands them to `fold` in order, in blocks that begin at the
 /// given series. While one block is folded, the next one is evaluated on the other cores. `fold` may
@@ -105,14 +107,18 @@ fn drive_sequentially(
     mut fold: impl FnMut(usize, &mut [StepVector]) -> EvalResult<()>,
 ) -> EvalResult<()> {
     let mut vector = [StepVector::default()];
-    for i in 0..operator.len() {
-        env.with_scratch(|scratch| {
-            env.check()?;
-            operator.evaluate(i, scratch, &mut vector[0])
-        })?;
-        fold(i, &mut vector)?;
-    }
-    Ok(())
+    env.with_scratch(|scratch| {
+        for i in 0..operator.len() {
+            if i % SERIES_PER_CHECK == 0 {
+                env.check()?;
+            }
+            operator.evaluate(i, scratch, &mut vector[0])?;
+            // Counted at once: the limit holds for what the next series loads on top of it.
+            env.samples.add(std::mem::take(&mut scratch.held))?;
+            fold(i, &mut vector)?;
+        }
+        Ok(())
+    })
 }
 
 fn fill(operator: &dyn Operator, env: &Env, range: Range<usize>, rows: &mut [StepVector]) -> EvalResult<()> {
