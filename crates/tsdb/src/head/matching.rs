@@ -101,7 +101,11 @@ fn lists_of_values<'i>(
             literals.iter().filter_map(|literal| index.symbols.find(literal)).collect();
         distinct.sort_unstable();
         distinct.dedup();
-        return distinct.iter().filter_map(|value| values.values.get(value)).map(Postings::as_slice).collect();
+        return distinct
+            .iter()
+            .filter_map(|value| values.values.get(value))
+            .map(Postings::as_slice)
+            .collect();
     }
     let fits = |value: Symbol| matcher.matches(index.symbols.text(value)) == wanted;
     values.values.iter().filter(|&(&value, _)| fits(value)).map(|(_, list)| list.as_slice()).collect()
