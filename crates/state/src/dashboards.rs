@@ -105,6 +105,21 @@ impl Store {
         })
     }
 
+    /// Puts a dashboard into a folder, or to the top. It stays the version it is.
+    pub fn move_dashboard(&self, uid: &str, folder_uid: Option<&str>) -> Result<About, StateError> {
+        self.write(|db| {
+            let old = stored(db, uid)?.ok_or(StateError::NotFound("dashboard"))?;
+            if old.provider.is_some() {
+                let why = "the dashboard comes from a file: move the file instead";
+                return Err(StateError::Conflict(why.to_owned()));
+            }
+            let folder =
+                folder_uid.filter(|uid| !uid.is_empty()).map(|uid| folder_id(db, uid)).transpose()?;
+            db.execute("UPDATE dashboard SET folder_id = ?2 WHERE id = ?1", params![old.id, folder])?;
+            about(db, uid)
+        })
+    }
+
     /// Takes a dashboard away, with its versions and stars.
     pub fn delete_dashboard(&self, uid: &str) -> Result<(), StateError> {
         self.write(|db| {

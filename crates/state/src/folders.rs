@@ -78,6 +78,31 @@ impl Store {
         })
     }
 
+    /// Puts a folder with all that lies in it into another, or to the top.
+    pub fn move_folder(&self, uid: &str, parent_uid: Option<&str>) -> Result<Folder, StateError> {
+        self.write(|db| {
+            let id = folder_id(db, uid)?;
+            let parent = parent_uid.map(|parent| folder_id(db, parent)).transpose()?;
+            let mut above = parent;
+            while let Some(at) = above {
+                if at == id {
+                    return Err(StateError::invalid("a folder cannot lie in itself: choose another folder"));
+                }
+                above = db.query_row("SELECT parent_id FROM folder WHERE id = ?1", [at], |row| row.get(0))?;
+            }
+            if depth(db, parent)? + height(db, id)? > MAX_DEPTH {
+                return Err(StateError::invalid(format!(
+                    "folders lie at most {MAX_DEPTH} deep in each other"
+                )));
+            }
+            let title: String =
+                db.query_row("SELECT title FROM folder WHERE id = ?1", [id], |row| row.get(0))?;
+            check_sibling(db, &title, parent, Some(id))?;
+            db.execute("UPDATE folder SET parent_id = ?2 WHERE id = ?1", params![id, parent])?;
+            folder(db, uid)
+        })
+    }
+
     /// Takes a folder away with all that lies in it, unless a dashboard from a file does.
     pub fn delete_folder(&self, uid: &str) -> Result<(), StateError> {
         self.write(|db| {
@@ -176,6 +201,15 @@ fn depth(db: &Connection, mut id: Option<i64>) -> Result<usize, StateError> {
         id = db.query_row("SELECT parent_id FROM folder WHERE id = ?1", [at], |row| row.get(0))?;
     }
     Ok(depth)
+}
+
+/// How many folders lie below each other from this one on, itself counted.
+fn height(db: &Connection, id: i64) -> Result<usize, StateError> {
+    let select = "WITH RECURSIVE below (id, level) AS (SELECT ?1, 1 UNION
+         SELECT f.id, below.level + 1 FROM folder f JOIN below ON f.parent_id = below.id)
+         SELECT max(level) FROM below";
+    let levels: i64 = db.query_row(select, [id], |row| row.get(0))?;
+    Ok(usize::try_from(levels).unwrap_or(MAX_DEPTH))
 }
 
 fn check_sibling(

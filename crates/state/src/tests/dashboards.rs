@@ -159,6 +159,31 @@ fn folders_lie_in_each_other() {
     assert_eq!(store.dashboard("x").unwrap_err().to_string(), "dashboard not found");
 }
 
+#[test]
+fn folders_and_dashboards_are_moved() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for (uid, parent) in [("a", None), ("b", Some("a")), ("c", Some("b")), ("x", None), ("y", Some("x"))] {
+        store.create_folder(Some(uid), &uid.to_uppercase(), parent).unwrap();
+    }
+    let refused = |uid, parent| store.move_folder(uid, parent).unwrap_err().to_string();
+    assert_eq!(refused("a", Some("c")), "a folder cannot lie in itself: choose another folder");
+    assert_eq!(refused("a", Some("a")), "a folder cannot lie in itself: choose another folder");
+    assert_eq!(refused("a", Some("y")), "folders lie at most 4 deep in each other");
+    assert_eq!(refused("a", Some("none")), "folder not found");
+    assert_eq!(store.move_folder("a", Some("x")).unwrap().parent_uid.as_deref(), Some("x"));
+    assert_eq!(store.move_folder("c", None).unwrap().parent_uid, None);
+    store.create_folder(Some("other"), "C", Some("b")).unwrap();
+    assert!(refused("c", Some("b")).contains("at this place already"));
+
+    let version = store.save_dashboard(save(titled("d", "D"))).unwrap().version;
+    let moved = store.move_dashboard("d", Some("b")).unwrap();
+    assert_eq!((moved.folder_uid.as_deref(), moved.version), (Some("b"), version));
+    assert_eq!(store.move_dashboard("d", Some("none")).unwrap_err().to_string(), "folder not found");
+    assert_eq!(store.move_dashboard("d", None).unwrap().folder_uid, None);
+    assert_eq!(store.move_dashboard("e", None).unwrap_err().to_string(), "dashboard not found");
+}
+
 fn source(uid: &str, name: &str) -> Source {
     Source {
         uid: uid.to_owned(),
