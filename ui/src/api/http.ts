@@ -33,6 +33,7 @@ interface Options {
   body?: unknown;
   /** Sends the parameters as a form, for those too long for an address. */
   form?: boolean;
+  headers?: Record<string, string>;
   signal?: AbortSignal;
 }
 
@@ -62,7 +63,7 @@ export async function requestText(path: string, options: Options = {}): Promise<
   const { method = options.form ? 'POST' : 'GET', parameters = {}, body, form, signal } = options;
   const encoded = encodeParameters(parameters);
   const query = form || encoded.size === 0 ? '' : `?${encoded}`;
-  const headers = new Headers();
+  const headers = new Headers(options.headers);
   if (csrfToken && method !== 'GET') headers.set('X-CSRF-Token', csrfToken);
   const init: RequestInit = { method, headers, signal: signal ?? null, credentials: 'same-origin' };
   if (form) init.body = encoded;

@@ -1,5 +1,5 @@
 /** Loki's HTTP API: what it answers, and how to ask. */
-import { request, type Parameters } from './http';
+import { PREFIX, encodeParameters, request, type Parameters } from './http';
 import type { Labels, MatrixSeries, VectorSeries } from './prometheus';
 import { Shared } from './shared';
 
@@ -10,10 +10,44 @@ export interface Stream {
   stream: Labels;
   values: Entry[];
 }
+/** What a query cost. */
+export interface LogStats {
+  summary?: {
+    totalBytesProcessed?: number;
+    totalLinesProcessed?: number;
+    totalEntriesReturned?: number;
+    /** Seconds. */
+    execTime?: number;
+    queueTime?: number;
+  };
+}
 export type LogData =
-  | { resultType: 'streams'; result: Stream[]; stats?: unknown }
-  | { resultType: 'matrix'; result: MatrixSeries[]; stats?: unknown }
-  | { resultType: 'vector'; result: VectorSeries[]; stats?: unknown };
+  | { resultType: 'streams'; result: Stream[]; stats?: LogStats }
+  | { resultType: 'matrix'; result: MatrixSeries[]; stats?: LogStats }
+  | { resultType: 'vector'; result: VectorSeries[]; stats?: LogStats };
+
+export interface Pattern {
+  pattern: string;
+  level?: string;
+  /** Seconds since the epoch, and lines. */
+  samples: [number, number][];
+}
+export interface DetectedField {
+  label: string;
+  type: string;
+  cardinality: number;
+  /** What finds it in lines; none where it is kept beside them. */
+  parsers: string[] | null;
+}
+
+/** What a follower is told. */
+export interface TailMessage {
+  streams?: Stream[] | null;
+  dropped_entries?: { timestamp: string; labels: Labels }[] | null;
+}
+
+/** Asks for labels to be told apart by where they come from. */
+const CATEGORIZED = { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' };
 
 interface Envelope<T> {
   data: T;
@@ -56,12 +90,50 @@ export class LokiClient {
     return this.get(`label/${encodeURIComponent(name)}/values`, { ...range, query });
   }
 
+  series(selector: string, { startMs, endMs }: LogRange, signal?: AbortSignal): Promise<Labels[]> {
+    const range = { start: nanoseconds(startMs), end: nanoseconds(endMs) };
+    return this.get('series', { 'match[]': selector, ...range }, signal);
+  }
+
+  patterns(selector: string, { startMs, endMs }: LogRange, stepS: number): Promise<Pattern[]> {
+    const range = { start: nanoseconds(startMs), end: nanoseconds(endMs) };
+    return this.get('patterns', { query: selector, ...range, step: `${stepS}s` });
+  }
+
+  /** What parsers find in lines of a query. */
+  async fields(query: string, { startMs, endMs }: LogRange): Promise<DetectedField[]> {
+    const range = { start: nanoseconds(startMs), end: nanoseconds(endMs) };
+    const parameters = { query, ...range, line_limit: 1000 };
+    const path = `${this.base}/loki/api/v1/detected_fields`;
+    return (await request<{ fields?: DetectedField[] }>(path, { parameters })).fields ?? [];
+  }
+
+  async fieldValues(name: string, query: string, { startMs, endMs }: LogRange): Promise<string[]> {
+    const range = { start: nanoseconds(startMs), end: nanoseconds(endMs) };
+    const path = `${this.base}/loki/api/v1/detected_field/${encodeURIComponent(name)}/values`;
+    return (await request<{ values?: string[] }>(path, { parameters: { query, ...range } })).values ?? [];
+  }
+
+  /** Fails, with the place of the error, where the server cannot read the query. */
+  async check(query: string): Promise<void> {
+    await request(`${this.base}/loki/api/v1/format_query`, { parameters: { query } });
+  }
+
+  /** Follows lines as they are stored. Other servers are not followed: only requests are passed on to them. */
+  tail(query: string, limit: number): WebSocket {
+    const encoded = encodeParameters({ query, limit });
+    const { protocol, host } = window.location;
+    const scheme = protocol === 'https:' ? 'wss' : 'ws';
+    return new WebSocket(`${scheme}://${host}${PREFIX}${this.base}/loki/api/v1/tail?${encoded}`);
+  }
+
   get<T>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<T> {
     const key = `${path} ${JSON.stringify(parameters)}`;
     return this.#shared.run(key, signal, async (inner) => {
       const answer = await request<Envelope<T>>(`${this.base}/loki/api/v1/${path}`, {
         parameters,
         signal: inner,
+        headers: CATEGORIZED,
       });
       // What names labels has nothing where there are none.
       return answer.data ?? ([] as T);

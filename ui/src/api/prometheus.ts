@@ -28,6 +28,27 @@ export type QueryData =
   | { resultType: 'scalar'; result: Sample }
   | { resultType: 'string'; result: Sample };
 
+/** What a query cost, as the server tells with `stats=all`. */
+export interface QueryStats {
+  timings: {
+    /** Seconds. */
+    evalTotalTime: number;
+    queryPreparationTime: number;
+    innerEvalTime: number;
+    resultSortTime: number;
+    execQueueTime: number;
+    execTotalTime: number;
+  };
+  samples: {
+    totalQueryableSamples: number;
+    peakSamples: number;
+    /** Absent from servers of Prometheus. */
+    samplesRead?: number;
+    /** Seconds since the epoch, and samples. */
+    totalQueryableSamplesPerStep?: [number, number][];
+  };
+}
+
 export interface Envelope<T> {
   status: 'success' | 'error';
   data: T;
@@ -38,6 +59,7 @@ export interface QueryAnswer {
   data: QueryData;
   warnings: string[];
   infos: string[];
+  stats?: QueryStats;
 }
 
 export interface ExemplarSeries {
@@ -118,6 +140,52 @@ export interface TsdbStatus {
   seriesCountByLabelValuePair: { name: string; value: number }[];
 }
 
+export interface MatcherNode {
+  name: string;
+  type: '=' | '!=' | '=~' | '!~';
+  value: string;
+}
+interface Modifiers {
+  /** Milliseconds. */
+  offset: number;
+  /** Milliseconds since the epoch. */
+  timestamp: number | null;
+  startOrEnd: 'start' | 'end' | null;
+}
+export interface SelectorNode extends Modifiers {
+  type: 'vectorSelector' | 'matrixSelector';
+  name: string;
+  matchers: MatcherNode[];
+  /** Milliseconds, of a range. */
+  range?: number;
+  anchored?: boolean;
+  smoothed?: boolean;
+}
+/** An expression as the server reads it. */
+export type ExprNode =
+  | { type: 'numberLiteral' | 'stringLiteral'; val: string }
+  | { type: 'parenExpr'; expr: ExprNode }
+  | { type: 'unaryExpr'; op: string; expr: ExprNode }
+  | {
+      type: 'binaryExpr';
+      op: string;
+      lhs: ExprNode;
+      rhs: ExprNode;
+      bool: boolean;
+      matching: { card: string; labels: string[] | null; on: boolean; include: string[] | null } | null;
+    }
+  | {
+      type: 'aggregation';
+      op: string;
+      expr: ExprNode;
+      param: ExprNode | null;
+      grouping: string[] | null;
+      without: boolean;
+    }
+  | { type: 'call'; func: { name: string; returnType: string }; args: ExprNode[] }
+  | ({ type: 'subquery'; expr: ExprNode; range: number; step: number } & Modifiers)
+  | SelectorNode;
+
 interface Range {
   /** Seconds since the epoch. */
   start: number;
@@ -133,17 +201,19 @@ export class PrometheusClient {
   async query(
     expr: string,
     timeS: number,
-    options: { limit?: number; signal?: AbortSignal } = {},
+    options: { limit?: number; signal?: AbortSignal; stats?: boolean } = {},
   ): Promise<QueryAnswer> {
-    return this.#ask('query', { query: expr, time: timeS, limit: options.limit }, options.signal);
+    const stats = options.stats ? 'all' : undefined;
+    return this.#ask('query', { query: expr, time: timeS, limit: options.limit, stats }, options.signal);
   }
 
   async queryRange(
     expr: string,
     range: Range & { step: number },
     signal?: AbortSignal,
+    stats = false,
   ): Promise<QueryAnswer> {
-    return this.#ask('query_range', { query: expr, ...range }, signal);
+    return this.#ask('query_range', { query: expr, ...range, stats: stats ? 'all' : undefined }, signal);
   }
 
   exemplars(expr: string, range: Range, signal?: AbortSignal): Promise<ExemplarSeries[]> {
@@ -164,6 +234,11 @@ export class PrometheusClient {
 
   metadata(metric?: string): Promise<Record<string, Metadata[]>> {
     return this.get('metadata', { metric });
+  }
+
+  /** The tree of an expression; fails with the place of the error where there is one. */
+  parse(expr: string): Promise<ExprNode> {
+    return this.get('parse_query', { query: expr });
   }
 
   targets(): Promise<Targets> {
@@ -187,8 +262,10 @@ export class PrometheusClient {
     const key = `${path} ${JSON.stringify(parameters)}`;
     return this.#shared.run(key, signal, async (inner) => {
       const url = `${this.base}/api/v1/${path}`;
-      const answer = await request<Envelope<QueryData>>(url, { parameters, form: true, signal: inner });
-      return { data: answer.data, warnings: answer.warnings ?? [], infos: answer.infos ?? [] };
+      type Data = QueryData & { stats?: QueryStats };
+      const answer = await request<Envelope<Data>>(url, { parameters, form: true, signal: inner });
+      const { data, warnings = [], infos = [] } = answer;
+      return { data, warnings, infos, ...(data.stats ? { stats: data.stats } : {}) };
     });
   }
 }

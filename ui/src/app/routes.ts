@@ -12,6 +12,7 @@ export const PAGES: PageRoute[] = [
   { path: '/dashboards/import', Page: lazy(() => import('~/pages/dashboards/import')) },
   { path: '/d/:uid/:slug?', Page: lazy(() => import('~/pages/dashboard')) },
   { path: '/explore', Page: lazy(() => import('~/pages/explore')) },
+  { path: '/explore/logs', Page: lazy(() => import('~/pages/explore/logs')) },
   { path: '/graph', Page: lazy(() => import('~/pages/explore/graph')) },
   { path: '/alerts', Page: lazy(() => import('~/pages/alerts')) },
   { path: '/silences', Page: lazy(() => import('~/pages/silences')) },

@@ -1,208 +1,188 @@
+import { DashboardCursorSync, rangeUtil, type DataFrame } from '@grafana/data';
 import {
-  EmbeddedScene,
-  SceneControlsSpacer,
-  SceneDataTransformer,
-  SceneFlexItem,
-  SceneFlexLayout,
+  SceneObjectBase,
   SceneQueryRunner,
   SceneRefreshPicker,
   SceneTimePicker,
   SceneTimeRange,
   VizPanel,
+  behaviors,
   type SceneDataQuery,
+  type SceneObjectState,
 } from '@grafana/scenes';
 import { loadPreferences } from '~/app/preferences';
-import type { LabelAction } from '~/panels/logs/Row';
+import { isMetricQuery, volumeOf } from './logs/query';
+import { logsLink } from './jump';
 import type { ExploreQuery } from './url';
+import type { View } from './view';
 
 export interface Source {
   uid: string;
   type: string;
+  url: string;
 }
 
-/** What Explore shows below the queries: a scene of its own for each kind of data source. */
-export interface Results {
-  scene: EmbeddedScene;
-  timeRange: SceneTimeRange;
-  run: (queries: ExploreQuery[]) => void;
+export interface PaneSceneState extends SceneObjectState {
+  $timeRange: SceneTimeRange;
+  timePicker: SceneTimePicker;
+  refreshPicker: SceneRefreshPicker;
+  /** Series over time. */
+  graph: VizPanel;
+  /** The same at the end of the time. */
+  table: SceneQueryRunner;
+  /** How many lines there are over time, by their level. */
+  volume: VizPanel;
+  lines: SceneQueryRunner;
 }
 
-interface Input {
-  source: Source;
-  from: string;
-  to: string;
-  onLabel: LabelAction;
+/** Bars of the volume: more would be too thin to be told apart. */
+const VOLUME_BARS = 110;
+
+/** A half of Explore: what it asks, for which time. Only what is shown is asked for. */
+export class PaneScene extends SceneObjectBase<PaneSceneState> {
+  readonly #source: Source;
+
+  constructor(source: Source, { from, to }: { from: string; to: string }, view: View) {
+    const { uid, type } = source;
+    const datasource = { uid, type };
+    super({
+      $timeRange: new SceneTimeRange({ from, to, timeZone: loadPreferences().timeZone }),
+      $behaviors: [new behaviors.CursorSync({ sync: DashboardCursorSync.Crosshair })],
+      timePicker: new SceneTimePicker({ isOnCanvas: true }),
+      refreshPicker: new SceneRefreshPicker({ refresh: '', isOnCanvas: true, withText: true }),
+      graph: new VizPanel({
+        pluginId: 'timeseries',
+        title: '',
+        hoverHeader: true,
+        $data: new SceneQueryRunner({ datasource, queries: [], maxDataPointsFromWidth: true }),
+        fieldConfig: graphFields(view.style) as never,
+        options: {
+          tooltip: { mode: 'multi', sort: 'desc' },
+          legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max', 'mean'] },
+        },
+      }),
+      table: new SceneQueryRunner({ datasource, queries: [], maxDataPoints: 1 }),
+      volume: new VizPanel({
+        pluginId: 'timeseries',
+        title: '',
+        hoverHeader: true,
+        $data: new SceneQueryRunner({ datasource, queries: [], maxDataPoints: VOLUME_BARS }),
+        fieldConfig: VOLUME_FIELDS as never,
+        options: { tooltip: { mode: 'multi' }, legend: { displayMode: 'list', placement: 'bottom' } },
+      }),
+      lines: new SceneQueryRunner({ datasource, queries: [], maxDataPoints: 1 }),
+    });
+    this.#source = source;
+  }
+
+  get source(): Source {
+    return this.#source;
+  }
+
+  /** Asks anew, in place of what was asked before. */
+  run(queries: ExploreQuery[], view: View): void {
+    const asked = queries.filter(({ expr, hide }) => expr.trim() && !hide);
+    const isLogs = this.#source.type === 'loki';
+    const series = asked.filter(({ expr }) => !isLogs || isMetricQuery(expr));
+    const logs = asked.filter((query) => !series.includes(query));
+    ask(
+      runnerOf(this.state.graph),
+      series.map((query) => ({
+        ...query,
+        range: true,
+        instant: false,
+        exemplar: view.exemplars && !isLogs,
+        stats: true,
+      })),
+    );
+    ask(
+      this.state.table,
+      series.map((query) => ({ ...query, range: false, instant: true, format: 'time_series', stats: true })),
+    );
+    ask(
+      this.state.lines,
+      logs.map((query) => ({ ...query, maxLines: view.limit })),
+    );
+    ask(
+      runnerOf(this.state.volume),
+      logs.map(({ refId, expr }) => ({
+        refId,
+        expr: volumeOf(expr),
+        legendFormat: '{{detected_level}}',
+      })),
+    );
+  }
+
+  setStyle(style: View['style']): void {
+    const { graph } = this.state;
+    const fieldConfig = graphFields(style) as never;
+    // Before its kind of panel is there, nothing is drawn that would have to change.
+    if (graph.getPlugin()) graph.onFieldConfigChange(fieldConfig, true);
+    else graph.setState({ fieldConfig });
+  }
+
+  /** Shows another time, unless it is shown already. */
+  showTime(from: string, to: string): void {
+    const { state } = this.state.$timeRange;
+    if (state.from === from && state.to === to) return;
+    this.state.$timeRange.onTimeRangeChange(
+      rangeUtil.convertRawToRange({ from, to }, this.state.$timeRange.getTimeZone()),
+    );
+  }
+
+  /** The time shown, in milliseconds since the epoch. */
+  range(): { startMs: number; endMs: number } {
+    const { value } = this.state.$timeRange.state;
+    return { startMs: value.from.valueOf(), endMs: value.to.valueOf() };
+  }
 }
 
-const GRAPH_FIELDS = { defaults: { custom: { fillOpacity: 8, showPoints: 'auto' } }, overrides: [] };
-const LINES_MAX = 1000;
-
-export function exploreResults(input: Input): Results {
-  const timeRange = new SceneTimeRange({
-    from: input.from,
-    to: input.to,
-    timeZone: loadPreferences().timeZone,
-  });
-  return input.source.type === 'loki' ? logResults(input, timeRange) : metricResults(input, timeRange);
+export function runnerOf(panel: VizPanel): SceneQueryRunner {
+  return panel.state.$data as SceneQueryRunner;
 }
 
-const controls = () => [
-  new SceneControlsSpacer(),
-  new SceneTimePicker({ isOnCanvas: true }),
-  new SceneRefreshPicker({ refresh: '', isOnCanvas: true, withText: true }),
-];
-
-const runner = (source: Source, maxDataPoints?: number) =>
-  new SceneQueryRunner({
-    datasource: source,
-    queries: [],
-    runQueriesMode: 'auto',
-    ...(maxDataPoints ? { maxDataPoints } : { maxDataPointsFromWidth: true }),
-  });
-
-function asked(target: SceneQueryRunner, queries: SceneDataQuery[]): void {
-  target.setState({ queries });
-  target.runQueries();
+function ask(runner: SceneQueryRunner, queries: SceneDataQuery[]): void {
+  // What is not shown asks when it is: it must not take what was found before for an answer.
+  if (!runner.isActive || !queries.length) runner.setState({ queries, data: undefined });
+  else {
+    runner.setState({ queries });
+    runner.runQueries();
+  }
 }
 
-function metricResults({ source }: Input, timeRange: SceneTimeRange): Results {
-  const graph = runner(source);
-  const table = runner(source);
-  const scene = new EmbeddedScene({
-    $timeRange: timeRange,
-    controls: controls(),
-    body: new SceneFlexLayout({
-      direction: 'column',
-      children: [
-        new SceneFlexItem({
-          minHeight: 360,
-          body: new VizPanel({
-            pluginId: 'timeseries',
-            title: 'Graph',
-            $data: graph,
-            fieldConfig: GRAPH_FIELDS as never,
-            options: {
-              tooltip: { mode: 'multi', sort: 'desc' },
-              legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] },
-            },
-          }),
-        }),
-        new SceneFlexItem({
-          minHeight: 300,
-          body: new VizPanel({
-            pluginId: 'table',
-            title: 'Table',
-            $data: new SceneDataTransformer({
-              $data: table,
-              transformations: [{ id: 'merge', options: {} }],
-            }),
-          }),
-        }),
-      ],
-    }),
-  });
-  return {
-    scene,
-    timeRange,
-    run(queries) {
-      asked(
-        graph,
-        queries.map((query) => ({
-          ...query,
-          range: true,
-          instant: false,
-          exemplar: true,
-          legendFormat: query.legendFormat ?? '__auto',
-        })),
-      );
-      asked(
-        table,
-        queries.map((query) => ({ ...query, range: false, instant: true, format: 'table' })),
-      );
-    },
-  };
+const STYLES: Record<View['style'], Record<string, unknown>> = {
+  lines: { drawStyle: 'line', lineWidth: 1, fillOpacity: 6, showPoints: 'auto' },
+  bars: { drawStyle: 'bars', lineWidth: 0, fillOpacity: 80 },
+  points: { drawStyle: 'points', pointSize: 4 },
+  stacked: { drawStyle: 'line', fillOpacity: 40, stacking: { mode: 'normal', group: 'A' } },
+};
+
+function graphFields(style: View['style']) {
+  const custom = STYLES[style];
+  return { defaults: { custom, links: [logsLink], color: { mode: 'palette-classic' } }, overrides: [] };
 }
 
-function logResults({ source, onLabel }: Input, timeRange: SceneTimeRange): Results {
-  const lines = runner(source, LINES_MAX);
-  const volume = runner(source, 100);
-  const bars = {
-    custom: { drawStyle: 'bars', fillOpacity: 100, lineWidth: 0, stacking: { mode: 'normal', group: 'A' } },
-  };
-  const level = (name: string, fixedColor: string) => ({
-    matcher: { id: 'byName', options: name },
-    properties: [{ id: 'color', value: { mode: 'fixed', fixedColor } }],
-  });
-  const overrides = [
+const level = (name: string, fixedColor: string) => ({
+  matcher: { id: 'byName', options: name },
+  properties: [{ id: 'color', value: { mode: 'fixed', fixedColor } }],
+});
+
+const VOLUME_FIELDS = {
+  defaults: {
+    custom: { drawStyle: 'bars', fillOpacity: 90, lineWidth: 0, stacking: { mode: 'normal', group: 'A' } },
+    decimals: 0,
+  },
+  overrides: [
+    level('critical', 'purple'),
     level('error', 'red'),
     level('warn', 'orange'),
     level('info', 'green'),
     level('debug', 'blue'),
-    level('critical', 'purple'),
+    level('trace', 'light-blue'),
     level('unknown', '#8e8e8e'),
-  ];
-  const scene = new EmbeddedScene({
-    $timeRange: timeRange,
-    controls: controls(),
-    body: new SceneFlexLayout({
-      direction: 'column',
-      children: [
-        new SceneFlexItem({
-          height: 200,
-          ySizing: 'content',
-          body: new VizPanel({
-            pluginId: 'timeseries',
-            title: 'Volume',
-            $data: volume,
-            fieldConfig: { defaults: bars, overrides } as never,
-            options: { tooltip: { mode: 'multi' } },
-          }),
-        }),
-        new SceneFlexItem({
-          minHeight: 500,
-          body: new VizPanel({
-            pluginId: 'logs',
-            title: 'Lines',
-            $data: lines,
-            options: { showTime: true, wrapLogMessage: true, onLabel } as never,
-          }),
-        }),
-      ],
-    }),
-  });
-  return {
-    scene,
-    timeRange,
-    run(queries) {
-      const isMetric = queries.some(({ expr }) => isMetricQuery(expr));
-      asked(
-        lines,
-        queries.map((query) => ({ ...query, maxLines: LINES_MAX })),
-      );
-      asked(
-        volume,
-        queries.map(({ refId, expr }) => ({
-          refId,
-          expr: isMetric ? expr : volumeOf(expr),
-          legendFormat: isMetric ? '' : '{{detected_level}}',
-        })),
-      );
-    },
-  };
-}
+  ],
+};
 
-const isMetricQuery = (expr: string) => !/^\s*\{/.test(expr);
-const volumeOf = (expr: string) =>
-  expr.trim() ? `sum by (detected_level) (count_over_time(${expr} [$__auto]))` : '';
-
-/** A log query with a label's value asked for, or left out. */
-export function withLabel(expr: string, name: string, value: string, operator: '=' | '!='): string {
-  const matcher = `${name}${operator}${JSON.stringify(value)}`;
-  const selector = /^\s*\{([^}]*)\}/.exec(expr);
-  if (!selector) return `{${matcher}}`;
-  const inside = (selector[1] ?? '').trim();
-  const rest = expr.slice(selector[0].length);
-  if (!inside) return `{${matcher}}${rest}`;
-  // What is not a label of the stream is found only behind the selector.
-  return `{${inside}}${rest} | ${matcher}`;
-}
+/** What frames say they cost. */
+export const costs = <Cost>(frames: DataFrame[] | undefined, key: string): Cost[] =>
+  (frames ?? []).flatMap(({ meta }) => (meta?.custom?.[key] as Cost | undefined) ?? []);

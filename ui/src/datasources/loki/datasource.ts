@@ -20,6 +20,9 @@ import { durationMs, durationVariables, writeDuration } from '../prometheus/inte
 import { logFrame } from './frames';
 import { LINES_DEFAULT, type LokiQuery } from './query';
 
+/** Where the frame of lines says what they cost. */
+export const LOG_COST = 'cost';
+
 const LABEL_NAMES = /^label_names\(\)\s*$/;
 const LABEL_VALUES = /^label_values\(\s*(?:(.+?)\s*,\s*)?([\w$]+)\s*\)\s*$/s;
 
@@ -126,7 +129,10 @@ function variableText(stored: unknown): string {
 }
 
 function frames(data: LogData, target: LokiQuery, expr: string, stepMs: number | undefined): DataFrame[] {
-  if (data.resultType === 'streams') return [logFrame(data.result, target.refId, expr)];
+  if (data.resultType === 'streams') {
+    const frame = logFrame(data.result, target.refId, expr);
+    return [{ ...frame, meta: { ...frame.meta, custom: { ...frame.meta?.custom, [LOG_COST]: data.stats } } }];
+  }
   const { refId, legendFormat } = target;
   const query = { refId, expr, ...(legendFormat ? { legendFormat } : {}) };
   return toFrames(data, { query, expr, ...(stepMs === undefined ? {} : { stepMs }) });

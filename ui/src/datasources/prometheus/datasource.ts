@@ -16,7 +16,7 @@ import {
 } from '@grafana/data';
 import { getTemplateSrv } from '@grafana/runtime';
 import { Observable } from 'rxjs';
-import { PrometheusClient, type QueryAnswer } from '~/api/prometheus';
+import { PrometheusClient, type QueryAnswer, type QueryStats } from '~/api/prometheus';
 import { annotationSupport } from './annotations';
 import { addFilters, type Filter } from './filters';
 import { exemplarFrame, parseNumber, toFrames, type FrameContext } from './frames';
@@ -97,12 +97,18 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
     const context: FrameContext = { query, expr, severalTables };
     if (range) {
       const bounds = aligned(request.range, steps.stepMs, request.range.to.utcOffset() * 60_000);
-      const answer = await this.client.queryRange(expr, bounds, signal);
-      frames.push(...withNotices(toFrames(answer.data, { ...context, stepMs: steps.stepMs }), answer));
+      const answer = await this.client.queryRange(expr, bounds, signal, target.stats);
+      const found = withNotices(toFrames(answer.data, { ...context, stepMs: steps.stepMs }), answer);
+      frames.push(
+        ...(answer.stats ? withCost(found, { ...answer.stats, expr, ...bounds }, target.refId) : found),
+      );
     }
     if (instant) {
-      const answer = await this.client.query(expr, request.range.to.valueOf() / 1000, { signal });
-      frames.push(...withNotices(toFrames(answer.data, context), answer));
+      const at = request.range.to.valueOf() / 1000;
+      const answer = await this.client.query(expr, at, { signal, stats: target.stats ?? false });
+      const found = withNotices(toFrames(answer.data, context), answer);
+      const asked = { expr, start: at, end: at, step: 0 };
+      frames.push(...(answer.stats ? withCost(found, { ...answer.stats, ...asked }, target.refId) : found));
     }
     if (target.exemplar && range) {
       const frame = await this.#exemplars(expr, request.range, target.refId, signal);
@@ -196,6 +202,24 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
 }
 
 const message = (reason: unknown) => (reason instanceof Error ? reason.message : String(reason));
+
+/** What a query cost, with what was asked. */
+export interface QueryCost extends QueryStats {
+  expr: string;
+  /** Seconds since the epoch, and between points. */
+  start: number;
+  end: number;
+  step: number;
+}
+
+export const COST = 'cost';
+
+/** Puts what a query cost onto its first frame; one that found nothing gets a frame to carry it. */
+function withCost(frames: DataFrame[], cost: QueryCost, refId: string): DataFrame[] {
+  const [first = { refId, fields: [], length: 0 }, ...rest] = frames;
+  const meta = { ...first.meta, custom: { ...first.meta?.custom, [COST]: cost } };
+  return [{ ...first, meta }, ...rest];
+}
 
 /** Puts what the server warns of onto the frames, whose panel then shows it. */
 function withNotices(frames: DataFrame[], { warnings, infos }: QueryAnswer): DataFrame[] {

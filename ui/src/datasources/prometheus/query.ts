@@ -9,6 +9,8 @@ export interface PromQuery extends DataQuery {
   instant?: boolean;
   range?: boolean;
   exemplar?: boolean;
+  /** Whether to say what the query cost. */
+  stats?: boolean;
   legendFormat?: string;
   /** Shortest step, such as `1m`; may hold variables. */
   interval?: string;

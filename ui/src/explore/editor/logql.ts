@@ -1,14 +1,13 @@
-import {
-  autocompletion,
-  type Completion,
-  type CompletionContext,
-  type CompletionResult,
-} from '@codemirror/autocomplete';
+import { autocompletion } from '@codemirror/autocomplete';
 import { LRLanguage, LanguageSupport } from '@codemirror/language';
 import type { Extension } from '@codemirror/state';
+import { hoverTooltip } from '@codemirror/view';
 import { parser } from '@grafana/lezer-logql';
 import { styleTags, tags } from '@lezer/highlight';
 import type { LogRange, LokiClient } from '~/api/loki';
+import { completeLogql } from './logqlCompletion';
+import { HELP } from './logqlWords';
+import { serverLint, withoutVariables } from './serverLint';
 
 const language = LRLanguage.define({
   parser: parser.configure({
@@ -36,79 +35,30 @@ const language = LRLanguage.define({
   }),
 });
 
-const words = (type: string, list: string): Completion[] => list.split(' ').map((label) => ({ label, type }));
-
-const STAGES = words(
-  'keyword',
-  'json logfmt pattern regexp unpack line_format label_format decolorize drop keep unwrap',
-);
-const FUNCTIONS = words(
-  'function',
-  'rate count_over_time bytes_rate bytes_over_time sum_over_time avg_over_time max_over_time min_over_time quantile_over_time ' +
-    'first_over_time last_over_time stddev_over_time absent_over_time sum avg min max count topk bottomk sort sort_desc label_replace vector',
-);
-const RANGES = words('constant', '$__auto 1m 5m 10m 30m 1h 1d');
-
-/** LogQL with completion of labels, their values, stages, functions and parsed fields. */
+/** LogQL with completion of labels, their values, stages, functions and parsed fields; what the server cannot read is marked. */
 export function logql(client: LokiClient, range: () => LogRange): Extension {
-  const complete = (context: CompletionContext) => completeAt(context, client, range());
-  return [new LanguageSupport(language), autocompletion({ override: [complete] })];
+  return [
+    new LanguageSupport(language),
+    autocompletion({ override: [(context) => completeLogql(context, client, range())] }),
+    serverLint((query) => client.check(withoutVariables(query))),
+    wordHelp,
+  ];
 }
 
-async function completeAt(
-  context: CompletionContext,
-  client: LokiClient,
-  range: LogRange,
-): Promise<CompletionResult | null> {
-  const before = context.state.sliceDoc(0, context.pos);
-  const word = context.matchBefore(/[\w$]*/);
-  const from = word?.from ?? context.pos;
-  const value = /(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)$/.exec(before);
-  if (value?.[1] && insideBraces(before)) {
-    const values = await client.labelValues(value[1], range).catch(() => []);
-    return {
-      from: context.pos - (value[2]?.length ?? 0),
-      options: values.map((label) => ({ label, type: 'text' })),
-    };
-  }
-  if (insideBraces(before)) {
-    const names = await client.labelNames(range).catch(() => []);
-    return { from, options: names.map((label) => ({ label, type: 'property', apply: `${label}="` })) };
-  }
-  if (/\[[\w$]*$/.test(before)) return { from, options: RANGES };
-  if (/\|\s*\w*$/.test(before))
-    return { from, options: [...STAGES, ...(await fields(before, client, range))] };
-  if (/\b(?:by|without)\s*\([^)]*$/.test(before)) {
-    const names = await client.labelNames(range).catch(() => []);
-    const all = [
-      ...names.map((label) => ({ label, type: 'property' })),
-      ...(await fields(before, client, range)),
-    ];
-    return { from, options: all };
-  }
-  if (!context.explicit && (word?.from === word?.to || !word)) return null;
-  return { from, options: FUNCTIONS };
-}
-
-function insideBraces(before: string): boolean {
-  return before.lastIndexOf('{') > before.lastIndexOf('}');
-}
-
-interface DetectedFields {
-  fields?: { label: string; type: string }[];
-}
-
-/** What a parser finds in the lines of the selector before it. */
-async function fields(
-  before: string,
-  client: LokiClient,
-  { startMs, endMs }: LogRange,
-): Promise<Completion[]> {
-  const selector = /\{[^{}]*\}/.exec(before)?.[0];
-  if (!selector) return [];
-  const parameters = { query: selector, start: `${startMs}000000`, end: `${endMs}000000`, limit: 100 };
-  const path = `${client.base}/loki/api/v1/detected_fields`;
-  const { request } = await import('~/api/http');
-  const found = await request<DetectedFields>(path, { parameters }).catch((): DetectedFields => ({}));
-  return (found.fields ?? []).map(({ label, type }) => ({ label, detail: type, type: 'variable' }));
-}
+/** Help for the function or stage under the pointer. */
+const wordHelp = hoverTooltip((view, position) => {
+  const word = view.state.wordAt(position);
+  const name = word && view.state.sliceDoc(word.from, word.to);
+  const help = name && HELP.get(name);
+  if (!word || !help) return null;
+  return {
+    pos: word.from,
+    end: word.to,
+    create() {
+      const dom = document.createElement('div');
+      dom.style.cssText = 'max-width: 420px; padding: 8px';
+      dom.textContent = `${name}: ${help}`;
+      return { dom };
+    },
+  };
+});

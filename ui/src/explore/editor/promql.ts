@@ -2,8 +2,13 @@ import { autocompletion } from '@codemirror/autocomplete';
 import type { Extension } from '@codemirror/state';
 import { hoverTooltip } from '@codemirror/view';
 import { PromQLExtension, type PrometheusClient as CompletionClient } from '@prometheus-io/codemirror-promql';
+import {
+  aggregateOpTerms,
+  functionIdentifierTerms,
+} from '@prometheus-io/codemirror-promql/dist/esm/complete/promql.terms';
 import { EqlRegex, EqlSingle, Neq, NeqRegex } from '@prometheus-io/lezer-promql';
 import type { Metadata, PrometheusClient } from '~/api/prometheus';
+import { serverLint, withoutVariables } from './serverLint';
 
 /** What completion looks back over: names that are gone longer are of no help. */
 const WINDOW_S = 12 * 3600;
@@ -41,14 +46,16 @@ const OPERATORS = new Map<number, string>([
   [NeqRegex, '!~'],
 ]);
 
-/** PromQL with completion, lint, and help for the metric under the pointer. */
+/** PromQL with completion, help for what is under the pointer, and what the server cannot read marked. */
 export function promql(client: PrometheusClient): Extension {
   const remote = completions(client);
+  // The server's own reading is what counts; the package's would refuse what it does not know, such as variables.
   const extension = new PromQLExtension()
     .activateCompletion(true)
-    .activateLinter(true)
+    .activateLinter(false)
     .setComplete({ remote });
-  return [autocompletion(), extension.asExtension(), metricHelp(client)];
+  const check = (query: string) => client.parse(withoutVariables(query));
+  return [autocompletion(), extension.asExtension(), serverLint(check), metricHelp(client)];
 }
 
 function metricHelp(client: PrometheusClient): Extension {
@@ -57,17 +64,35 @@ function metricHelp(client: PrometheusClient): Extension {
     if (!word) return null;
     const name = view.state.sliceDoc(word.from, word.to);
     if (!/^[a-zA-Z_:][\w:]*$/.test(name)) return null;
-    const [about] = (await client.metadata(name).catch((): Record<string, Metadata[]> => ({})))[name] ?? [];
-    if (!about) return null;
+    const told = functionHelp(name) ?? (await aboutMetric(client, name));
+    if (!told) return null;
     return {
       pos: word.from,
       end: word.to,
       create() {
         const dom = document.createElement('div');
         dom.style.cssText = 'max-width: 420px; padding: 8px';
-        dom.textContent = `${name} (${about.type}${about.unit ? `, ${about.unit}` : ''}): ${about.help}`;
+        dom.textContent = told;
         return { dom };
       },
     };
   });
+}
+
+/** What completion says of functions and aggregations, said of those that are there already. */
+function functionHelp(name: string): string | undefined {
+  const term = [...functionIdentifierTerms, ...aggregateOpTerms].find(({ label }) => label === name);
+  return term && `${name} (${term.detail ?? ''}): ${term.info ?? ''}`;
+}
+
+/** Suffixes of what histograms and summaries consist of, whose help stands at the name without. */
+const PART = /_(?:bucket|count|sum|total|created)$/;
+
+async function aboutMetric(client: PrometheusClient, name: string): Promise<string | undefined> {
+  for (const family of [name, name.replace(PART, '')]) {
+    const found = await client.metadata(family).catch((): Record<string, Metadata[]> => ({}));
+    const about = found[family]?.[0];
+    if (about) return `${name} (${about.type}${about.unit ? `, ${about.unit}` : ''}): ${about.help}`;
+  }
+  return undefined;
 }

@@ -8,6 +8,7 @@ const line = (text: string, labels: Record<string, string> = {}): LogLine => ({
   timeNs: '0',
   line: text,
   labels,
+  kinds: {},
   level: 'unknown',
   repeated: 0,
 });

@@ -7,6 +7,8 @@ export interface LogLine {
   timeNs: string;
   line: string;
   labels: Record<string, string>;
+  /** Which labels are of the stream, kept beside the line, or parsed from it. */
+  kinds: Record<string, string>;
   level: Level;
   /** How many lines like it were left out after it. */
   repeated: number;
@@ -28,7 +30,7 @@ const LEVEL_LABELS = ['detected_level', 'level', 'lvl', 'severity', 'severity_te
 const LEVEL_WITHIN = 200;
 
 export function levelOf(labels: Record<string, string>, line: string): Level {
-  const named = LEVEL_LABELS.map((name) => labels[name]).find(Boolean);
+  const named = LEVEL_LABELS.map((name) => labels[name]).find((level) => level && level !== 'unknown');
   const text = named ?? line.slice(0, LEVEL_WITHIN);
   return SPELLINGS.find(([, pattern]) => pattern.test(text))?.[0] ?? 'unknown';
 }
@@ -45,6 +47,7 @@ export function readLines(frames: DataFrame[]): LogLine[] {
     const labels = byName('labels');
     const ids = byName('id');
     const nanos = byName('tsNs');
+    const kinds = byName('labelTypes');
     for (let row = 0; row < frame.length; row++) {
       const own = (labels?.values[row] as Record<string, string> | undefined) ?? text.labels ?? {};
       const line = String(text.values[row] ?? '');
@@ -55,6 +58,7 @@ export function readLines(frames: DataFrame[]): LogLine[] {
         timeNs: String(nanos?.values[row] ?? `${timeMs}000000`),
         line,
         labels: own,
+        kinds: (kinds?.values[row] as Record<string, string> | undefined) ?? {},
         level: levelOf(own, line),
         repeated: 0,
       });
@@ -95,5 +99,13 @@ export function commonLabels(lines: LogLine[]): Record<string, string> {
     Object.entries(first.labels).filter(([name, value]) =>
       rest.every(({ labels }) => labels[name] === value),
     ),
+  );
+}
+
+/** Newest or oldest first; lines of one millisecond by what they say beyond it. */
+export function sorted(lines: LogLine[], order: 'Descending' | 'Ascending'): LogLine[] {
+  const direction = order === 'Ascending' ? 1 : -1;
+  return [...lines].sort(
+    (a, b) => direction * (a.timeMs - b.timeMs || (a.timeNs < b.timeNs ? -1 : a.timeNs > b.timeNs ? 1 : 0)),
   );
 }
