@@ -10,7 +10,7 @@ const monaco = path.join(root, 'build/noMonaco.js');
 // Where `npm run dev` and `npm run preview` find a running server.
 const server = process.env.BARTIZAN_URL ?? 'http://127.0.0.1:9090';
 // The server compares where a page says it comes from with the name it is asked by, which must stay as it is.
-const target = { target: server, changeOrigin: false };
+const target = { target: server, changeOrigin: false, ws: true };
 const proxy = Object.fromEntries(
   ['/api', '/loki', '/-', '/metrics', '/federate', '/version'].map((prefix) => [`^${prefix}/?`, target]),
 );

@@ -137,6 +137,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     fontWeight: 400,
     padding: '2px 12px',
     textAlign: 'left',
+    minWidth: 150,
     verticalAlign: 'top',
     width: 1,
     whiteSpace: 'nowrap',
