@@ -1,5 +1,5 @@
 /** From a series to the logs of what it was measured on: by the labels that both have. */
-import type { DataLink, Field } from '@grafana/data';
+import type { DataFrame, DataLink, Field } from '@grafana/data';
 import { encodeParameters } from '~/api/http';
 import type { LogRange, LokiClient } from '~/api/loki';
 import type { Labels } from '~/api/prometheus';
@@ -21,11 +21,27 @@ export function jumpHref({ labels, ...rest }: JumpTo): string {
   return `/explore/logs?${encodeParameters({ labels: JSON.stringify(labels), ...rest })}`;
 }
 
-/** The way to the logs of a series that Explore shows: they come to stand beside it. */
+/** The way to the logs of a series that is shown: beside it where it is Explore that shows it. */
 export function besideHref(labels: Labels, text?: string): string {
-  const { search } = window.location;
+  const { search, pathname } = window.location;
+  // Dashboards say their time in the same way.
   const { from, to } = readExplore(new URLSearchParams(search));
-  return jumpHref({ labels, from, to, beside: search, ...(text ? { text } : {}) });
+  return jumpHref({
+    labels,
+    from,
+    to,
+    ...(pathname.endsWith('/explore') ? { beside: search } : {}),
+    ...(text ? { text } : {}),
+  });
+}
+
+/** The labels that all series have with the same value: what a panel as a whole is about. */
+export function sharedLabels(frames: DataFrame[]): Labels {
+  const all = frames.flatMap(({ fields }) => fields.flatMap(({ labels }) => labels ?? []));
+  const [first = {}, ...rest] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => rest.every((labels) => labels[name] === value)),
+  );
 }
 
 /** A link of a series to its logs. */

@@ -18,6 +18,8 @@ interface Props {
 
 /** Lines asked for at once before and after. */
 const LINES = 30;
+/** Of most lines, in pixels. */
+const LINE_HEIGHT = 20;
 /** How far lines may lie from the one they are around. */
 const REACH_MS = 24 * 3_600_000;
 
@@ -50,11 +52,15 @@ export function Context({ line, client, options, onClose }: Props) {
   }, [client, stream, line, asked]);
 
   const lines = useMemo(() => [...around.before, line, ...around.after], [around, line]);
-  const scrollTo = useCallback((element: HTMLElement | null) => {
-    // The line stands in the middle at first.
-    const scroller = element?.querySelector('[role="region"]');
-    if (scroller) scroller.scrollTop = (scroller.scrollHeight - scroller.clientHeight) / 2;
-  }, []);
+  const linesBefore = around.before.length;
+  const scrollTo = useCallback(
+    (element: HTMLElement | null) => {
+      // The line stands in the middle at first.
+      const scroller = element?.querySelector('[role="region"]');
+      if (scroller) scroller.scrollTop = linesBefore * LINE_HEIGHT - scroller.clientHeight / 2;
+    },
+    [linesBefore],
+  );
   const more = (side: 'before' | 'after') => setAsked({ ...asked, [side]: asked[side] + 2 * LINES });
   return (
     <Modal isOpen title="Context" onDismiss={onClose} className={styles.modal}>

@@ -1,8 +1,9 @@
 import { css } from '@emotion/css';
 import { dateTimeFormat, type DataFrame, type GrafanaTheme2 } from '@grafana/data';
 import { Portal, useStyles2, type UPlotConfigBuilder } from '@grafana/ui';
-import { useLayoutEffect, useState } from 'react';
+import { useEffect, useLayoutEffect, useState } from 'react';
 import type uPlot from 'uplot';
+import { besideHref } from '~/explore/jump';
 
 export const exemplarFrames = (annotations: DataFrame[] = []) =>
   annotations.filter(({ meta }) => meta?.custom?.resultType === 'exemplar');
@@ -52,55 +53,114 @@ export function Exemplars({
   ));
 }
 
-function Mark({
-  exemplar,
-  plot,
-  scale,
-  timeZone,
-}: {
+interface MarkProps {
   exemplar: Exemplar;
   plot: uPlot;
   scale: string;
   timeZone: string;
-}) {
+}
+
+/** Shows what it is while it is pointed at, and stays when it is clicked. */
+function Mark({ exemplar, plot, scale, timeZone }: MarkProps) {
   const styles = useStyles2(getStyles);
-  const [hovered, setHovered] = useState<{ x: number; y: number }>();
+  const [shown, setShown] = useState<{ x: number; y: number; isPinned: boolean }>();
   const left = plot.valToPos(exemplar.timeMs, 'x');
   const height = plot.over.clientHeight;
   const top = Math.max(0, Math.min(height, plot.valToPos(exemplar.value, scale)));
+  useEffect(() => {
+    if (!shown?.isPinned) return undefined;
+    const leave = (event: KeyboardEvent) => event.key === 'Escape' && setShown(undefined);
+    document.addEventListener('keydown', leave);
+    return () => document.removeEventListener('keydown', leave);
+  }, [shown?.isPinned]);
   if (!(left >= 0 && left <= plot.over.clientWidth)) return null;
   return (
     <>
-      <div
+      <button
+        type="button"
         className={styles.mark}
+        aria-label={`Exemplar of ${exemplar.value}`}
+        aria-expanded={shown?.isPinned ?? false}
         style={{ left: plot.over.offsetLeft + left - 4, top: plot.over.offsetTop + top - 4 }}
-        onMouseEnter={({ clientX, clientY }) => setHovered({ x: clientX, y: clientY })}
-        onMouseLeave={() => setHovered(undefined)}
+        onMouseEnter={({ clientX: x, clientY: y }) => !shown?.isPinned && setShown({ x, y, isPinned: false })}
+        onMouseLeave={() => !shown?.isPinned && setShown(undefined)}
+        // The graph would take it for the beginning of a zoom.
+        onMouseDown={(event) => event.stopPropagation()}
+        onClick={(event) => {
+          const { x, y, width } = event.currentTarget.getBoundingClientRect();
+          event.stopPropagation();
+          setShown(shown?.isPinned ? undefined : { x: x + width / 2, y, isPinned: true });
+        }}
       />
-      {hovered && (
+      {shown && (
         <Portal>
-          <table className={styles.about} style={{ left: hovered.x, top: hovered.y - 8 }}>
-            <tbody>
-              <tr>
-                <th>{dateTimeFormat(exemplar.timeMs, { timeZone })}</th>
-                <td>{exemplar.value}</td>
-              </tr>
-              {exemplar.labels.map(([name, value]) => (
-                <tr key={name}>
-                  <th>{name}</th>
-                  <td>{value}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <About
+            exemplar={exemplar}
+            timeZone={timeZone}
+            at={shown}
+            onClose={shown.isPinned ? () => setShown(undefined) : undefined}
+          />
         </Portal>
       )}
     </>
   );
 }
 
+interface AboutProps {
+  exemplar: Exemplar;
+  timeZone: string;
+  at: { x: number; y: number };
+  onClose: (() => void) | undefined;
+}
+
+/** Labels of exemplars that name a trace. */
+const TRACE = /^(?:trace_?id|trace)$/i;
+
+function About({ exemplar, timeZone, at, onClose }: AboutProps) {
+  const styles = useStyles2(getStyles);
+  const trace = exemplar.labels.find(([name]) => TRACE.test(name))?.[1];
+  // Where there is no room above, it is shown below.
+  const isBelow = at.y < window.innerHeight / 2;
+  const transform = `translate(${at.x < window.innerWidth / 2 ? '0' : '-100%'}, ${isBelow ? '16px' : '-100%'})`;
+  return (
+    <div
+      className={styles.about}
+      role="dialog"
+      aria-label="Exemplar"
+      style={{ left: at.x, top: at.y - 8, transform, pointerEvents: onClose ? 'auto' : 'none' }}
+    >
+      <table>
+        <tbody>
+          <tr>
+            <th>{dateTimeFormat(exemplar.timeMs, { timeZone })}</th>
+            <td>{exemplar.value}</td>
+          </tr>
+          {exemplar.labels.map(([name, value]) => (
+            <tr key={name}>
+              <th>{name}</th>
+              <td>{value}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {onClose && (
+        <div className={styles.actions}>
+          <a className={styles.link} href={besideHref(Object.fromEntries(exemplar.labels), trace)}>
+            {trace ? 'Logs of this trace' : 'Logs'}
+          </a>
+          <button type="button" className={styles.link} onClick={onClose}>
+            Close
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
 const getStyles = (theme: GrafanaTheme2) => ({
   mark: css({
+    border: 0,
+    padding: 0,
     background: theme.visualization.getColorByName('green'),
     cursor: 'pointer',
     height: 8,
@@ -113,9 +173,13 @@ const getStyles = (theme: GrafanaTheme2) => ({
     background: theme.colors.background.elevated,
     border: `1px solid ${theme.colors.border.weak}`,
     boxShadow: theme.shadows.z3,
+    maxHeight: '50vh',
+    overflow: 'auto',
     position: 'fixed',
-    transform: 'translate(-50%, -100%)',
     zIndex: theme.zIndex.tooltip,
-    'th, td': { padding: theme.spacing(0.25, 1) },
+    'th, td': { padding: theme.spacing(0.25, 1), textAlign: 'left' },
+    th: { color: theme.colors.text.secondary, fontWeight: 400 },
   }),
+  actions: css({ display: 'flex', gap: theme.spacing(2), padding: theme.spacing(0.5, 1) }),
+  link: css({ background: 'none', border: 0, color: theme.colors.text.link, padding: 0 }),
 });
