@@ -37,7 +37,9 @@ export function besideHref(labels: Labels, text?: string): string {
 
 /** The labels that all series have with the same value: what a panel as a whole is about. */
 export function sharedLabels(frames: DataFrame[]): Labels {
-  const all = frames.flatMap(({ fields }) => fields.flatMap(({ labels }) => labels ?? []));
+  const all = frames.flatMap(({ fields }) =>
+    fields.map(({ labels }) => labels).filter((labels) => labels !== undefined),
+  );
   const [first = {}, ...rest] = all;
   return Object.fromEntries(
     Object.entries(first).filter(([name, value]) => rest.every((labels) => labels[name] === value)),
