@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -19,6 +19,8 @@ export function compressed(): Plugin {
       folder = path.resolve(config.root, config.build.outDir);
     },
     closeBundle() {
+      // A build that failed says so itself.
+      if (!existsSync(folder)) return;
       const sizes: { name: string; brotli: number; gzip: number }[] = [];
       for (const name of walk(folder)) {
         if (!TEXT.test(name)) continue;

@@ -297,7 +297,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     maxWidth: '100%',
     padding: theme.spacing(1, 2),
     textAlign: 'left',
-    width: 760,
+    width: 940,
     code: { background: 'none', border: 0, color: theme.colors.text.secondary, overflowWrap: 'anywhere' },
     span: { flex: '0 0 190px' },
     '&:hover': { borderColor: theme.colors.border.strong },
