@@ -85,6 +85,7 @@ const RULES: &[(On, &str, Need)] = &[
     // Everything else.
     (On::Looking, "/api/", Read(Viewer)),
     (On::Looking, "/loki/", Read(Viewer)),
+    (On::Looking, "/prometheus/", Read(Viewer)),
     (On::Looking, "/federate", Read(Viewer)),
     (On::Looking, "/version", Nothing),
     // Files of the application; what is shown in it comes from the paths above.
@@ -203,6 +204,10 @@ mod tests {
             ("GET", "/api/v1/query", Read(Viewer)),
             ("POST", "/api/v1/query_range", Read(Viewer)),
             ("POST", "/api/v1/admin/tsdb/delete_series", Change(Admin)),
+            ("GET", "/api/operations/queries", Read(Viewer)),
+            ("DELETE", "/api/operations/queries/1", Change(Admin)),
+            ("GET", "/api/ui/users/1/sessions", Read(Admin)),
+            ("POST", "/api/ui/datasources/test", Change(Admin)),
             ("POST", "/api/v1/write", Change(Editor)),
             ("POST", "/api/v1/writes", Change(Admin)),
             ("GET", "/api/v2/silences", Read(Viewer)),
@@ -213,6 +218,7 @@ mod tests {
             ("GET", "/loki/api/v1/delete", Read(Admin)),
             ("DELETE", "/loki/api/v1/delete", Change(Admin)),
             ("GET", "/config", Read(Admin)),
+            ("GET", "/prometheus/api/v1/rules", Read(Viewer)),
             ("POST", "/api/ui/login", Nothing),
             ("GET", "/api/ui/session", Nothing),
             ("DELETE", "/api/ui/session", Change(Viewer)),

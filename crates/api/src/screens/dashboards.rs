@@ -25,6 +25,13 @@ pub(super) struct ToSave {
     overwrite: bool,
 }
 
+/// Another folder; nothing is the top.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Moved {
+    folder_uid: Option<String>,
+}
+
 /// `GET /search?query=&tag=&folderUid=&starred=&limit=`: `tag` may stand several times; an empty
 /// `folderUid` is the top.
 pub(super) async fn search(
@@ -74,6 +81,16 @@ pub(super) async fn save(
         })
     });
     Ok(Json(saved.await?))
+}
+
+/// `PUT /dashboards/{uid}/folder`.
+pub(super) async fn relocate(
+    State(screens): Shared,
+    Path(uid): Path<String>,
+    Body(moved): Body<Moved>,
+) -> Answer<About> {
+    let moving = screens.blocking(move |store| store.move_dashboard(&uid, moved.folder_uid.as_deref()));
+    Ok(Json(moving.await?))
 }
 
 /// `DELETE /dashboards/{uid}`.

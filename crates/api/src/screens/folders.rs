@@ -25,6 +25,13 @@ pub(super) struct Renamed {
     title: String,
 }
 
+/// Another place; nothing is the top.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Moved {
+    parent_uid: Option<String>,
+}
+
 /// `GET /folders`.
 pub(super) async fn list(State(screens): Shared) -> Answer<Vec<Folder>> {
     Ok(Json(screens.blocking(|store| store.folders()).await?))
@@ -52,6 +59,18 @@ pub(super) async fn rename(
     Body(renamed): Body<Renamed>,
 ) -> Answer<Folder> {
     Ok(Json(screens.blocking(move |store| store.rename_folder(&uid, &renamed.title)).await?))
+}
+
+/// `PUT /folders/{uid}/parent`.
+pub(super) async fn relocate(
+    State(screens): Shared,
+    Path(uid): Path<String>,
+    Body(moved): Body<Moved>,
+) -> Answer<Folder> {
+    let moving = screens.blocking(move |store| {
+        store.move_folder(&uid, moved.parent_uid.as_deref().filter(|parent| !parent.is_empty()))
+    });
+    Ok(Json(moving.await?))
 }
 
 /// `DELETE /folders/{uid}`: with all that lies in it.

@@ -27,7 +27,13 @@ use super::{Failure, Shared};
 const DEFAULT_TIMEOUT_S: u64 = 60;
 const MAX_TIMEOUT_S: u64 = 10 * 60;
 /// What of a request is sent on; in particular no cookies.
-const SENT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ACCEPT, header::ACCEPT_ENCODING];
+const SENT: [HeaderName; 4] = [
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    // Whether servers of logs tell labels apart by where they come from.
+    HeaderName::from_static("x-loki-response-encoding-flags"),
+];
 /// What of an answer comes back.
 const RETURNED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::RETRY_AFTER];
 
@@ -119,6 +125,15 @@ impl Target {
         Ok(Self { client, kind: source.kind, url, headers, timeout })
     }
 
+    /// A path of the API that every server of a kind answers, and that costs it nothing.
+    fn probe(&self) -> &'static str {
+        match self.kind {
+            SourceKind::Prometheus => "/api/v1/status/buildinfo",
+            SourceKind::Loki => "/loki/api/v1/labels",
+            SourceKind::Alertmanager => "/api/v2/status",
+        }
+    }
+
     /// Below which path the API of a kind lies.
     fn api(&self) -> &'static str {
         match self.kind {
@@ -172,6 +187,54 @@ pub(super) async fn forward(
         Failure(status, format!("data source {uid:?}: {error}"))
     })?;
     Ok(returned(answer))
+}
+
+/// How long a test of a data source may take.
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer that a test reads.
+const MAX_TESTED_BYTES: usize = 1 << 20;
+/// What is shown of an answer that is none.
+const MAX_SHOWN_BYTES: usize = 300;
+
+/// `POST /datasources/test`: asks a server as a data source with these settings would, without storing anything.
+/// Secrets that are not given are those that are stored under the same identifier. `{"message": "…"}`, or a failure
+/// that says what went wrong.
+pub(super) async fn test(
+    State(screens): Shared,
+    super::Body(asked): super::Body<super::sources::ToStore>,
+) -> super::Answer<Value> {
+    let (source, given) = (asked.source, asked.secrets);
+    let uid = source.uid.clone();
+    let stored = screens.blocking(move |store| store.source(&uid)).await;
+    // What was typed for another address must not be sent to this one.
+    let stored = stored.ok().filter(|(stored, _)| stored.url == source.url);
+    let mut secrets = stored.map(|(_, secrets)| secrets).unwrap_or_default();
+    secrets.extend(given);
+    let target = Target::new(&source, &secrets, screens.clock.clone())?;
+    let url = format!("{}{}", target.url, target.probe());
+    let timeout = target.timeout.min(TEST_TIMEOUT);
+    let request = httpclient::Request::new(Method::GET, url.clone(), timeout).headers(&target.headers);
+    let failed = |why: String| Failure(StatusCode::BAD_GATEWAY, format!("{url}: {why}"));
+    let mut answer = target.client.send(request).await.map_err(|error| failed(error.to_string()))?;
+    let status = answer.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error.to_string()))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_TESTED_BYTES {
+            return Err(failed("the answer is longer than that of such a server".to_owned()));
+        }
+    }
+    let text = String::from_utf8_lossy(&body);
+    if !status.is_success() {
+        let shown: String = text.chars().take(MAX_SHOWN_BYTES).collect();
+        return Err(failed(format!("the server answered with status {status}: {shown}")));
+    }
+    let parsed: Result<Value, _> = serde_json::from_slice(&body);
+    let parsed = parsed.map_err(|_| failed("the answer is no JSON: is it the right address?".to_owned()))?;
+    let version =
+        ["/data/version", "/versionInfo/version"].iter().find_map(|at| parsed.pointer(at)?.as_str());
+    let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
+    Ok(axum::Json(serde_json::json!({ "message": format!("the server answers{version}") })))
 }
 
 fn returned(answer: httpclient::Response) -> Response {

@@ -14,9 +14,9 @@ use super::{Answer, Body, Failure, Shared};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ToStore {
-    source: Source,
+    pub(super) source: Source,
     #[serde(default)]
-    secrets: BTreeMap<String, String>,
+    pub(super) secrets: BTreeMap<String, String>,
 }
 
 /// `GET /datasources`: without their secrets.

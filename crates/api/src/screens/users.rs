@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde_json::{Value, json};
 use state::User;
+use state::sessions::Session;
 use state::users::{NewUser, UserChange};
 
 use super::{Answer, Body, Failure, Shared};
@@ -38,4 +40,16 @@ pub(super) async fn remove(State(screens): Shared, Path(id): Path<i64>) -> Resul
     screens.blocking(move |store| store.delete_user(id)).await?;
     screens.remembered.forget();
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /users/{id}/sessions`: where a user is logged in.
+pub(super) async fn sessions(State(screens): Shared, Path(id): Path<i64>) -> Answer<Vec<Session>> {
+    Ok(Json(screens.blocking(move |store| store.sessions(id)).await?))
+}
+
+/// `DELETE /users/{id}/sessions`: ends all of them. `{"ended": 2}`
+pub(super) async fn end_sessions(State(screens): Shared, Path(id): Path<i64>) -> Answer<Value> {
+    // No token is empty, so that none is kept.
+    let ended = screens.blocking(move |store| store.end_other_sessions(id, "")).await?;
+    Ok(Json(json!({ "ended": ended })))
 }

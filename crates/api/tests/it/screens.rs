@@ -113,7 +113,7 @@ impl Desk {
 
 /// Every path of the screens and what stands for the seats, with the least role it needs; 0 is nobody's, 1 to 3
 /// are viewers', editors' and administrators'.
-const PATHS: [(&str, &str, usize); 58] = [
+const PATHS: [(&str, &str, usize); 75] = [
     ("GET", "/", 0),
     ("GET", "/assets/app.js", 0),
     ("GET", "/-/healthy", 0),
@@ -133,6 +133,8 @@ const PATHS: [(&str, &str, usize); 58] = [
     ("POST", "/api/ui/users", 3),
     ("PUT", "/api/ui/users/77", 3),
     ("DELETE", "/api/ui/users/77", 3),
+    ("GET", "/api/ui/users/77/sessions", 3),
+    ("DELETE", "/api/ui/users/77/sessions", 3),
     ("GET", "/api/ui/search", 1),
     ("GET", "/api/ui/tags", 1),
     ("POST", "/api/ui/dashboards", 2),
@@ -144,27 +146,42 @@ const PATHS: [(&str, &str, usize); 58] = [
     ("GET", "/api/ui/folders", 1),
     ("POST", "/api/ui/folders", 2),
     ("PUT", "/api/ui/folders/x", 2),
+    ("PUT", "/api/ui/folders/x/parent", 2),
+    ("PUT", "/api/ui/dashboards/x/folder", 2),
     ("DELETE", "/api/ui/folders/x", 2),
     ("GET", "/api/ui/datasources", 1),
     ("POST", "/api/ui/datasources", 3),
     ("PUT", "/api/ui/datasources/x", 3),
     ("DELETE", "/api/ui/datasources/x", 3),
+    ("POST", "/api/ui/datasources/test", 3),
     ("GET", "/api/ui/proxy/x/api/v1/query", 1),
     ("POST", "/api/ui/proxy/x/api/v1/query", 1),
     ("DELETE", "/api/ui/proxy/x/api/v2/silence/1", 1),
     ("GET", "/api/v1/query", 1),
     ("POST", "/api/v1/query", 1),
+    ("GET", "/api/v1/targets/relabel_steps", 1),
+    ("GET", "/api/operations/targets", 1),
+    ("GET", "/api/operations/metric_relabel_steps", 1),
+    ("GET", "/api/operations/cardinality", 1),
+    ("GET", "/api/operations/queries", 1),
+    ("DELETE", "/api/operations/queries/1", 3),
     ("POST", "/api/v1/write", 2),
     ("POST", "/api/v1/admin/tsdb/snapshot", 3),
     ("POST", "/-/reload", 3),
     ("POST", "/-/quit", 3),
     ("GET", "/federate", 1),
     ("GET", "/api/v2/alerts", 1),
+    ("GET", "/api/v2/explain", 1),
+    ("GET", "/api/v2/routes", 1),
+    ("GET", "/api/v2/notifications", 1),
     ("POST", "/api/v2/alerts", 2),
     ("POST", "/api/v2/silences", 2),
     ("DELETE", "/api/v2/silence/1", 2),
     ("GET", "/loki/api/v1/query_range", 1),
     ("GET", "/loki/api/v1/tail", 1),
+    ("GET", "/loki/api/v1/storage", 1),
+    ("GET", "/prometheus/api/v1/rules", 1),
+    ("GET", "/prometheus/api/v1/alerts", 1),
     ("POST", "/loki/api/v1/push", 2),
     ("POST", "/otlp/v1/logs", 2),
     ("POST", "/loki/api/v1/rules/a", 2),
@@ -350,6 +367,23 @@ async fn dashboards_are_kept_for_their_users() {
 }
 
 #[tokio::test]
+async fn administrators_see_and_end_sessions_of_others() {
+    let desk = Desk::start(CLOSED).await;
+    let (admin, first, second) =
+        (desk.log_in("admin").await, desk.log_in("viewer").await, desk.log_in("viewer").await);
+    let users = desk.page(&admin, "GET", "/api/ui/users", &Value::Null).await.json();
+    let viewer = users.as_array().unwrap().iter().find(|user| user["login"] == "viewer").unwrap();
+    let path = format!("/api/ui/users/{}/sessions", viewer["id"]);
+    let sessions = desk.page(&admin, "GET", &path, &Value::Null).await.json();
+    assert_eq!(sessions.as_array().unwrap().len(), 2);
+    assert_eq!(desk.page(&admin, "DELETE", &path, &Value::Null).await.json(), json!({"ended": 2}));
+    for ended in [first, second] {
+        assert_eq!(desk.page(&ended, "GET", "/api/ui/search", &Value::Null).await.status, 401);
+    }
+    assert_eq!(desk.page(&admin, "GET", "/api/ui/search", &Value::Null).await.status, 200, "one's own stays");
+}
+
+#[tokio::test]
 async fn wrong_bodies_are_told() {
     let desk = Desk::start(CLOSED).await;
     let admin = desk.log_in("admin").await;
@@ -418,6 +452,36 @@ async fn data_sources_are_asked_for_browsers() {
     ] {
         assert_eq!(desk.page(&viewer, "POST", path, &Value::Null).await.status, status, "{path}");
     }
+
+    // What is not stored can be tried, with secrets that are stored for the same address only.
+    let tried =
+        desk.page(&admin, "POST", "/api/ui/datasources/test", &json!({"source": source["source"]})).await;
+    assert_eq!(
+        (tried.status, &tried.json()["message"]),
+        (200, &json!("the server answers")),
+        "{}",
+        tried.text()
+    );
+    let elsewhere =
+        |url: String| json!({"source": {"uid": "p", "name": "P", "kind": "prometheus", "url": url}});
+    for (url, status, why) in [
+        (String::new(), 400, "is this server itself"),
+        ("http://127.0.0.1:1".to_owned(), 502, "http://127.0.0.1:1/api/v1/status/buildinfo: "),
+    ] {
+        let answer = desk.page(&admin, "POST", "/api/ui/datasources/test", &elsewhere(url)).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.json()["error"].as_str().unwrap().contains(why), "{}", answer.text());
+    }
+    let told = Router::new().fallback(any(|request: Request| async move {
+        assert_eq!(request.headers()["authorization"], "Basic bWU6", "the secret is for another address");
+        (axum::http::StatusCode::FORBIDDEN, "not <you>")
+    }));
+    let (other, _other_end) = serve(told).await;
+    let mut moved_away = source.clone();
+    moved_away["source"]["url"] = json!(format!("http://{other}"));
+    moved_away["secrets"] = json!({});
+    let refused = desk.page(&admin, "POST", "/api/ui/datasources/test", &moved_away).await;
+    assert!(refused.text().contains("answered with status 403 Forbidden: not <you>"), "{}", refused.text());
 
     // A data source that is changed is asked by its new settings, one that is not there says so.
     let moved = json!({"source": {"name": "P", "kind": "prometheus", "url": "http://127.0.0.1:1"}});
