@@ -1,10 +1,13 @@
 /** Dashboards in the browser's database. */
 import type { DashboardJson } from '~/dashboard/model';
-import type { DashboardStore, DashboardSummary } from './dashboards';
+import type { About, DashboardStore, DashboardSummary, Version } from './dashboards';
+import { ApiError } from './http';
 
 const IMPORTED_FOLDER = 'In this browser';
 
 export class BrowserStore implements DashboardStore {
+  readonly hasHistory = false;
+
   async list(): Promise<DashboardSummary[]> {
     return (await all()).map(summary).sort((a, b) => a.title.localeCompare(b.title));
   }
@@ -13,8 +16,16 @@ export class BrowserStore implements DashboardStore {
     return run('readonly', (store) => store.get(uid));
   }
 
-  async save(dashboard: DashboardJson): Promise<void> {
-    await run('readwrite', (store) => store.put(dashboard));
+  async open(uid: string): Promise<{ about: About; dashboard: unknown } | undefined> {
+    const dashboard = (await this.get(uid)) as DashboardJson | undefined;
+    return dashboard && { about: about(dashboard), dashboard };
+  }
+
+  async save(dashboard: DashboardJson): Promise<About> {
+    const uid = dashboard.uid || crypto.randomUUID().slice(0, 13);
+    const next = { ...dashboard, uid, version: (dashboard.version ?? 0) + 1 };
+    await run('readwrite', (store) => store.put(next));
+    return about(next);
   }
 
   async remove(uid: string): Promise<void> {
@@ -27,6 +38,22 @@ export class BrowserStore implements DashboardStore {
     else starred.delete(uid);
     localStorage.setItem(STARS, JSON.stringify([...starred]));
   }
+
+  move(): Promise<void> {
+    return Promise.reject(new ApiError('dashboards in this browser have no folders', 0));
+  }
+
+  async versions(): Promise<Version[]> {
+    return [];
+  }
+
+  version(): Promise<unknown> {
+    return Promise.reject(new ApiError('dashboards in this browser have no earlier versions', 0));
+  }
+
+  restore(): Promise<About> {
+    return Promise.reject(new ApiError('dashboards in this browser have no earlier versions', 0));
+  }
 }
 
 const STARS = 'bartizan.stars';
@@ -38,6 +65,8 @@ function readStars(): Set<string> {
     return new Set();
   }
 }
+
+const about = ({ uid, title, version = 1 }: DashboardJson): About => ({ uid, title, version });
 
 const summary = ({ uid, title, tags }: DashboardJson): DashboardSummary => ({
   uid,

@@ -10,6 +10,7 @@ export const PAGES: PageRoute[] = [
   { path: '/', Page: lazy(() => import('~/pages/home')) },
   { path: '/dashboards', Page: lazy(() => import('~/pages/dashboards')) },
   { path: '/dashboards/import', Page: lazy(() => import('~/pages/dashboards/import')) },
+  { path: '/dashboards/new', Page: lazy(() => import('~/pages/dashboard/new')) },
   { path: '/d/:uid/:slug?', Page: lazy(() => import('~/pages/dashboard')) },
   { path: '/explore', Page: lazy(() => import('~/pages/explore')) },
   { path: '/explore/logs', Page: lazy(() => import('~/pages/explore/logs')) },

@@ -53,6 +53,16 @@ export class PanelGridItem extends SceneObjectBase<State> implements SceneGridIt
     if (this.parent && 'forceRender' in this.parent) (this.parent as { forceRender(): void }).forceRender();
   }
 
+  /** The height of one copy, after all of them were given another. */
+  takeHeight(): number {
+    const { copies, direction, maxPerRow, height, itemHeight } = this.state;
+    const count = copies?.length ?? 1;
+    const rows = direction === 'h' ? Math.ceil(count / maxPerRow) : count;
+    const each = Math.max(1, Math.round((height ?? itemHeight) / Math.max(1, rows)));
+    if (each !== itemHeight) this.setState({ itemHeight: each });
+    return each;
+  }
+
   static Component = ({ model }: SceneComponentProps<PanelGridItem>) => {
     const { body, repeat, copies, direction, maxPerRow } = model.useState();
     if (!repeat) return <body.Component model={body} />;

@@ -2,7 +2,9 @@ import type { PanelMenuItem } from '@grafana/data';
 import { getDataSourceSrv, locationService } from '@grafana/runtime';
 import { SceneQueryRunner, VizPanel, VizPanelMenu, sceneGraph } from '@grafana/scenes';
 import { matcherFormat } from '~/datasources/prometheus/interpolate';
+import { jumpHref, sharedLabels } from '~/explore/jump';
 import { exploreHref } from '~/explore/url';
+import { DashboardScene, type PanelChange } from './DashboardScene';
 import { openInspector } from './inspect';
 
 /** What can be done with a panel; made when the menu is opened, of what the panel shows then. */
@@ -27,6 +29,8 @@ function items(panel: VizPanel): PanelMenuItem[] {
       onClick: () => locationService.partial({ viewPanel: id }),
     },
   ];
+  const scene = panel.getRoot();
+  if (scene instanceof DashboardScene && scene.mayEdit()) list.push(...editItems(scene, panel));
   const runner = panelQueries(panel);
   if (runner) {
     list.push({
@@ -35,6 +39,16 @@ function items(panel: VizPanel): PanelMenuItem[] {
       shortcut: 'p x',
       onClick: () => explore(panel, runner),
     });
+    const labels = sharedLabels(runner.state.data?.series ?? []);
+    if (Object.keys(labels).length)
+      list.push({
+        text: 'Logs',
+        iconClassName: 'gf-logs',
+        onClick: () => {
+          const { from, to } = sceneGraph.getTimeRange(panel).state;
+          locationService.push(jumpHref({ labels, from, to }));
+        },
+      });
   }
   list.push({
     text: 'Inspect',
@@ -48,6 +62,37 @@ function items(panel: VizPanel): PanelMenuItem[] {
     ],
   });
   return list;
+}
+
+/** The number of the panel in the JSON; copies for the values of a variable have that of their source. */
+export const panelId = (panel: VizPanel): number => Number(/^panel-(\d+)/.exec(panel.state.key ?? '')?.[1]);
+
+function editItems(scene: DashboardScene, panel: VizPanel): PanelMenuItem[] {
+  const id = panelId(panel);
+  const change = (name: PanelChange) => () => void scene.changePanel(id, name);
+  const edit: PanelMenuItem = { text: 'Edit', iconClassName: 'pen', shortcut: 'e', onClick: change('edit') };
+  if (!scene.state.isEditing) return [edit];
+  const step = (text: string, name: PanelChange): PanelMenuItem => ({ text, onClick: change(name) });
+  return [
+    edit,
+    { text: 'Duplicate', iconClassName: 'copy', shortcut: 'p d', onClick: change('duplicate') },
+    { text: 'Copy', iconClassName: 'clipboard-alt', onClick: change('copy') },
+    {
+      text: 'Move or resize',
+      iconClassName: 'expand-arrows',
+      subMenu: [
+        step('Move left', 'left'),
+        step('Move right', 'right'),
+        step('Move up', 'up'),
+        step('Move down', 'down'),
+        step('Wider', 'wider'),
+        step('Narrower', 'narrower'),
+        step('Taller', 'taller'),
+        step('Shorter', 'shorter'),
+      ],
+    },
+    { text: 'Remove', iconClassName: 'trash-alt', shortcut: 'p r', onClick: change('remove') },
+  ];
 }
 
 export function panelQueries(panel: VizPanel): SceneQueryRunner | undefined {

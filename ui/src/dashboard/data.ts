@@ -9,17 +9,19 @@ import { reference } from './variables';
 
 /** Where a panel's data comes from: its queries, and what transforms their answers. */
 export function panelData(panel: PanelJson): SceneDataProvider | undefined {
-  const targets = panel.targets ?? [];
-  if (!targets.length) return undefined;
-  const datasource = reference(panel.datasource);
-  const runner = new SceneQueryRunner({
-    queries: targets.map((target) => sceneQuery(target)),
-    ...(datasource ? { datasource } : {}),
-    ...(panel.interval ? { minInterval: panel.interval } : {}),
-    ...(panel.maxDataPoints ? { maxDataPoints: panel.maxDataPoints } : {}),
-    maxDataPointsFromWidth: true,
-  });
+  if (!panel.targets?.length) return undefined;
+  const runner = new SceneQueryRunner({ ...queryState(panel), maxDataPointsFromWidth: true });
   return new SceneDataTransformer({ $data: runner, transformations: panel.transformations ?? [] });
+}
+
+/** What a panel asks. */
+export function queryState({ targets = [], datasource, interval, maxDataPoints }: PanelJson) {
+  return {
+    queries: targets.map(sceneQuery),
+    datasource: reference(datasource) ?? undefined,
+    minInterval: interval || undefined,
+    maxDataPoints: maxDataPoints || undefined,
+  };
 }
 
 function sceneQuery(target: NonNullable<PanelJson['targets']>[number]): SceneDataQuery {

@@ -1,5 +1,5 @@
 import { UrlSyncContextProvider } from '@grafana/scenes';
-import { useCallback } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import { dashboards } from '~/api/dashboards';
 import { Loading } from '~/app/Loading';
@@ -16,24 +16,34 @@ export default function DashboardPage() {
   const { value: scene, error, loading } = useLoad(load);
   if (error) return <Page title="Dashboard" error={error} />;
   if (loading || !scene || scene.state.dashboard.uid !== uid) return <Loading />;
-  return <Shown key={uid} scene={scene} />;
+  return <Current key={uid} first={scene} />;
 }
 
 async function open(uid: string): Promise<DashboardScene> {
-  const json = await dashboards().get(uid);
-  if (!json) throw new Error(`There is no dashboard with the uid ${uid}.`);
-  const scene = toScene(loadDashboard(json));
-  const about = (
+  const kept = await dashboards().open(uid);
+  if (!kept) throw new Error(`There is no dashboard with the uid ${uid}.`);
+  const { about, dashboard } = kept;
+  const loaded = loadDashboard(dashboard);
+  const scene = toScene({ ...loaded, uid: about.uid, version: about.version });
+  const found = (
     await dashboards()
       .list()
       .catch(() => [])
   ).find((each) => each.uid === uid);
-  scene.setState({ isStarred: about?.isStarred ?? false });
+  scene.setState({ about, isStarred: found?.isStarred ?? false });
   return scene;
 }
 
+/** The scene, and those that take its place as variables and annotations are edited. */
+export function Current({ first }: { first: DashboardScene }) {
+  const [scene, setScene] = useState(first);
+  useEffect(() => scene.setState({ replace: setScene }), [scene]);
+  return <Shown key={scene.state.key} scene={scene} />;
+}
+
 function Shown({ scene }: { scene: DashboardScene }) {
-  useTitle(scene.state.dashboard.title);
+  const { dashboard } = scene.useState();
+  useTitle(dashboard.title);
   return (
     <UrlSyncContextProvider scene={scene} updateUrlOnInit createBrowserHistorySteps>
       <scene.Component model={scene} />

@@ -1,102 +1,158 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
-import { FilterInput, IconButton, LinkButton, TagList, TextLink, fuzzyMatch, useStyles2 } from '@grafana/ui';
+import {
+  Alert,
+  Dropdown,
+  EmptyState,
+  FilterInput,
+  FilterPill,
+  LinkButton,
+  Menu,
+  Button,
+  MultiCombobox,
+  useStyles2,
+} from '@grafana/ui';
+import { locationService } from '@grafana/runtime';
 import { useCallback, useMemo, useState } from 'react';
-import { may } from '~/api/session';
-import { dashboards, type DashboardSummary } from '~/api/dashboards';
+import { useLocation } from 'react-router-dom';
+import { dashboards } from '~/api/dashboards';
+import { folders } from '~/api/folders';
+import { homeDashboard } from '~/api/preferences';
+import { may, session } from '~/api/session';
 import { Page } from '~/app/Page';
 import { useLoad } from '~/app/useLoad';
-import { slug } from './slug';
+import { Actions, type Ask } from './actions';
+import { Dialogs } from './Dialogs';
+import { Tree } from './Tree';
+import { countIn, findBranch, isFiltered, pruned, treeOf } from './folders';
 
-/** All dashboards, by folder, searched by title and tag. */
+async function load() {
+  const [list, kept, home] = await Promise.all([
+    dashboards().list(),
+    session().isKept ? folders.list() : [],
+    homeDashboard().catch(() => undefined),
+  ]);
+  return { list, kept, home };
+}
+
+/** All dashboards by folder; looked for by title and tag, and put in order. */
 export default function Dashboards() {
-  const { value = [], error, reload } = useLoad(useCallback(() => dashboards().list(), []));
+  const { search: query } = useLocation();
+  const folder = new URLSearchParams(query).get('folder') ?? '';
+  const { value, error, reload } = useLoad(useCallback(load, []));
   const [search, setSearch] = useState('');
-  const folders = useMemo(() => byFolder(value.filter((each) => matches(each, search))), [value, search]);
-  const remove = async ({ uid }: DashboardSummary) => {
-    await dashboards().remove(uid);
-    reload();
-  };
+  const [tags, setTags] = useState<string[]>([]);
+  const [isStarred, setStarred] = useState(false);
+  const [asked, setAsked] = useState<Ask>();
+  const [failure, setFailure] = useState<string>();
+  const styles = useStyles2(getStyles);
+  const { list, kept, home } = value ?? { list: [], kept: [], home: undefined };
+  const wanted = useMemo(() => ({ search, tags, isStarred, folder }), [search, tags, isStarred, folder]);
+  const tree = useMemo(() => treeOf(list, kept), [list, kept]);
+  const root = useMemo(() => pruned(findBranch(tree, folder) ?? tree, wanted), [tree, folder, wanted]);
+  const known = useMemo(() => [...new Set(list.flatMap((each) => each.tags))].sort(), [list]);
+  const actions = useMemo(() => new Actions(reload, setFailure, setAsked), [reload]);
+  const isEmpty = Boolean(value) && countIn(root) === 0 && root.folders.length === 0;
   return (
     <Page
-      title="Dashboards"
+      title={folder ? root.title : 'Dashboards'}
       error={error}
-      actions={
-        <LinkButton icon="upload" href="/dashboards/import" disabled={!may('editor')}>
-          Import
-        </LinkButton>
-      }
+      actions={<New folder={folder} onFolder={() => setAsked({ kind: 'newFolder', parent: folder })} />}
     >
-      <FilterInput
-        placeholder="Search by title or tag"
-        value={search}
-        onChange={setSearch}
-        escapeRegex={false}
-      />
-      {[...folders].map(([folder, list]) => (
-        <Folder key={folder} name={folder} list={list} onTag={setSearch} onRemove={remove} />
-      ))}
+      {failure && (
+        <Alert title="This did not work" severity="error" onRemove={() => setFailure(undefined)}>
+          {failure}
+        </Alert>
+      )}
+      <div className={styles.filters}>
+        <FilterInput
+          placeholder="Search for dashboards"
+          value={search}
+          onChange={setSearch}
+          escapeRegex={false}
+        />
+        <MultiCombobox
+          aria-label="Filter by tag"
+          placeholder="Filter by tag"
+          width={30}
+          options={known.map((tag) => ({ label: tag, value: tag }))}
+          value={tags}
+          onChange={(chosen) => setTags(chosen.map(({ value: tag }) => tag))}
+        />
+        <FilterPill
+          label="Starred"
+          icon="favorite"
+          selected={isStarred}
+          onClick={() => setStarred(!isStarred)}
+        />
+        {folder && (
+          <Button
+            variant="secondary"
+            fill="text"
+            icon="arrow-left"
+            onClick={() => locationService.push('/dashboards')}
+          >
+            All folders
+          </Button>
+        )}
+      </div>
+      {isEmpty ? (
+        <EmptyState
+          variant={isFiltered(wanted) ? 'not-found' : 'call-to-action'}
+          hideImage
+          message={isFiltered(wanted) ? 'No dashboard is like that' : 'There is nothing here yet'}
+        />
+      ) : (
+        <Tree
+          branch={root}
+          isRoot
+          isOpen={isFiltered(wanted) || Boolean(folder)}
+          home={home}
+          actions={actions}
+          onTag={(tag) => setTags([...new Set([...tags, tag])])}
+        />
+      )}
+      <Dialogs asked={asked} actions={actions} folders={kept} onClose={() => setAsked(undefined)} />
     </Page>
   );
 }
 
-interface FolderProps {
-  name: string;
-  list: DashboardSummary[];
-  onTag: (tag: string) => void;
-  onRemove: (dashboard: DashboardSummary) => Promise<void>;
-}
-
-function Folder({ name, list, onTag, onRemove }: FolderProps) {
-  const styles = useStyles2(getStyles);
-  return (
-    <section>
-      <h2 className={styles.folder}>{name}</h2>
-      {list.map((dashboard) => (
-        <div key={dashboard.uid} className={styles.row}>
-          <TextLink href={`/d/${dashboard.uid}/${slug(dashboard.title)}`} color="primary" inline={false}>
-            {dashboard.title}
-          </TextLink>
-          <span className={styles.tags}>
-            <TagList tags={dashboard.tags} onClick={onTag} />
-          </span>
-          {!dashboard.isProvisioned && may('editor') && (
-            <IconButton
-              name="trash-alt"
-              aria-label={`Delete ${dashboard.title}`}
-              onClick={() => void onRemove(dashboard)}
-            />
-          )}
-        </div>
-      ))}
-    </section>
+function New({ folder, onFolder }: { folder: string; onFolder: () => void }) {
+  if (!may('editor')) return null;
+  const query = folder ? `?folder=${encodeURIComponent(folder)}` : '';
+  const menu = (
+    <Menu>
+      <Menu.Item
+        label="New dashboard"
+        icon="apps"
+        onClick={() => locationService.push(`/dashboards/new${query}`)}
+      />
+      {session().isKept && <Menu.Item label="New folder" icon="folder-plus" onClick={onFolder} />}
+      <Menu.Item
+        label="Import"
+        icon="upload"
+        onClick={() => locationService.push(`/dashboards/import${query}`)}
+      />
+    </Menu>
   );
-}
-
-function matches({ title, tags }: DashboardSummary, search: string): boolean {
-  if (!search) return true;
-  const needle = search.toLowerCase();
   return (
-    fuzzyMatch(title.toLowerCase(), needle).found || tags.some((tag) => tag.toLowerCase().includes(needle))
+    <>
+      <LinkButton icon="upload" variant="secondary" href={`/dashboards/import${query}`}>
+        Import
+      </LinkButton>
+      <Dropdown overlay={menu} placement="bottom-end">
+        <Button icon="plus">New</Button>
+      </Dropdown>
+    </>
   );
-}
-
-function byFolder(list: DashboardSummary[]): Map<string, DashboardSummary[]> {
-  const folders = new Map<string, DashboardSummary[]>();
-  for (const dashboard of list)
-    folders.set(dashboard.folder, [...(folders.get(dashboard.folder) ?? []), dashboard]);
-  return folders;
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({
-  folder: css({ fontSize: theme.typography.h5.fontSize, margin: theme.spacing(1, 0) }),
-  row: css({
+  filters: css({
     alignItems: 'center',
-    borderBottom: `1px solid ${theme.colors.border.weak}`,
     display: 'flex',
+    flexWrap: 'wrap',
     gap: theme.spacing(1),
-    padding: theme.spacing(0.75, 1),
-    '&:hover': { background: theme.colors.action.hover },
+    '& > :first-child': { flex: '1 1 280px' },
   }),
-  tags: css({ flex: '1 1 auto' }),
 });

@@ -2,8 +2,11 @@ import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { Icon, TextLink, useStyles2, type IconName } from '@grafana/ui';
 import { useCallback } from 'react';
+import { Navigate, useLocation } from 'react-router-dom';
 import { dashboards } from '~/api/dashboards';
 import { ownMetrics } from '~/api/prometheus';
+import { homeDashboard } from '~/api/preferences';
+import { Loading } from '~/app/Loading';
 import { Page } from '~/app/Page';
 import { count } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
@@ -11,8 +14,16 @@ import { slug } from '../dashboards/slug';
 
 const REFRESH_MS = 15_000;
 
-/** Where one begins: how things are, and where to go. */
+/** Where one begins: at the dashboard that was chosen for it, or with how things are, and where to go. */
 export default function Home() {
+  const { value: home, loading } = useLoad(useCallback(() => homeDashboard().catch(() => undefined), []));
+  const isOverview = new URLSearchParams(useLocation().search).has('overview');
+  if (isOverview) return <Overview />;
+  if (loading) return <Loading />;
+  return home ? <Navigate to={`/d/${encodeURIComponent(home)}`} replace /> : <Overview />;
+}
+
+function Overview() {
   const { value, error } = useLoad(loadOverview, REFRESH_MS);
   const { value: list = [] } = useLoad(useCallback(() => dashboards().list(), []));
   const styles = useStyles2(getStyles);
