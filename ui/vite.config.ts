@@ -12,7 +12,10 @@ const server = process.env.BARTIZAN_URL ?? 'http://127.0.0.1:9090';
 // The server compares where a page says it comes from with the name it is asked by, which must stay as it is.
 const target = { target: server, changeOrigin: false, ws: true };
 const proxy = Object.fromEntries(
-  ['/api', '/loki', '/-', '/metrics', '/federate', '/version'].map((prefix) => [`^${prefix}/?`, target]),
+  ['/api', '/loki', '/prometheus', '/-', '/metrics', '/federate', '/version'].map((prefix) => [
+    `^${prefix}/?`,
+    target,
+  ]),
 );
 
 export default defineConfig({
@@ -25,6 +28,15 @@ export default defineConfig({
       // The editors here are CodeMirror; Monaco would double the size of the program.
       { find: /^monaco-editor.*/, replacement: monaco },
       { find: /^@monaco-editor\/react$/, replacement: monaco },
+      { find: /^react-dom\/server$/, replacement: path.join(root, 'build/plainMarkup.js') },
+      // Time zones as they were before there were computers are nothing to look back at.
+      {
+        find: /^moment-timezone$/,
+        replacement: path.join(
+          root,
+          'node_modules/moment-timezone/builds/moment-timezone-with-data-1970-2030.js',
+        ),
+      },
     ],
     dedupe: [
       'react',

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { front } from './front.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const READY_WITHIN_MS = 30_000;
@@ -65,9 +66,8 @@ export async function start(command, args, url, options = {}) {
   };
 }
 
-/** `bartizan up` with nothing in it. */
-export async function startUp() {
-  const data = folder();
+/** `bartizan up` with nothing in it, or with what is in a data directory already. */
+export async function startUp(data = folder()) {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const args = ['up', '--data-dir', data, '--listen-address', address, '--scrape-interval-s', '1'];
@@ -84,25 +84,11 @@ export function firstPassword(server) {
   return /password=(?:"([^"]+)"|(\S+))/.exec(server.output())?.slice(1).find(Boolean);
 }
 
-/** The screens before a server: its own, or those of `dist` where it was built without any. */
+/** The screens before a server: its own, or those of `dist` where it was built without any or others are to be tried. */
 export async function withScreens(server) {
   const page = await (await fetch(`${server.url}/`)).text();
-  if (page.includes('<div id="root">') && !process.env.E2E_PREVIEW) return server;
-  const port = await freePort();
-  // Not through npx, which would leave it behind when it is ended.
-  const args = [
-    'node_modules/vite/bin/vite.js',
-    'preview',
-    '--port',
-    String(port),
-    '--strictPort',
-    '--host',
-    '127.0.0.1',
-  ];
-  const env = { ...process.env, BARTIZAN_URL: server.url };
-  const preview = await start(process.execPath, args, `http://127.0.0.1:${port}/`, {
-    cwd: path.join(ROOT, 'ui'),
-    env,
-  });
-  return { ...server, url: preview.url, stop: () => Promise.all([preview.stop(), server.stop()]) };
+  const named = process.env.BARTIZAN_UI_DIST;
+  if (page.includes('<div id="root">') && !named) return server;
+  const screens = await front(server.url, await freePort(), path.resolve(ROOT, named ?? 'ui/dist'));
+  return { ...server, url: screens.url, stop: () => Promise.all([screens.stop(), server.stop()]) };
 }

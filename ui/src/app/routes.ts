@@ -1,10 +1,15 @@
 /** Which address shows which page. The server knows the first part of each: `crates/api/src/ui.rs`. */
-import { lazy, type ComponentType } from 'react';
+import { lazy as lazyComponent, type ComponentType } from 'react';
+import { matchPath } from 'react-router-dom';
+
+type Load = () => Promise<{ default: ComponentType }>;
 
 interface PageRoute {
   path: string;
-  Page: ComponentType;
+  Page: ComponentType & { load: Load };
 }
+
+const lazy = (load: Load) => Object.assign(lazyComponent(load), { load });
 
 export const PAGES: PageRoute[] = [
   { path: '/', Page: lazy(() => import('~/pages/home')) },
@@ -24,3 +29,10 @@ export const PAGES: PageRoute[] = [
   { path: '/login', Page: lazy(() => import('~/pages/login')) },
   { path: '*', Page: lazy(() => import('~/pages/notFound')) },
 ];
+
+/** Begins to load the page of an address, before there is anything to show it in. */
+export function preloadPage(pathname: string): void {
+  const page = PAGES.find(({ path }) => matchPath(path, pathname));
+  // What cannot be loaded is told about when it is shown.
+  page?.Page.load().catch(() => undefined);
+}

@@ -11,16 +11,19 @@ import { initRegistries } from '~/grafana-host/registries';
 import { initServices } from '~/grafana-host/services';
 import { interceptLinks } from './links';
 import { App } from './App';
+import { preloadPage } from './routes';
 import './global.css';
 
 /** Sets up what the Grafana packages need, and shows the program. */
 export async function start(): Promise<void> {
+  const asked = loadSession();
   await initPluginTranslations('grafana-scenes');
+  preloadPage(window.location.pathname.slice(PREFIX.length) || '/');
   initRegistries();
   initServices();
   interceptLinks();
   // A server that cannot be reached is told about by the pages, as they ask it.
-  const { isKept, role } = await loadSession().catch(session);
+  const { isKept, role } = await asked.catch(session);
   if (!role && window.location.pathname !== `${PREFIX}/login`) {
     const here = window.location.pathname.slice(PREFIX.length) + window.location.search;
     locationService.replace(`/login?${encodeParameters({ to: here })}`);

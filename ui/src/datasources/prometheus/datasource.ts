@@ -18,7 +18,7 @@ import { getTemplateSrv } from '@grafana/runtime';
 import { Observable } from 'rxjs';
 import { PrometheusClient, type QueryAnswer, type QueryStats } from '~/api/prometheus';
 import { annotationSupport } from './annotations';
-import { addFilters, type Filter } from './filters';
+import type { Filter } from './filters';
 import { exemplarFrame, parseNumber, toFrames, type FrameContext } from './frames';
 import { matcherFormat } from './interpolate';
 import { aligned, durationMs, durationVariables, step, type Step } from './interval';
@@ -90,7 +90,7 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
     signal: AbortSignal,
   ): Promise<DataFrame[]> {
     const steps = this.#step(target, request);
-    const expr = this.#interpolate(target.expr, request, steps);
+    const expr = await withFilters(this.#interpolate(target.expr, request, steps), request.filters);
     const query = { ...target, legendFormat: this.#legendFormat(target, request) };
     const { instant, range } = wants(target);
     const frames: DataFrame[] = [];
@@ -130,8 +130,7 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
 
   #interpolate(expr: string, request: DataQueryRequest, steps: Step): string {
     const scopedVars: ScopedVars = { ...request.scopedVars, ...durationVariables(request.range, steps) };
-    const replaced = getTemplateSrv().replace(expr, scopedVars, matcherFormat);
-    return addFilters(replaced, (request.filters ?? []) as Filter[]);
+    return getTemplateSrv().replace(expr, scopedVars, matcherFormat);
   }
 
   #legendFormat({ legendFormat }: PromQuery, { scopedVars }: DataQueryRequest): string | undefined {
@@ -199,6 +198,13 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
     await this.client.query('1', Date.now() / 1000);
     return { status: 'success', message: 'The server answers.' };
   }
+}
+
+/** Most dashboards have no filters of this kind: the parser they need is loaded when there are any. */
+async function withFilters(expr: string, filters: DataQueryRequest['filters'] = []): Promise<string> {
+  if (!filters.length) return expr;
+  const { addFilters } = await import('./filters');
+  return addFilters(expr, filters as Filter[]);
 }
 
 const message = (reason: unknown) => (reason instanceof Error ? reason.message : String(reason));
