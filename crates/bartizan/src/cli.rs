@@ -86,6 +86,10 @@ pub struct UpArgs {
     /// How long to keep the logs of some streams: '{app="debug"}=7d'. Can be repeated; the first that matches counts.
     #[arg(long, value_name = "SELECTOR=DURATION")]
     pub logs_retention_stream: Vec<String>,
+    /// A day of logs that is over is compacted into as few objects as there can be, as well as they can be compressed,
+    /// when nothing came for it for this long.
+    #[arg(long, default_value = "1h", value_name = "DURATION")]
+    pub logs_quiet_time: String,
     /// Bucket for logs in place of a folder: s3://bucket/prefix, az://container/prefix or gs://bucket/prefix.
     /// Credentials, region and endpoint are those of the environment, as the tools of the cloud read them.
     #[arg(long, value_name = "URL")]

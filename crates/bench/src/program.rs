@@ -163,7 +163,7 @@ impl Running {
         let log = File::options().create(true).append(true).open(log_path)?;
         let mut command = Command::new(bartizan);
         command
-            .args(["up", "--no-host-logs", "--scrape-interval-s=3600", "--data-dir"])
+            .args(["up", "--no-host-logs", "--scrape-interval-s=3600", "--logs-quiet-time=45s", "--data-dir"])
             .arg(data)
             .arg(format!("--listen-address=127.0.0.1:{port}"));
         let child = command.stdout(log.try_clone()?).stderr(log).spawn();

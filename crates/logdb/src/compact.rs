@@ -10,7 +10,7 @@ use ulid::Ulid;
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError, meta_of};
 use crate::manifest::{CommitError, Edit, Manifest, ObjectMeta, object_key};
-use crate::segment::index::MAX_INDEX_BYTES;
+use crate::segment::index::{MAX_INDEX_BYTES, Resolutions};
 use crate::segment::reader::SegmentError;
 use crate::segment::{Segment, SegmentIndex, SegmentOptions, SegmentWriter};
 
@@ -97,7 +97,11 @@ impl LogDb {
                 total += object.size_bytes;
                 total <= options.target_object_bytes
             };
-            let inputs: Vec<ObjectMeta> = chunk
+            // Neighbours in time: what is made of them overlaps no other in time where they did not, and queries that find
+            // objects that overlap look for entries that are in both.
+            let mut in_time: Vec<&ObjectMeta> = chunk.to_vec();
+            in_time.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
+            let inputs: Vec<ObjectMeta> = in_time
                 .iter()
                 .take(options.max_compaction_inputs)
                 .take_while(fits)
@@ -132,7 +136,10 @@ impl LogDb {
         }
         let id = self.ids.ulid();
         let key = object_key(tenant, *day, id);
+        let mut resolutions = Resolutions::default();
+        segments.iter().for_each(|segment| resolutions.count_object(segment.index()));
         let options = SegmentOptions {
+            unit: resolutions.unit(),
             zstd_level: if *is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
             // While many objects become one, a page group of each is in memory.
             group_bytes: if *is_final { self.options.group_bytes } else { self.options.group_bytes / 2 },

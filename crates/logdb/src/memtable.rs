@@ -9,6 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -92,11 +93,16 @@ impl StreamRows {
         &self.runs
     }
 
-    /// All rows in order of time.
-    pub fn merged(&self) -> Arc<Rows> {
-        match &self.runs[..] {
-            [only] => only.clone(),
-            runs => Arc::new(Rows::merge(runs)),
+    /// Rows in order of time, of which some are from one time up to another, with both: those.
+    pub fn merged(&self, first_ns: i64, last_ns: i64) -> (Arc<Rows>, Range<usize>) {
+        let mut found = self.runs.iter().filter(|run| !run.between(first_ns, last_ns).is_empty());
+        match (found.next(), found.next()) {
+            (Some(only), None) => (only.clone(), only.between(first_ns, last_ns)),
+            _ => {
+                let merged = Rows::merge_between(&self.runs, first_ns, last_ns);
+                let rows = 0..merged.len();
+                (Arc::new(merged), rows)
+            }
         }
     }
 
@@ -125,6 +131,9 @@ impl StreamRows {
             if !is_open || !self.last_takes(entry.timestamp_ns) {
                 is_open = true;
                 if !self.last_takes(entry.timestamp_ns) {
+                    if let Some(full) = self.runs.last_mut().and_then(Arc::get_mut) {
+                        full.shrink();
+                    }
                     self.runs.push(Arc::default());
                 }
             }
@@ -140,7 +149,7 @@ impl StreamRows {
     /// Whether an entry of that time can go to the end of the last run.
     fn last_takes(&mut self, timestamp_ns: i64) -> bool {
         self.runs.last_mut().and_then(Arc::get_mut).is_some_and(|run| {
-            run.memory_bytes() < FULL_RUN_BYTES && run.last_ns().is_none_or(|last| last <= timestamp_ns)
+            run.content_bytes() < FULL_RUN_BYTES && run.last_ns().is_none_or(|last| last <= timestamp_ns)
         })
     }
 
@@ -149,11 +158,11 @@ impl StreamRows {
     }
 
     fn merge_small_runs(&mut self) {
-        let class = |run: &Arc<Rows>| (run.memory_bytes() as u64 / 1024 + 1).ilog2() / 3;
+        let class = |run: &Arc<Rows>| (run.content_bytes() as u64 / 1024 + 1).ilog2() / 3;
         loop {
             let Some(last) = self.runs.last() else { return };
             let of_class = self.runs.iter().rev().take_while(|run| class(run) <= class(last)).count();
-            let is_full = |run: &Arc<Rows>| run.memory_bytes() >= FULL_RUN_BYTES;
+            let is_full = |run: &Arc<Rows>| run.content_bytes() >= FULL_RUN_BYTES;
             if of_class < MERGED_RUNS || self.runs[self.runs.len() - of_class..].iter().all(is_full) {
                 return;
             }

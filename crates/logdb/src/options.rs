@@ -58,9 +58,9 @@ impl Default for Options {
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
         Self {
-            memtable_bytes: 64 << 20,
+            memtable_bytes: 32 << 20,
             memtable_age: Duration::from_secs(10),
-            max_unflushed_bytes: 192 << 20,
+            max_unflushed_bytes: 128 << 20,
             max_wal_bytes: 4 << 30,
             max_push_bytes: 64 << 20,
             max_wait: Duration::from_secs(5),

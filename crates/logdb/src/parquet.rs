@@ -42,6 +42,10 @@ const ZSTD: i32 = 6;
 pub enum ColumnKind {
     /// Milliseconds since the epoch, in UTC.
     TimestampMillis,
+    /// Microseconds since the epoch, in UTC.
+    TimestampMicros,
+    /// Nanoseconds since the epoch, in UTC.
+    TimestampNanos,
     /// Integers of 32 bits.
     Int32,
     /// UTF-8.
@@ -165,24 +169,32 @@ fn write_element(element: &mut Struct<'_>, what: &Element<'_>) {
                     element.i32(6, 0);
                     element.nested(10, |logical| logical.choice(1));
                 }
-                ColumnKind::TimestampMillis => {
-                    element.i32(6, 9);
-                    element.nested(10, |logical| {
-                        logical.nested(8, |timestamp| {
-                            timestamp.bool(1, true);
-                            timestamp.nested(2, |unit| unit.choice(1));
-                        });
-                    });
-                }
+                ColumnKind::TimestampMillis => timestamp(element, Some(9), 1),
+                ColumnKind::TimestampMicros => timestamp(element, Some(10), 2),
+                // Older readers, which know converted types only, see an integer.
+                ColumnKind::TimestampNanos => timestamp(element, None, 3),
             }
         }
     }
 }
 
+/// The types of a column of timestamps: the older kind, where there is one, and the unit of the newer.
+fn timestamp(element: &mut Struct<'_>, converted: Option<i32>, unit: u8) {
+    if let Some(converted) = converted {
+        element.i32(6, converted);
+    }
+    element.nested(10, |logical| {
+        logical.nested(8, |timestamp| {
+            timestamp.bool(1, true);
+            timestamp.nested(2, |units| units.choice(unit));
+        });
+    });
+}
+
 fn physical_type(kind: ColumnKind) -> i32 {
     match kind {
         ColumnKind::Int32 => 1,
-        ColumnKind::TimestampMillis => 2,
+        ColumnKind::TimestampMillis | ColumnKind::TimestampMicros | ColumnKind::TimestampNanos => 2,
         ColumnKind::Text | ColumnKind::Binary => 6,
     }
 }

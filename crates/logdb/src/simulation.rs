@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod hook;
 mod mending;
+mod overlaps;
 mod world;
 
 use std::time::Duration;

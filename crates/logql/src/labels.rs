@@ -234,11 +234,16 @@ impl RowLabels {
         match name {
             ERROR => self.error = Some(value.to_owned().into()),
             ERROR_DETAILS => self.details = Some(value.to_owned()),
-            _ if self.stream.get(name).is_some() => {
+            _ if self.stream_value(name).is_some() => {
                 self.set_as(&format!("{name}_extracted"), value, Origin::Metadata);
             }
             _ => self.set_as(name, value, Origin::Metadata),
         }
+    }
+
+    /// The value of a label of the stream. Streams have few labels, mostly of other lengths: that is quicker than comparing them by order.
+    fn stream_value(&self, name: &str) -> Option<&str> {
+        self.stream.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -268,7 +273,7 @@ impl RowLabels {
         if let Some(at) = self.find(name) {
             self.entries.remove(at);
         }
-        if self.stream.get(name).is_some() && !self.is_deleted(name) {
+        if self.stream_value(name).is_some() && !self.is_deleted(name) {
             let name = self.put(name);
             self.deleted.push(name);
         }
@@ -281,7 +286,7 @@ impl RowLabels {
     pub fn get(&self, name: &str) -> Option<&str> {
         match self.find(name) {
             Some(at) => Some(self.of(self.entries[at].value)),
-            None if self.deleted.is_empty() || !self.is_deleted(name) => self.stream.get(name),
+            None if self.deleted.is_empty() || !self.is_deleted(name) => self.stream_value(name),
             None => None,
         }
     }
@@ -301,7 +306,7 @@ impl RowLabels {
 
     /// Whether the stream has a label of this name.
     pub fn stream_has(&self, name: &str) -> bool {
-        self.stream.get(name).is_some()
+        self.stream_value(name).is_some()
     }
 
     pub fn metadata_has(&self, name: &str) -> bool {
@@ -416,8 +421,18 @@ impl RowLabels {
     }
 }
 
+/// Whether a key of a line is the name of a label as it stands.
+pub(crate) fn is_name(key: &str) -> bool {
+    let bytes = key.as_bytes();
+    bytes.first().is_some_and(|first| !first.is_ascii_digit())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+}
+
 /// A key of a line as the name of a label: what cannot be in one becomes `_`. The empty key has no name.
 pub(crate) fn sanitize_into(out: &mut String, key: &str, is_prefix: bool) {
+    if is_name(key) {
+        return out.push_str(key);
+    }
     let key = key.trim();
     let begins_with_digit = is_prefix && key.starts_with(|c: char| c.is_ascii_digit());
     if begins_with_digit {
@@ -454,5 +469,7 @@ mod tests {
         };
         assert_eq!(name("a.b-c d"), "a_b_c_d");
         assert_eq!(name("1x"), "_1x");
+        assert_eq!((name(" a_1 ").as_str(), name("é").as_str(), name("").as_str()), ("a_1", "_", ""));
+        assert!(is_name("a_1") && !is_name("1a") && !is_name("") && !is_name("a.b"));
     }
 }

@@ -39,6 +39,8 @@ pub struct LogSettings {
     pub bucket: BucketPlace,
     /// How long entries are kept.
     pub retention: Retention,
+    /// Days that are over are compacted for good when nothing came for them for this long.
+    pub quiet_after: Duration,
     /// What tenants may push.
     pub push_limits: LogLimitsBook,
     /// What tenants may ask.
@@ -56,6 +58,7 @@ impl LogSettings {
             wal: path.join("wal"),
             bucket: BucketPlace::Folder(path.join("bucket")),
             retention: Retention { default: retention, ..Retention::default() },
+            quiet_after: Options::default().quiet_after,
             push_limits: LogLimits { retention: keep, ..LogLimits::default() }.into(),
             query_limits: LogQueryLimits { retention_ns, ..LogQueryLimits::default() }.into(),
             options: LogOptions::default(),
@@ -177,6 +180,7 @@ fn open(settings: &LogSettings, clock: SharedClock, registry: &Registry) -> anyh
     let is_shared = settings.bucket.is_remote();
     let options = Options {
         retention: settings.retention.clone(),
+        quiet_after: settings.quiet_after,
         // Others may write to a bucket that is not on this host.
         refresh_every: is_shared.then_some(Duration::from_secs(15)),
         ..Options::default()

@@ -170,6 +170,7 @@ fn log_settings(settings: &LokiSettings, books: Books) -> LogSettings {
     LogSettings {
         wal: settings.wal.join(OWN_FOLDER),
         bucket: place_of(&settings.objects),
+        quiet_after: logdb::Options::default().quiet_after,
         retention: books.retention,
         push_limits: books.push,
         query_limits: books.query,

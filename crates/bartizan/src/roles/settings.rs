@@ -125,6 +125,9 @@ impl Settings {
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);
         logs.keep_streams(&up.logs_retention_stream)?;
+        let quiet_ms = model::duration::parse_duration_ms(&up.logs_quiet_time)
+            .with_context(|| format!("--logs-quiet-time={}", up.logs_quiet_time))?;
+        logs.quiet_after = Duration::from_millis(u64::try_from(quiet_ms).unwrap_or(0));
         logs.options.language = logql::Features::from_names(up.logql_features.iter().map(String::as_str))
             .map_err(|problem| anyhow::anyhow!("--logql-features: {problem}"))?;
         if let Some(url) = &up.logs_bucket {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use super::lines::Kind;
+use super::objects::Live;
 use super::table::Table;
 use super::{Set, UNPRUNED};
 use crate::report;
@@ -26,64 +26,58 @@ pub struct Reference {
 
 /// What is compared with.
 pub struct Peers {
-    of_kinds: Vec<(Kind, Reference)>,
     python: Option<PathBuf>,
 }
 
 impl Peers {
-    /// Measures zstd and a plain search.
-    pub fn measure(sets: &[Set], dir: &Path, python: &Path, table: &mut Table) -> Result<Self, BenchError> {
-        let mut of_kinds = Vec::new();
-        for set in sets {
-            let text = set.sample.lines.concat();
-            let (share, unpack_gbps) = zstd(dir, &text)?;
-            let stamped = set.sample.stamped.concat();
-            let stamped_share = match stamped.len() {
-                0 => None,
-                // Of the lines alone, so that it compares with other shares.
-                bytes => Some(zstd(dir, &stamped)?.0 * bytes as f64 / text.len() as f64),
-            };
-            let finder = memchr::memmem::Finder::new(UNPRUNED);
-            let times: Vec<f64> = (0..5)
-                .map(|_| {
-                    let started = Instant::now();
-                    black_box(finder.find(black_box(text.as_bytes())));
-                    started.elapsed().as_secs_f64()
-                })
-                .collect();
-            let search_gbps = text.len() as f64 / 1e9 / report::median(&times);
-            of_kinds.push((set.kind, Reference { share, stamped_share, unpack_gbps, search_gbps }));
-        }
+    /// Looks which of them there are.
+    pub fn new(python: &Path, table: &mut Table) -> Self {
         let has_duckdb =
             Command::new(python).args(["-c", "import duckdb"]).output().is_ok_and(|out| out.status.success());
         if !has_duckdb {
             table.add("DuckDB", f64::NAN, "no Python with the module duckdb");
         }
-        Ok(Self { of_kinds, python: has_duckdb.then(|| python.to_owned()) })
+        Self { python: has_duckdb.then(|| python.to_owned()) }
     }
 
-    /// The figures of a kind.
-    pub fn of(&self, kind: Kind) -> Reference {
-        let nothing =
-            Reference { share: f64::NAN, stamped_share: None, unpack_gbps: f64::NAN, search_gbps: f64::NAN };
-        self.of_kinds.iter().find(|(other, _)| *other == kind).map_or(nothing, |(_, reference)| *reference)
+    /// Measures zstd and a plain search on lines of one kind.
+    pub fn measure(&self, set: &Set, dir: &Path) -> Result<Reference, BenchError> {
+        let text = set.sample.lines.concat();
+        let (share, unpack_gbps) = zstd(dir, &text)?;
+        let stamped = set.sample.stamped.concat();
+        let stamped_share = match stamped.len() {
+            0 => None,
+            // Of the lines alone, so that it compares with other shares.
+            bytes => Some(zstd(dir, &stamped)?.0 * bytes as f64 / text.len() as f64),
+        };
+        let finder = memchr::memmem::Finder::new(UNPRUNED);
+        let times: Vec<f64> = (0..5)
+            .map(|_| {
+                let started = Instant::now();
+                black_box(finder.find(black_box(text.as_bytes())));
+                started.elapsed().as_secs_f64()
+            })
+            .collect();
+        let search_gbps = text.len() as f64 / 1e9 / report::median(&times);
+        Ok(Reference { share, stamped_share, unpack_gbps, search_gbps })
     }
 
     /// Seconds DuckDB takes to search all lines.
-    pub fn duckdb_scan_s(&self, set: &Set, needle: &str) -> Result<Option<f64>, BenchError> {
-        self.duckdb(set, &format!("select count(*) from FILES where contains(line, '{needle}')"))
+    pub fn duckdb_scan_s(&self, live: &[Live], needle: &str) -> Result<Option<f64>, BenchError> {
+        self.duckdb(live, &format!("select count(*) from FILES where contains(line, '{needle}')"))
     }
 
     /// Seconds DuckDB takes to count lines by a label and five minutes.
-    pub fn duckdb_count_s(&self, set: &Set) -> Result<Option<f64>, BenchError> {
+    pub fn duckdb_count_s(&self, live: &[Live]) -> Result<Option<f64>, BenchError> {
         let sql =
-            "select stream->>'namespace', epoch_ms(timestamp) // 300000, count(*) from FILES group by all";
-        self.duckdb(set, sql)
+            "select stream->>'namespace', epoch_ns(timestamp) // 300000000000, count(*) from FILES group by all";
+        self.duckdb(live, sql)
     }
 
-    fn duckdb(&self, set: &Set, sql: &str) -> Result<Option<f64>, BenchError> {
+    fn duckdb(&self, live: &[Live], sql: &str) -> Result<Option<f64>, BenchError> {
         let Some(python) = &self.python else { return Ok(None) };
-        let files = format!("read_parquet('{}/*.parquet')", set.folder.display());
+        let paths: Vec<String> = live.iter().map(|object| format!("'{}'", object.path.display())).collect();
+        let files = format!("read_parquet([{}])", paths.join(", "));
         let program = format!(
             "import duckdb, time\nduckdb.sql('set threads=2')\nq = \"\"\"{}\"\"\"\nduckdb.sql(q).fetchall()\nt = time.perf_counter()\nduckdb.sql(q).fetchall()\nprint(time.perf_counter() - t)",
             sql.replace("FILES", &files)

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::report;
+use crate::scenario::BenchError;
 
 /// Figures in the order in which they were measured.
 #[derive(Default)]
 pub struct Table {
     rows: Vec<(String, f64, String)>,
+    failures: usize,
 }
 
 impl Table {
@@ -15,6 +17,20 @@ impl Table {
     pub fn add(&mut self, name: &str, value: f64, what: &str) {
         eprintln!("bench: {name}: {}", report::number(value));
         self.rows.push((name.to_owned(), value, what.to_owned()));
+    }
+
+    /// Tells of a part that could not be measured, so that the rest can be.
+    pub fn note(&mut self, part: &str, outcome: Result<(), BenchError>) {
+        if let Err(error) = outcome {
+            eprintln!("bench: {part}: {error}");
+            self.rows.push((format!("{part}: could not be measured"), f64::NAN, error.to_string()));
+            self.failures += 1;
+        }
+    }
+
+    /// How many parts could not be measured.
+    pub fn failures(&self) -> usize {
+        self.failures
     }
 
     /// The report as Markdown.

@@ -1,6 +1,6 @@
 //! From memory to the bucket: a sealed memtable becomes objects, these are stored, and manifests name them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use super::catalog::meta_of;
 use super::{LogDb, LogDbError, Pending, Sealed};
 use crate::day::Day;
 use crate::manifest::{CommitError, Edit, ObjectMeta, manifest_key, object_key};
-use crate::memtable::Rows;
+use crate::memtable::StreamRows;
+use crate::segment::index::Resolutions;
 use crate::segment::{Segment, SegmentOptions, SegmentWriter};
 use crate::wal::segment::{damaged_name_of, name_of};
 
@@ -125,11 +126,10 @@ impl LogDb {
     fn encode_sealed(&self, sealed: &Arc<Sealed>) -> Result<(), LogDbError> {
         let mut pending = Vec::new();
         for (tenant, streams) in sealed.table.tenants() {
-            let mut by_day: BTreeMap<Day, Vec<(&Labels, Arc<Rows>)>> = BTreeMap::new();
+            let mut by_day: BTreeMap<Day, Vec<(&Labels, &StreamRows)>> = BTreeMap::new();
             for (labels, rows) in streams {
-                let rows = rows.merged();
-                for day in days_of(&rows) {
-                    by_day.entry(day).or_default().push((labels, rows.clone()));
+                for day in days_of(rows) {
+                    by_day.entry(day).or_default().push((labels, rows));
                 }
             }
             for (day, streams) in by_day {
@@ -151,14 +151,20 @@ impl LogDb {
         sealed: &Sealed,
         tenant: &TenantId,
         day: Day,
-        mut streams: Vec<(&Labels, Arc<Rows>)>,
+        mut streams: Vec<(&Labels, &StreamRows)>,
     ) -> Result<Option<Pending>, LogDbError> {
         streams.sort_by(|a, b| a.0.cmp(b.0));
+        let mut resolutions = Resolutions::default();
+        for run in streams.iter().flat_map(|(_, rows)| rows.runs()) {
+            let of_day = run.between(day.first_ns(), day.last_ns());
+            run.timestamps()[of_day].iter().for_each(|&time| resolutions.count(time));
+        }
         let options = SegmentOptions {
             zstd_level: self.options.flush_zstd_level,
             // Compaction reads many of them at once.
             group_bytes: self.options.group_bytes / 2,
             bits_per_gram: self.options.bits_per_gram,
+            unit: resolutions.unit(),
             ..Default::default()
         };
         let mut writer = SegmentWriter::new(options, Vec::new())?;
@@ -166,10 +172,10 @@ impl LogDb {
         for (labels, rows) in streams {
             writer.begin_stream(labels);
             let gone = tombstones.of_stream(labels);
-            let times = rows.timestamps();
-            let begin = times.partition_point(|&time| time < day.first_ns());
-            let end = times.partition_point(|&time| time <= day.last_ns());
-            for (row, &time) in times.iter().enumerate().take(end).skip(begin) {
+            // One stream after the other: all of them in order at once would take the memory once more.
+            let (rows, of_day) = rows.merged(day.first_ns(), day.last_ns());
+            for row in of_day {
+                let time = rows.timestamps()[row];
                 if !gone.iter().any(|tombstone| tombstone.covers(time, rows.line(row))) {
                     writer.push(time, rows.line(row), rows.metadata_of(row))?;
                 }
@@ -323,14 +329,16 @@ impl LogDb {
     }
 }
 
-fn days_of(rows: &Rows) -> Vec<Day> {
-    let mut days = Vec::new();
-    let times = rows.timestamps();
-    let mut at = 0;
-    while let Some(&time) = times.get(at) {
-        let day = Day::of_ns(time);
-        days.push(day);
-        at += times[at..].partition_point(|&time| time <= day.last_ns());
+fn days_of(rows: &StreamRows) -> BTreeSet<Day> {
+    let mut days = BTreeSet::new();
+    for run in rows.runs() {
+        let times = run.timestamps();
+        let mut at = 0;
+        while let Some(&time) = times.get(at) {
+            let day = Day::of_ns(time);
+            days.insert(day);
+            at += times[at..].partition_point(|&time| time <= day.last_ns());
+        }
     }
     days
 }

@@ -1,5 +1,6 @@
 //! Rows of one stream in order of time, as columns.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::logs::LogEntry;
@@ -76,9 +77,26 @@ impl Rows {
         std::iter::from_fn(move || Some((input.str().ok()?, input.bytes().ok()?)))
     }
 
-    /// Memory it takes.
-    pub fn memory_bytes(&self) -> usize {
+    /// Bytes of what it holds.
+    pub fn content_bytes(&self) -> usize {
         self.timestamps.len() * 20 + self.lines.len() + self.metadata.len()
+    }
+
+    /// Memory it takes, with what is kept free for rows to come.
+    pub fn memory_bytes(&self) -> usize {
+        let rows = self.timestamps.capacity() * 8
+            + self.line_ends.capacity() * 4
+            + self.metadata_places.capacity() * 8;
+        rows + self.lines.capacity() + self.metadata.capacity()
+    }
+
+    /// Gives back memory no row will need.
+    pub fn shrink(&mut self) {
+        self.timestamps.shrink_to_fit();
+        self.line_ends.shrink_to_fit();
+        self.metadata_places.shrink_to_fit();
+        self.lines.shrink_to_fit();
+        self.metadata.shrink_to_fit();
     }
 
     /// Whether there is a row of that time and line.
@@ -129,27 +147,45 @@ impl Rows {
 
     /// The rows of all runs in order of time; of equal times those of the earlier run first.
     pub fn merge(runs: &[Arc<Rows>]) -> Rows {
+        Self::merge_between(runs, i64::MIN, i64::MAX)
+    }
+
+    /// Where rows from one time up to another, with both, begin and end.
+    pub fn between(&self, first_ns: i64, last_ns: i64) -> Range<usize> {
+        let begin = self.timestamps.partition_point(|&time| time < first_ns);
+        begin..begin + self.timestamps[begin..].partition_point(|&time| time <= last_ns)
+    }
+
+    /// Like [`Self::merge`], only the rows from one time up to another, with both.
+    pub fn merge_between(runs: &[Arc<Rows>], first_ns: i64, last_ns: i64) -> Rows {
+        let mut parts: Vec<(&Rows, Range<usize>)> =
+            runs.iter().map(|run| (&**run, run.between(first_ns, last_ns))).collect();
+        parts.retain(|(_, rows)| !rows.is_empty());
         let mut merged = Rows::default();
-        merged.timestamps.reserve(runs.iter().map(|run| run.len()).sum());
-        merged.lines.reserve(runs.iter().map(|run| run.lines.len()).sum());
-        let mut order: Vec<&Arc<Rows>> = runs.iter().filter(|run| !run.is_empty()).collect();
-        order.sort_by_key(|run| run.first_ns());
-        if order.windows(2).all(|pair| pair[0].last_ns() < pair[1].first_ns()) {
-            for run in order {
-                (0..run.len()).for_each(|row| merged.push_row(run, row));
+        merged.timestamps.reserve_exact(parts.iter().map(|(_, rows)| rows.len()).sum());
+        let line_bytes = |(run, rows): &(&Rows, Range<usize>)| run.line_bytes(rows.start, rows.end) as usize;
+        merged.lines.reserve_exact(parts.iter().map(line_bytes).sum());
+        let time = |(run, row): (&Rows, usize)| run.timestamps[row];
+        let mut order: Vec<&(&Rows, Range<usize>)> = parts.iter().collect();
+        order.sort_by_key(|(run, rows)| time((run, rows.start)));
+        if order
+            .windows(2)
+            .all(|pair| time((pair[0].0, pair[0].1.end - 1)) < time((pair[1].0, pair[1].1.start)))
+        {
+            for (run, rows) in order {
+                rows.clone().for_each(|row| merged.push_row(run, row));
             }
             return merged;
         }
         let mut heap = std::collections::BinaryHeap::new();
-        for (i, run) in runs.iter().enumerate() {
-            if let Some(first) = run.first_ns() {
-                heap.push(std::cmp::Reverse((first, i, 0)));
-            }
+        for (i, (run, rows)) in parts.iter().enumerate() {
+            heap.push(std::cmp::Reverse((time((run, rows.start)), i, rows.start)));
         }
         while let Some(std::cmp::Reverse((_, i, row))) = heap.pop() {
-            merged.push_row(&runs[i], row);
-            if let Some(&next) = runs[i].timestamps.get(row + 1) {
-                heap.push(std::cmp::Reverse((next, i, row + 1)));
+            let (run, rows) = &parts[i];
+            merged.push_row(run, row);
+            if row + 1 < rows.end {
+                heap.push(std::cmp::Reverse((run.timestamps[row + 1], i, row + 1)));
             }
         }
         merged

@@ -15,9 +15,8 @@ fn entry(timestamp_ns: i64, line: &str, metadata: &[(&str, &str)]) -> LogEntry {
 
 fn rows_of(table: &MemTable) -> Vec<(i64, String)> {
     let rows = |stream: &StreamRows| {
-        let merged = stream.merged();
-        (0..merged.len())
-            .map(|row| (merged.timestamps()[row], String::from_utf8(merged.line(row).to_vec()).unwrap()))
+        let (merged, rows) = stream.merged(i64::MIN, i64::MAX);
+        rows.map(|row| (merged.timestamps()[row], String::from_utf8(merged.line(row).to_vec()).unwrap()))
             .collect::<Vec<_>>()
     };
     table.streams(&TenantId::default()).flat_map(|(_, stream)| rows(stream)).collect()
@@ -58,6 +57,13 @@ proptest! {
             if hold {
                 held.extend(table.streams(&TenantId::default()).flat_map(|(_, stream)| stream.runs().to_vec()));
             }
+        }
+        for (_, stream) in table.streams(&TenantId::default()) {
+            let (part, of_part) = stream.merged(10, 30);
+            let times = of_part.map(|row| part.timestamps()[row]).collect::<Vec<_>>();
+            let wanted = expected.iter().map(|(time, _)| *time).filter(|time| (10..=30).contains(time));
+            prop_assert!(times.is_sorted());
+            prop_assert_eq!(times, wanted.collect::<Vec<_>>());
         }
         let mut rows = rows_of(&table);
         prop_assert!(rows.windows(2).all(|pair| pair[0].0 <= pair[1].0));

@@ -7,9 +7,9 @@ use super::index::Run;
 use super::squeeze::Squeezer;
 use crate::parquet::{delta, levels};
 
-/// Rows of one stream this far back or more are counted by themselves when a minute ends, so that counting by time
-/// seldom has to look at timestamps.
-const MIN_RUN_ROWS: u32 = 256;
+/// A run ends where a time of that length does, in nanoseconds, once it has that many rows: counting by time seldom has to look at
+/// timestamps then. The longer the time, the likelier queries count by it.
+const RUN_ENDS: [(i64, u32); 3] = [(MINUTE_NS, 256), (5 * MINUTE_NS, 64), (60 * MINUTE_NS, 16)];
 const MINUTE_NS: i64 = 60_000_000_000;
 /// A dictionary has at most this many values, which a byte tells apart.
 const MAX_DICTIONARY: usize = 256;
@@ -157,10 +157,12 @@ pub struct Group {
 impl Group {
     /// Begins a run, unless the row that is to be added goes on with the last one.
     pub fn begin_run(&mut self, stream: u32, timestamp_ns: i64) {
-        let minute = |ns: i64| ns.div_euclid(MINUTE_NS);
-        let goes_on = self.runs.last().is_some_and(|run| {
-            run.stream == stream && (run.rows < MIN_RUN_ROWS || minute(run.last_ns) == minute(timestamp_ns))
-        });
+        let is_end = |run: &Run| {
+            RUN_ENDS.iter().any(|&(length_ns, rows)| {
+                run.rows >= rows && run.last_ns.div_euclid(length_ns) != timestamp_ns.div_euclid(length_ns)
+            })
+        };
+        let goes_on = self.runs.last().is_some_and(|run| run.stream == stream && !is_end(run));
         if !goes_on {
             self.runs.push(Run {
                 stream,

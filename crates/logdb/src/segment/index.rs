@@ -11,9 +11,9 @@ use crate::codec::{Damaged, Input, put_bytes, put_ivarint, put_labels, put_uvari
 pub const FIXED_PAGES: usize = 6;
 /// Page of timestamps.
 pub const TIMESTAMP: usize = 0;
-/// Page of the microseconds of timestamps beyond the millisecond.
+/// Page of the microseconds of timestamps beyond the unit of the column of timestamps, where that is the millisecond.
 pub const MICROS: usize = 1;
-/// Page of the nanoseconds of timestamps beyond the microsecond.
+/// Page of the nanoseconds of timestamps beyond the microsecond, unless the column of timestamps counts them.
 pub const NANOS: usize = 2;
 /// Page of lines.
 pub const LINE: usize = 3;
@@ -39,8 +39,88 @@ pub enum Version {
     One = 1,
     /// Timestamps are columns of milliseconds, microseconds and nanoseconds; hot columns may have dictionaries; filters of
     /// many page groups lie side by side.
-    #[default]
     Two = 2,
+    /// The unit of timestamps is chosen for each object.
+    #[default]
+    Three = 3,
+}
+
+/// What the column of timestamps counts. What is beyond the unit stands in columns of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeUnit {
+    /// Milliseconds.
+    #[default]
+    Millis = 0,
+    /// Microseconds.
+    Micros = 1,
+    /// Nanoseconds.
+    Nanos = 2,
+}
+
+impl TimeUnit {
+    /// How many nanoseconds it has.
+    pub fn ns(self) -> i64 {
+        match self {
+            Self::Millis => 1_000_000,
+            Self::Micros => 1000,
+            Self::Nanos => 1,
+        }
+    }
+
+    fn of_number(number: u8) -> Result<Self, Damaged> {
+        match number {
+            0 => Ok(Self::Millis),
+            1 => Ok(Self::Micros),
+            2 => Ok(Self::Nanos),
+            _ => Err(Damaged("timestamps of an unknown unit")),
+        }
+    }
+}
+
+/// Numbers of timestamps by the coarsest unit that tells all of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resolutions {
+    millis: u64,
+    micros: u64,
+    nanos: u64,
+}
+
+impl Resolutions {
+    /// Counts a timestamp.
+    pub fn count(&mut self, timestamp_ns: i64) {
+        match timestamp_ns {
+            ns if ns % 1_000_000 == 0 => self.millis += 1,
+            ns if ns % 1000 == 0 => self.micros += 1,
+            _ => self.nanos += 1,
+        }
+    }
+
+    /// Counts those of an object, as far as its index tells: those of a page group as the finest that are in it.
+    pub fn count_object(&mut self, index: &SegmentIndex) {
+        for group in &index.groups {
+            let has = |column: usize| group.pages[column].kind != PageKind::Nothing;
+            let rows = u64::from(group.rows);
+            match index.unit {
+                TimeUnit::Nanos => self.nanos += rows,
+                _ if has(NANOS) => self.nanos += rows,
+                TimeUnit::Micros => self.micros += rows,
+                TimeUnit::Millis if has(MICROS) => self.micros += rows,
+                TimeUnit::Millis => self.millis += rows,
+            }
+        }
+    }
+
+    /// The unit in which they take the least room. A number of a thousand takes ten bits, whether it is one of its own, or what
+    /// a number in a finer unit than it needs has more; one of its own, of which differences are stored, takes eleven.
+    pub fn unit(&self) -> TimeUnit {
+        let bits = |unit: TimeUnit| match unit {
+            TimeUnit::Millis => 11 * self.micros + 22 * self.nanos,
+            TimeUnit::Micros => 10 * self.millis + 11 * self.nanos,
+            TimeUnit::Nanos => 20 * self.millis + 10 * self.micros,
+        };
+        let units = [TimeUnit::Millis, TimeUnit::Micros, TimeUnit::Nanos];
+        units.into_iter().min_by_key(|&unit| bits(unit)).unwrap_or_default()
+    }
 }
 
 /// What an object holds.
@@ -48,6 +128,8 @@ pub enum Version {
 pub struct SegmentIndex {
     /// How it is laid out.
     pub version: Version,
+    /// What the column of timestamps counts.
+    pub unit: TimeUnit,
     /// The streams, in order; runs name them by number.
     pub streams: Vec<Labels>,
     /// Names of metadata that have a column, in the order of the columns.
@@ -180,7 +262,7 @@ impl SegmentIndex {
 
     /// The index as it is stored, before compression.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![Version::Two as u8];
+        let mut out = vec![Version::Three as u8, self.unit as u8];
         put_uvarint(&mut out, self.streams.len() as u64);
         self.streams.iter().for_each(|labels| put_labels(&mut out, labels));
         put_uvarint(&mut out, self.hot.len() as u64);
@@ -210,12 +292,13 @@ impl SegmentIndex {
     /// Reads what [`Self::encode`] wrote, in any version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut input = Input::new(bytes);
-        let version = match input.u8()? {
-            1 => Version::One,
-            2 => Version::Two,
+        let (version, unit) = match input.u8()? {
+            1 => (Version::One, TimeUnit::Nanos),
+            2 => (Version::Two, TimeUnit::Millis),
+            3 => (Version::Three, TimeUnit::of_number(input.u8()?)?),
             _ => return Err(Damaged("an index of an unknown version")),
         };
-        let mut index = Self { version, ..Self::default() };
+        let mut index = Self { version, unit, ..Self::default() };
         for _ in 0..input.count(1)? {
             index.streams.push(input.labels()?);
         }
@@ -296,7 +379,7 @@ fn decode_group(
         GroupEntry { levels: u32::try_from(input.uvarint()?).map_err(|_| TOO_LARGE)?, ..Default::default() };
     match index.version {
         Version::One => first_version_pages(input, index.hot.len(), &mut group)?,
-        Version::Two => {
+        Version::Two | Version::Three => {
             for _ in 0..FIXED_PAGES + index.hot.len() {
                 group.pages.push(page(input)?);
             }

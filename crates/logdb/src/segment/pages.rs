@@ -7,7 +7,7 @@ use bytes::Bytes;
 use model::logs::ByteColumn;
 
 use super::buffers::Buffer;
-use super::index::{GroupEntry, MICROS, NANOS, PageEntry, PageKind, Place, TIMESTAMP, Version};
+use super::index::{GroupEntry, MICROS, NANOS, PageEntry, PageKind, Place, TIMESTAMP, TimeUnit};
 use super::reader::SegmentError;
 use crate::codec::{Damaged, Input};
 use crate::parquet::delta;
@@ -58,11 +58,7 @@ pub fn read_page(object: &dyn Object, page: &PageEntry) -> Result<Buffer, Segmen
 }
 
 /// The timestamps of a group.
-pub fn timestamps(
-    object: &dyn Object,
-    version: Version,
-    group: &GroupEntry,
-) -> Result<Vec<i64>, SegmentError> {
+pub fn timestamps(object: &dyn Object, unit: TimeUnit, group: &GroupEntry) -> Result<Vec<i64>, SegmentError> {
     let rows = group.rows as usize;
     let mut times = Vec::new();
     let read = |column: usize, out: &mut Vec<i64>| -> Result<(), SegmentError> {
@@ -70,10 +66,9 @@ pub fn timestamps(
         Ok(delta::decode(&mut Input::new(&raw), rows, out)?)
     };
     read(TIMESTAMP, &mut times)?;
-    if version == Version::One {
-        return Ok(times);
+    if unit != TimeUnit::Nanos {
+        times.iter_mut().for_each(|time| *time = time.wrapping_mul(unit.ns()));
     }
-    times.iter_mut().for_each(|time| *time = time.wrapping_mul(1_000_000));
     let mut parts = Vec::new();
     for (column, unit_ns) in [(MICROS, 1000), (NANOS, 1)] {
         if group.pages[column].kind != PageKind::Nothing {

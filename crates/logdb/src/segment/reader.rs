@@ -188,8 +188,7 @@ impl Segment {
     /// The columns of a group.
     pub fn read(&self, group: &GroupEntry, columns: LogColumns) -> Result<Page, SegmentError> {
         let object = &*self.object;
-        let mut page =
-            Page { timestamps_ns: timestamps(object, self.index.version, group)?, ..Page::default() };
+        let mut page = Page { timestamps_ns: timestamps(object, self.index.unit, group)?, ..Page::default() };
         if columns.lines {
             page.lines = strings(read_page(object, &group.pages[LINE])?, 0, group.rows as usize)?;
         }

@@ -6,6 +6,7 @@ use model::logs::LogColumns;
 use proptest::prelude::*;
 
 use super::*;
+use crate::segment::index::{MICROS, NANOS, PageKind, Resolutions, TimeUnit};
 use crate::segment::reader::SegmentError;
 
 type Row = (i64, Vec<u8>, Vec<(String, String)>);
@@ -71,6 +72,47 @@ fn small(hot: &[&str]) -> SegmentOptions {
         hot: hot.iter().map(|&name| name.into()).collect(),
         ..Default::default()
     }
+}
+
+#[test]
+fn timestamps_are_whole_in_every_unit() {
+    let times = [i64::MIN + 1, -1, 0, 999, 1_000_000, 1_700_000_000_123_456_789, i64::MAX];
+    let rows = times.map(|time| (time, b"x".to_vec(), Vec::new())).to_vec();
+    let streams = vec![(Labels::from_pairs([("app", "a")]), rows)];
+    for unit in [TimeUnit::Millis, TimeUnit::Micros, TimeUnit::Nanos] {
+        let (bytes, index) = write(&streams, SegmentOptions { unit, ..Default::default() });
+        let segment = open(&bytes).unwrap();
+        assert_eq!((segment.index(), segment.index().unit), (&index, unit));
+        assert_eq!(read_all(&segment).unwrap(), streams, "{unit:?}");
+        let is_read = |column: usize| index.groups[0].pages[column].kind != PageKind::Nothing;
+        assert_eq!([MICROS, NANOS].map(is_read), [unit == TimeUnit::Millis, unit != TimeUnit::Nanos]);
+    }
+}
+
+#[test]
+fn the_unit_is_the_one_most_timestamps_need() {
+    let unit = |times: &[(i64, usize)]| {
+        let mut resolutions = Resolutions::default();
+        for &(time, count) in times {
+            (0..count).for_each(|_| resolutions.count(time));
+        }
+        // An object is counted as its rows were.
+        let rows: Vec<Row> = (0..times.iter().map(|(_, count)| count).sum::<usize>() as i64)
+            .map(|i| (times[0].0 + i * 1_000_000_000, b"x".to_vec(), Vec::new()))
+            .collect();
+        let streams = vec![(Labels::from_pairs([("app", "a")]), rows)];
+        let mut of_object = Resolutions::default();
+        of_object.count_object(&write(&streams, SegmentOptions::default()).1);
+        if times.len() == 1 {
+            assert_eq!(of_object.unit(), resolutions.unit());
+        }
+        resolutions.unit()
+    };
+    assert_eq!(unit(&[(-3_000_000, 9)]), TimeUnit::Millis);
+    assert_eq!(unit(&[(-3_000, 9)]), TimeUnit::Micros);
+    assert_eq!(unit(&[(7, 9)]), TimeUnit::Nanos);
+    assert_eq!(unit(&[(5_000_000, 9), (7, 1)]), TimeUnit::Millis);
+    assert_eq!(unit(&[(5_000_000, 1), (7, 9)]), TimeUnit::Nanos);
 }
 
 #[test]

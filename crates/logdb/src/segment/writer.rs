@@ -12,7 +12,7 @@ use super::grams::{GramSet, Scheme, value_hashes};
 use super::group::{Group, integers};
 use super::index::{
     FIXED_PAGES, GroupEntry, KEY, LINE, MAX_INDEX_BYTES, MAX_NAMES, MICROS, NANOS, NOTHING, PageEntry,
-    PageKind, Place, RowGroupEntry, Run, SegmentIndex, TIMESTAMP, Trailer, VALUE,
+    PageKind, Place, RowGroupEntry, Run, SegmentIndex, TIMESTAMP, TimeUnit, Trailer, VALUE,
 };
 use super::sliced::BandWriter;
 use super::squeeze::Squeezer;
@@ -31,6 +31,8 @@ pub struct SegmentOptions {
     pub groups_per_row_group: usize,
     /// Size of the filter of substrings.
     pub bits_per_gram: f32,
+    /// What the column of timestamps counts.
+    pub unit: TimeUnit,
     /// Names of metadata that get a column of their own.
     pub hot: Vec<Arc<str>>,
 }
@@ -43,6 +45,7 @@ impl Default for SegmentOptions {
             group_rows: 1 << 16,
             groups_per_row_group: 8,
             bits_per_gram: 1.25,
+            unit: TimeUnit::Millis,
             hot: Vec::new(),
         }
     }
@@ -137,7 +140,7 @@ impl<S: Sink> SegmentWriter<S> {
             squeezer: Squeezer::new(options.zstd_level)?,
             grams: GramSet::default(),
             group: Group::default(),
-            index: SegmentIndex { hot: options.hot.clone(), ..Default::default() },
+            index: SegmentIndex { unit: options.unit, hot: options.hot.clone(), ..Default::default() },
             names: HashMap::new(),
             pages: Vec::new(),
             first_group: 0,
@@ -244,14 +247,18 @@ impl<S: Sink> SegmentWriter<S> {
         Ok(())
     }
 
-    /// Timestamps as milliseconds and what is beyond them: most senders stamp with milliseconds, and what is zero takes no room.
+    /// Timestamps in the unit of the object and what is beyond it: what is zero takes no room.
     fn timestamp_pages(&mut self, entry: &mut GroupEntry, times: &[i64]) -> Result<(), BlobError> {
-        let parts: [fn(i64) -> i64; 3] = [
-            |ns| ns.div_euclid(1_000_000),
-            |ns| ns.rem_euclid(1_000_000) / 1000,
-            |ns| ns.rem_euclid(1_000_000) % 1000,
-        ];
-        for (column, part) in [TIMESTAMP, MICROS, NANOS].into_iter().zip(parts) {
+        let unit_ns = self.options.unit.ns();
+        let divisors: [(usize, i64, i64); 3] =
+            [(TIMESTAMP, i64::MAX, unit_ns), (MICROS, unit_ns, 1000), (NANOS, unit_ns.min(1000), 1)];
+        for (column, beyond, divisor) in divisors {
+            let part = |ns: i64| match beyond {
+                i64::MAX => ns.div_euclid(divisor),
+                // Nothing is beyond a unit that is this fine.
+                beyond if beyond <= divisor => 0,
+                beyond => ns.rem_euclid(beyond) / divisor,
+            };
             let values: Vec<i64> = times.iter().map(|&ns| part(ns)).collect();
             self.scratch.clear();
             integers(&values, &mut self.squeezer, &mut self.scratch)?;
@@ -391,8 +398,8 @@ impl<S: Sink> SegmentWriter<S> {
             if column == 1 + TIMESTAMP {
                 let runs = || groups.iter().flat_map(|group| &group.runs);
                 let bounds = (runs().map(|run| run.first_ns).min(), runs().map(|run| run.last_ns).max());
-                let ms = |ns: i64| ns.div_euclid(1_000_000);
-                chunk.bounds = bounds.0.zip(bounds.1).map(|(first, last)| (ms(first), ms(last)));
+                let in_unit = |ns: i64| ns.div_euclid(self.options.unit.ns());
+                chunk.bounds = bounds.0.zip(bounds.1).map(|(first, last)| (in_unit(first), in_unit(last)));
             }
             written.chunks.push(chunk);
             for part in [dictionary.bytes, pages.bytes] {
@@ -453,7 +460,7 @@ impl<S: Sink> SegmentWriter<S> {
         self.emit(stored)?;
         let mut tail = trailer.encode().to_vec();
         let notes = [
-            ("bartizan.logs.version", "2".to_owned()),
+            ("bartizan.logs.version", "3".to_owned()),
             ("bartizan.logs.filters", format!("{}:{}", filters_at, place.at - filters_at)),
             ("bartizan.logs.index", format!("{}:{}", place.at, place.bytes)),
         ];
@@ -474,9 +481,14 @@ impl<S: Sink> SegmentWriter<S> {
             is_optional,
         };
         let line = if self.lines_are_text { ColumnKind::Text } else { ColumnKind::Binary };
+        let timestamp = match self.options.unit {
+            TimeUnit::Millis => ColumnKind::TimestampMillis,
+            TimeUnit::Micros => ColumnKind::TimestampMicros,
+            TimeUnit::Nanos => ColumnKind::TimestampNanos,
+        };
         let mut columns = vec![
             column(&["stream"], ColumnKind::Text, false),
-            column(&["timestamp"], ColumnKind::TimestampMillis, false),
+            column(&["timestamp"], timestamp, false),
             column(&["timestamp_us"], ColumnKind::Int32, false),
             column(&["timestamp_ns"], ColumnKind::Int32, false),
             column(&["line"], line, false),

@@ -15,6 +15,7 @@ use model::context::QueryContext;
 use model::labels::Labels;
 use model::logs::{LogColumns, Page};
 use model::source::SourceError;
+use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{STAGE, Unit, UnitData, UnitRun};
@@ -82,35 +83,27 @@ impl LogDb {
         units: &mut Vec<Unit>,
         ctx: &QueryContext,
     ) -> Result<(), SourceError> {
-        let mut by_stream: HashMap<*const Labels, Vec<Place>> = HashMap::new();
-        for (unit, Unit { source, runs, .. }) in units.iter().enumerate() {
-            for (run, UnitRun { stream, first_ns, last_ns, .. }) in runs.iter().enumerate() {
-                let place = Place { unit, run, source: *source, first_ns: *first_ns, last_ns: *last_ns };
-                by_stream.entry(Arc::as_ptr(stream)).or_default().push(place);
-            }
+        let suspicious = suspicious_streams(units);
+        if suspicious.is_empty() {
+            return Ok(());
         }
-        let mut twice: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
-        let mut pages = Pages { columns: HashMap::new() };
-        let mut damaged = HashSet::new();
-        for places in by_stream.into_values() {
-            let suspects = suspects(places);
-            if suspects.len() > 1 {
-                let found = Comparison { db: self, units, ctx, pages: &mut pages, damaged: &mut damaged };
-                found.run(&suspects, &mut twice)?;
-            }
+        // Sources have their streams in order: a part of the streams is a part of each source, which is read front to back once.
+        let at_once = suspicious.len().div_ceil(rayon::current_num_threads().max(1));
+        let found: Result<Vec<Found>, SourceError> = suspicious
+            .par_chunks(at_once)
+            .map(|streams| {
+                let mut comparison =
+                    Comparison { db: self, units, ctx, pages: HashMap::new(), found: Found::default() };
+                streams.iter().try_for_each(|places| comparison.run(places))?;
+                Ok(comparison.found)
+            })
+            .collect();
+        let (mut twice, mut damaged) = (Twice::new(), HashSet::new());
+        for found in found? {
+            twice.extend(found.twice);
+            damaged.extend(found.damaged);
         }
-        let mut cuts: Vec<_> = twice.into_iter().collect();
-        // From the back, so that the numbers of runs stay true while they are replaced.
-        cuts.sort_by_key(|(place, _)| Reverse(*place));
-        for ((unit, run), mut rows) in cuts {
-            rows.sort_unstable();
-            let whole = units[unit].runs[run].clone();
-            let content = read(&units[unit].data, true, ctx).map_err(|error| match error {
-                ReadError::Source(error) => error,
-                ReadError::Segment(error) => SourceError::Storage(error.to_string()),
-            })?;
-            units[unit].runs.splice(run..=run, cut(&content, &whole, &rows));
-        }
+        cut_all(units, twice, ctx)?;
         let mut number = 0;
         units.retain(|unit| {
             number += 1;
@@ -118,6 +111,48 @@ impl LogDb {
         });
         Ok(())
     }
+}
+
+/// The rows of runs, by unit and run, that are in an older source, too.
+type Twice = HashMap<(usize, usize), Vec<usize>>;
+
+/// The runs that overlap such of other sources, stream by stream in the order of streams.
+fn suspicious_streams(units: &[Unit]) -> Vec<Vec<Place>> {
+    if units.windows(2).all(|pair| pair[0].source == pair[1].source) {
+        return Vec::new();
+    }
+    let mut by_stream: HashMap<*const Labels, (&Arc<Labels>, Vec<Place>)> = HashMap::new();
+    for (unit, Unit { source, runs, .. }) in units.iter().enumerate() {
+        for (run, UnitRun { stream, first_ns, last_ns, .. }) in runs.iter().enumerate() {
+            let place = Place { unit, run, source: *source, first_ns: *first_ns, last_ns: *last_ns };
+            by_stream.entry(Arc::as_ptr(stream)).or_insert_with(|| (stream, Vec::new())).1.push(place);
+        }
+    }
+    let found = by_stream.into_values().map(|(labels, places)| (labels, suspects(places)));
+    let mut found: Vec<_> = found.filter(|(_, suspects)| suspects.len() > 1).collect();
+    found.sort_unstable_by_key(|(labels, _)| *labels);
+    found.into_iter().map(|(_, suspects)| suspects).collect()
+}
+
+fn cut_all(units: &mut [Unit], twice: Twice, ctx: &QueryContext) -> Result<(), SourceError> {
+    let mut cuts: Vec<_> = twice.into_iter().collect();
+    // From the back, so that the numbers of runs stay true while they are replaced.
+    cuts.sort_by_key(|(place, _)| Reverse(*place));
+    let mut latest: Option<(usize, Arc<Content>)> = None;
+    for ((unit, run), mut rows) in cuts {
+        rows.sort_unstable();
+        let whole = units[unit].runs[run].clone();
+        let content = match latest.take().filter(|(other, _)| *other == unit) {
+            Some((_, content)) => content,
+            None => read(&units[unit].data, true, ctx).map_err(|error| match error {
+                ReadError::Source(error) => error,
+                ReadError::Segment(error) => SourceError::Storage(error.to_string()),
+            })?,
+        };
+        units[unit].runs.splice(run..=run, cut(&content, &whole, &rows));
+        latest = Some((unit, content));
+    }
+    Ok(())
 }
 
 /// What is left of a run without some of its rows, which are in order.
@@ -220,17 +255,21 @@ fn read(data: &UnitData, lines: bool, ctx: &QueryContext) -> Result<Arc<Content>
     }
 }
 
-/// Pages in use, so that the runs of one unit share them: by unit, and whether lines are there.
-struct Pages {
-    columns: HashMap<(usize, bool), std::sync::Weak<Content>>,
-}
-
 struct Comparison<'a> {
     db: &'a LogDb,
     units: &'a [Unit],
     ctx: &'a QueryContext,
-    pages: &'a mut Pages,
-    damaged: &'a mut HashSet<usize>,
+    /// The last unit that was read of each source, without lines and with them: what follows of the source is mostly in it, too.
+    pages: HashMap<(u32, bool), (usize, Arc<Content>)>,
+    found: Found,
+}
+
+/// What comparing found.
+#[derive(Default)]
+struct Found {
+    twice: Twice,
+    /// Units that cannot be read.
+    damaged: HashSet<usize>,
 }
 
 /// A run that is being walked.
@@ -245,33 +284,30 @@ struct Cursor {
 impl Comparison<'_> {
     /// The content of a unit; `None` when it is damaged, which is noted.
     fn content(&mut self, unit: usize, lines: bool) -> Result<Option<Arc<Content>>, SourceError> {
-        if self.damaged.contains(&unit) {
+        if self.found.damaged.contains(&unit) {
             return Ok(None);
         }
-        if let Some(content) = self.pages.columns.get(&(unit, lines)).and_then(std::sync::Weak::upgrade) {
-            return Ok(Some(content));
+        let place = (self.units[unit].source, lines);
+        if let Some((_, content)) = self.pages.get(&place).filter(|(other, _)| *other == unit) {
+            return Ok(Some(content.clone()));
         }
         self.ctx.check(STAGE)?;
         match read(&self.units[unit].data, lines, self.ctx) {
             Ok(content) => {
-                self.pages.columns.insert((unit, lines), Arc::downgrade(&content));
+                self.pages.insert(place, (unit, content.clone()));
                 Ok(Some(content))
             }
             Err(ReadError::Source(error)) => Err(error),
             Err(ReadError::Segment(error)) => {
                 self.db.unit_failed(&self.units[unit].data, error, self.ctx)?;
-                self.damaged.insert(unit);
+                self.found.damaged.insert(unit);
                 Ok(None)
             }
         }
     }
 
     /// Walks the runs of a stream together in order of time, and notes the rows that are in an older source, too.
-    fn run(
-        mut self,
-        suspects: &[Place],
-        twice: &mut HashMap<(usize, usize), Vec<usize>>,
-    ) -> Result<(), SourceError> {
+    fn run(&mut self, suspects: &[Place]) -> Result<(), SourceError> {
         let mut waiting = suspects.iter().peekable();
         let mut cursors: HashMap<usize, Cursor> = HashMap::new();
         let mut heap: BinaryHeap<Reverse<(i64, u32, usize)>> = BinaryHeap::new();
@@ -297,7 +333,7 @@ impl Comparison<'_> {
             }
             let first_source = cursors[&same[0]].place.source;
             if same.iter().any(|number| cursors[number].place.source != first_source) {
-                self.compare(now, &same, &mut cursors, twice)?;
+                self.compare(now, &same, &mut cursors)?;
             }
             for number in &same {
                 let Some(cursor) = cursors.get_mut(number) else { continue };
@@ -319,7 +355,6 @@ impl Comparison<'_> {
         now: i64,
         same: &[usize],
         cursors: &mut HashMap<usize, Cursor>,
-        twice: &mut HashMap<(usize, usize), Vec<usize>>,
     ) -> Result<(), SourceError> {
         let mut seen: HashMap<u128, u32> = HashMap::new();
         for number in same {
@@ -334,7 +369,7 @@ impl Comparison<'_> {
             for row in (cursor.row..cursor.end).take_while(|&row| cursor.times.time(row) == now) {
                 let source = *seen.entry(xxh3_128(lines.line(row))).or_insert(cursor.place.source);
                 if source != cursor.place.source {
-                    twice.entry((cursor.place.unit, cursor.place.run)).or_default().push(row);
+                    self.found.twice.entry((cursor.place.unit, cursor.place.run)).or_default().push(row);
                 }
             }
         }

@@ -72,7 +72,7 @@ fn duckdb_reads_objects() {
 import duckdb, glob, sys
 sizes = sorted(glob.glob(sys.argv[1] + "/*.parquet"), key=lambda f: duckdb.sql(f"select count(*) from '{f}'").fetchall()[0][0])
 big, small = sizes[-1], sizes[0]
-ns = "epoch_ms(timestamp) * 1000000 + timestamp_us * 1000 + timestamp_ns"
+ns = "epoch_ns(timestamp) + timestamp_us * 1000 + timestamp_ns"
 q = lambda sql: print(duckdb.sql(sql.replace("NS", ns).replace("BIG", f"'{big}'").replace("SMALL", f"'{small}'")).fetchall())
 q("select count(*), count(distinct line), min(line), max(line) from BIG")
 q("select stream->>'app', count(*), min(NS), max(NS) from BIG group by 1 order by 1")
@@ -80,6 +80,8 @@ q("select distinct stream->>'quote' from BIG")
 q("select \"metadata.level\", count(*) from BIG where line like '%line 1%' group by 1 order by 1")
 q("select metadata['trace'], line from BIG where metadata['trace'] is not null and line like 'b line 59%0' order by line")
 q("select NS, line from SMALL")
+q("select typeof(timestamp), max(timestamp)::varchar from BIG group by 1")
+q("select typeof(timestamp) from SMALL")
 "#;
     let expected = "\
 [(12000, 12000, 'a line 0', 'b line 999')]
@@ -88,6 +90,8 @@ q("select NS, line from SMALL")
 [('info', 1110), ('warn', 1112)]
 [('t5900', 'b line 5900'), ('t5950', 'b line 5950')]
 [(1768478400000000000, b'\\xff\\x00\\x07')]
+[('TIMESTAMPTZ_NS', '2026-01-15 12:00:05.999017997+00')]
+[('TIMESTAMP WITH TIME ZONE',)]
 ";
     assert_eq!(run(&python, program, dir.path()), expected);
 }
@@ -109,7 +113,7 @@ for f in sorted(glob.glob(sys.argv[1] + "/*.parquet")):
         print(m.metadata.row_group(0).column(1).statistics.has_min_max)
 "#;
     let printed = run(&python, program, dir.path());
-    assert!(printed.contains("12000 timestamp[ms, tz=UTC] string map<string, string"), "{printed}");
+    assert!(printed.contains("12000 timestamp[ns, tz=UTC] string map<string, string"), "{printed}");
     assert!(printed.contains("1 timestamp[ms, tz=UTC] binary map<string, string"), "{printed}");
     assert!(printed.contains("bartizan.logs.index"), "{printed}");
     assert!(

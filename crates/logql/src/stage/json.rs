@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::hints::Hints;
-use crate::labels::{RowLabels, sanitize_into};
+use crate::labels::{RowLabels, is_name, sanitize_into};
 
 /// What a line is marked with that is no JSON object.
 pub(crate) const JSON_ERROR: &str = "JSONParserErr";
@@ -74,6 +74,10 @@ impl Extraction<'_> {
     fn object(&mut self, text: &str, depth: usize) -> Walk {
         each_field(text, |key, value| {
             let prefix = self.name.len();
+            // Most keys are names as they stand.
+            if prefix == 0 && !matches!(value, Value::Object(_)) && is_name(&key) {
+                return self.label(&key, value);
+            }
             if prefix > 0 {
                 self.name.push('_');
             }
@@ -84,26 +88,31 @@ impl Extraction<'_> {
         })
     }
 
+    /// Takes a field whose name has been put together.
     fn field(&mut self, value: Value<'_>, depth: usize) -> Walk {
+        let Value::Object(inner) = value else {
+            let name = std::mem::take(&mut self.name);
+            let walk = self.label(&name, value);
+            self.name = name;
+            return walk;
+        };
+        if depth == 0 {
+            return Err(Stop::Problem("nested too deep"));
+        }
+        if self.hints.wants_prefix(&self.name) { self.object(inner, depth - 1) } else { Ok(()) }
+    }
+
+    /// Takes a value that is no object.
+    fn label(&mut self, name: &str, value: Value<'_>) -> Walk {
+        if name.is_empty() || !self.hints.wants(name) {
+            return Ok(());
+        }
         let text = match value {
-            Value::Object(inner) => {
-                if depth == 0 {
-                    return Err(Stop::Problem("nested too deep"));
-                }
-                return if self.hints.wants_prefix(&self.name) {
-                    self.object(inner, depth - 1)
-                } else {
-                    Ok(())
-                };
-            }
-            Value::Array(_) | Value::Null => return Ok(()),
+            Value::Object(_) | Value::Array(_) | Value::Null => return Ok(()),
             Value::String(raw) => unescaped(raw),
             Value::Plain(text) => Cow::Borrowed(text),
         };
-        if self.name.is_empty() || !self.hints.wants(&self.name) {
-            return Ok(());
-        }
-        let name = self.labels.free_name(&self.name);
+        let name = self.labels.free_name(name);
         if self.labels.parsed_has(&name) {
             return Ok(());
         }
@@ -252,8 +261,18 @@ pub(crate) fn token(bytes: &[u8], from: usize) -> Option<usize> {
     rest.iter().position(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t')).map(|at| from + at)
 }
 
+/// Strings are mostly so short that looking at each byte is over before a wider search has begun.
+const SHORT: usize = 16;
+
 /// The quote that ends a string.
 fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let short = bytes.get(at..)?;
+    let is_end = |b: &u8| matches!(b, b'"' | b'\\');
+    match short[..short.len().min(SHORT)].iter().position(is_end) {
+        Some(len) if short[len] == b'"' => return Some(at + len),
+        Some(len) => at += len,
+        None => at += short.len().min(SHORT),
+    }
     loop {
         at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
