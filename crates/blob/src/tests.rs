@@ -1,5 +1,6 @@
 //! What every bucket promises, tried on those that need no server.
 
+mod azure;
 mod s3;
 
 use std::sync::Arc;
@@ -60,15 +61,48 @@ pub(super) fn keeps_the_promises(bucket: &dyn Bucket) {
     }
 }
 
+/// Several who change one object by its version lose none of their changes: what manifests rely on.
+pub(super) fn counts_together(bucket: &dyn Bucket) {
+    const WRITERS: usize = 4;
+    const EACH: u64 = 10;
+    bucket.put("count", bytes("0"), &PutIf::Absent).unwrap();
+    let add_one = || loop {
+        let (data, version) = bucket.get("count", 100).unwrap();
+        let count: u64 = std::str::from_utf8(&data).unwrap().parse().unwrap();
+        match bucket.put("count", bytes(&(count + 1).to_string()), &PutIf::Unchanged(version)) {
+            Ok(_) => return,
+            Err(BlobError::Conflict(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| (0..EACH).for_each(|_| add_one()));
+        }
+    });
+    assert_eq!(bucket.get("count", 100).unwrap().0, bytes(&(WRITERS as u64 * EACH).to_string()));
+    // And of several who want to be the first, one is.
+    let firsts = std::thread::scope(|scope| {
+        let first = || bucket.put("first", bytes("x"), &PutIf::Absent).is_ok();
+        let tries: Vec<_> = (0..WRITERS).map(|_| scope.spawn(first)).collect();
+        tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum::<usize>()
+    });
+    assert_eq!(firsts, 1);
+    bucket.delete("count").unwrap();
+    bucket.delete("first").unwrap();
+}
+
 #[test]
 fn memory_keeps_the_promises() {
     keeps_the_promises(&MemoryBucket::new(SystemClock::shared()));
+    counts_together(&MemoryBucket::new(SystemClock::shared()));
 }
 
 #[test]
 fn a_directory_keeps_the_promises() {
     let dir = tempfile::tempdir().unwrap();
     keeps_the_promises(&LocalBucket::open(dir.path()).unwrap());
+    counts_together(&LocalBucket::open(dir.path()).unwrap());
     let left = std::fs::read_dir(dir.path().join("a")).unwrap().count();
     assert_eq!(left, 1, "what was unfinished is gone");
 }

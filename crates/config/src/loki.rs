@@ -1,12 +1,13 @@
 //! The configuration file of a Loki in its single-binary form: read, checked, and told apart into what applies here,
 //! what cannot, and what would mean something else.
 //!
-//! In reading order: this file (the whole), [`server`], [`storage`], [`limits`] (with the overrides of tenants),
+//! In reading order: this file (the whole), [`server`], [`storage`], [`limits`] (with the overrides of tenants), [`ruler`],
 //! `known` (every other key there is, and what becomes of it), [`values`] (notations) and [`expand`] (variables).
 
 pub mod expand;
 mod known;
 pub mod limits;
+pub mod ruler;
 pub mod server;
 pub mod storage;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use self::known::{Survey, survey};
 use self::limits::{LokiLimits, Overrides};
+use self::ruler::{RulerPlaces, RulerSection};
 use self::server::ServerSection;
 use self::storage::{CommonSection, ObjectPlace, StorageSection};
 use self::values::LokiDuration;
@@ -51,6 +53,8 @@ section! {
         always compactor: CompactorSection;
         /// Queries.
         always querier: QuerierSection;
+        /// Rules.
+        always ruler: RulerSection;
     }
 }
 
@@ -135,6 +139,8 @@ section! {
     pub struct QuerierSection ("querier", "querier.Config") {
         /// Queries at a time.
         always max_concurrent: u64 = 4;
+        /// How long live logs are followed before a client has to begin anew.
+        always tail_max_duration: LokiDuration = LokiDuration::from_secs(3600);
     }
 }
 
@@ -149,6 +155,8 @@ pub struct LokiSettings {
     pub objects: ObjectPlace,
     /// The folder of the log of entries.
     pub wal: PathBuf,
+    /// Where rules are.
+    pub rules: RulerPlaces,
     /// Files with overrides.
     pub override_files: Vec<PathBuf>,
     /// What has no effect here, and why, with its line.
@@ -188,7 +196,9 @@ impl LokiSettings {
         Self::complete(file, At { node: &rest }, without_effect).map_err(|fault| failed(&[fault]))
     }
 
-    fn complete(file: LokiFile, at: At<'_>, mut without_effect: Vec<String>) -> Result<Self, Fault> {
+    fn complete(mut file: LokiFile, at: At<'_>, mut without_effect: Vec<String>) -> Result<Self, Fault> {
+        file.ruler.complete(at.child("ruler"))?;
+        let rules = ruler::places(&file);
         let objects = storage::place(&file, at)?;
         let prefix = Path::new(&file.common.path_prefix);
         let wal = match file.ingester.wal.dir.as_str() {
@@ -211,7 +221,7 @@ impl LokiSettings {
         };
         let override_files =
             runtime.split(',').map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect();
-        Ok(Self { objects, wal, override_files, without_effect, file })
+        Ok(Self { objects, wal, rules, override_files, without_effect, file })
     }
 
     /// How often files with overrides are looked at.

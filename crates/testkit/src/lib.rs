@@ -5,6 +5,7 @@
 //! tests and its runner), [`memory`] (a simple storage in memory), [`conformance`] (where reference
 //! data lies), [`s3`] (a real server that speaks S3).
 
+pub mod azure;
 pub mod conformance;
 pub mod logs;
 pub mod memory;

@@ -4,7 +4,7 @@ use base::SystemClock;
 use bytes::Bytes;
 use testkit::s3::S3Server;
 
-use super::keeps_the_promises;
+use super::{counts_together, keeps_the_promises};
 use crate::{BlobError, Bucket, RemoteBucket, RemoteOptions};
 
 #[test]
@@ -30,6 +30,7 @@ fn an_s3_server_keeps_the_promises() {
     };
     let bucket = open("s3://logs/some/prefix");
     keeps_the_promises(&bucket);
+    counts_together(&bucket);
 
     // Larger than a part.
     let large = Bytes::from((0..20_000_000_u32).map(|i| (i / 7) as u8).collect::<Vec<u8>>());

@@ -29,8 +29,6 @@ const OWN_FORMAT: &str =
 const NO_CACHE: &str = "has no effect: queries are not split, and answers not kept, between components";
 const NO_GRPC: &str = "has no effect: components do not talk over gRPC";
 const NOT_TRACED: &str = "has no effect: nothing is traced, profiled or reported";
-const NO_RULES: &str =
-    "has no effect: rules about logs are not evaluated in this seat (`bartizan up --log-rules` does)";
 const TUNING: &str = "has no effect: it tunes a mechanism that does not exist here";
 const LOGGED: &str = "has no effect: single requests are not logged";
 const AT_ONCE: &str = "has no effect: deletes are effective at once, and cannot lag behind";
@@ -77,6 +75,16 @@ const IDLE: &[(&str, &[&str])] = &[
             "querier.query_store_only",
             "querier.query_ingesters_within",
             "querier.query_partition_ingesters",
+            "ruler.ring",
+            "ruler.enable_sharding",
+            "ruler.sharding_*",
+            "ruler.search_pending_for",
+            "ruler.ruler_client",
+            "ruler.evaluation",
+            "ruler.remote_write.config_refresh_period",
+            "ruler.disable_rule_group_label",
+            "limits_config.ruler_tenant_shard_size",
+            "limits_config.ruler_remote_evaluation_*",
             "shutdown_delay",
             "limits_config.ingestion_rate_strategy",
             "limits_config.use_owned_stream_count",
@@ -114,7 +122,6 @@ const IDLE: &[(&str, &[&str])] = &[
             "limits_config.cardinality_limit",
             "limits_config.max_chunks_per_query",
             "limits_config.query_ready_index_num_days",
-            "common.storage.filesystem.rules_directory",
         ],
     ),
     (
@@ -147,7 +154,6 @@ const IDLE: &[(&str, &[&str])] = &[
             "operational_config",
         ],
     ),
-    (NO_RULES, &["ruler", "ruler_storage", "limits_config.ruler_*"]),
     (LOGGED, &["server.log_source_ips_*", "server.log_request_*", "server.http_log_closed_*"]),
     (AT_ONCE, &["compactor.delete_*", "compactor.retention_*", "compactor.deletion_mode"]),
     (
@@ -180,7 +186,6 @@ const IDLE: &[(&str, &[&str])] = &[
             "compactor.skip_latest_n_tables",
             "compactor.shared_store",
             "compactor.run_once",
-            "querier.tail_max_duration",
             "querier.extra_query_delay",
             "querier.engine",
             "querier.per_request_limits_enabled",
@@ -193,16 +198,25 @@ const IDLE: &[(&str, &[&str])] = &[
             "server.tls_*",
             "limits_config.pattern_*",
             "limits_config.metric_aggregation_enabled",
-            "limits_config.max_streams_matchers_per_query",
             "limits_config.per_tenant_override_period",
             "limits_config.allow_deletes",
-            "limits_config.log_level_fields",
             "limits_config.log_level_from_json_max_depth",
             "limits_config.debug_engine_*",
             "limits_config.max_scan_task_parallelism",
             "limits_config.simulated_push_latency",
             "limits_config.enable_multi_variant_queries",
             "limits_config.enforce_metric_name",
+            "limits_config.ruler_enable_wal_replay",
+            "limits_config.ruler_remote_write_sigv4_config",
+            "limits_config.ruler_max_independent_rule_evaluation_concurrency_per_tenant",
+            "ruler.flush_period",
+            "ruler.enable_alertmanager_v2",
+            "ruler.query_stats_enabled",
+            "ruler.wal.*",
+            "ruler.wal_cleaner",
+            "ruler.rule_evaluation_write_enabled",
+            "ruler.alertmanager_client.tls_cipher_suites",
+            "ruler.alertmanager_client.tls_min_version",
             "*.backoff_config",
             "*.chunk_delimiter",
             "*.signature_version",
@@ -225,6 +239,8 @@ const IDLE: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+const IN_FOLDERS: &str = "write type: local with local: {directory: ...}, or put rules through the API";
 
 /// Keys with which the configuration would mean something else, and what to do.
 const REFUSED: &[(&str, &str)] = &[
@@ -254,15 +270,25 @@ const REFUSED: &[(&str, &str)] = &[
         "ingester.wal.enabled",
         "remove it: the log of entries cannot be switched off, what is acknowledged is on disk",
     ),
-    ("limits_config.blocked_queries", "queries cannot be blocked by text: block them before the server"),
-    ("limits_config.required_labels", "queries cannot be held to labels: remove it"),
-    ("limits_config.minimum_labels_number", "queries cannot be held to labels: remove it"),
-    ("limits_config.enforced_labels", "streams cannot be held to labels: remove it"),
+    ("limits_config.blocked_queries.tags", "queries cannot be told apart by tags: remove it"),
     ("limits_config.policy_*", "there are no policies of streams: remove it"),
+    ("limits_config.block_ingestion_policy_*", "there are no policies of streams: use block_ingestion_until"),
     (
-        "limits_config.block_ingestion_*",
-        "pushes cannot be blocked by the configuration: block them before the server",
+        "limits_config.ruler_alertmanager_config",
+        "all tenants' alerts go to the Alertmanagers of ruler: remove it",
     ),
+    (
+        "limits_config.ruler_remote_write_*",
+        "what all tenants' rules record goes to the servers of ruler.remote_write: remove it",
+    ),
+    ("ruler.storage.s3", IN_FOLDERS),
+    ("ruler.storage.gcs", IN_FOLDERS),
+    ("ruler.storage.azure", IN_FOLDERS),
+    ("ruler.storage.swift", IN_FOLDERS),
+    ("ruler.storage.cos", IN_FOLDERS),
+    ("ruler.storage.bos", IN_FOLDERS),
+    ("ruler.storage.alibabacloud", IN_FOLDERS),
+    ("ruler_storage", "write ruler.storage with type: local, or put rules through the API"),
     ("limits_config.discover_generic_fields", "fields are not detected when entries come: remove it"),
     ("limits_config.s3_sse_*", "set encryption as a default of the bucket"),
     (
@@ -381,7 +407,8 @@ fn refusal(path: &str, value: &Node) -> Option<&'static str> {
 
 fn idle(path: &str) -> Option<&'static str> {
     // What is read here comes first: beginnings of keys must not hide it.
-    const READ: [&str; 2] = ["compactor.retention_enabled", "limits_config.retention_period"];
+    const READ: [&str; 3] =
+        ["compactor.retention_enabled", "limits_config.retention_period", "ruler.wal.dir"];
     if READ.contains(&path) {
         return None;
     }

@@ -64,6 +64,14 @@ section! {
         set discover_service_name: Option<Vec<String>>;
         /// Whether lines get the level they tell as structured metadata; by default they do.
         set discover_log_levels: Option<bool>;
+        /// Labels and fields that hold the level of a line, the best first.
+        set log_level_fields: Option<Vec<String>>;
+        /// Labels every stream must have.
+        set enforced_labels: Option<Vec<String>>;
+        /// Until when pushes are refused, as RFC 3339.
+        set block_ingestion_until: Option<String>;
+        /// The status refused pushes are answered with until then; 260 by default. With 200 they are dropped without a word.
+        set block_ingestion_status_code: Option<u64>;
         /// Which attributes of OpenTelemetry become labels.
         set otlp_config: Option<OtlpSection>;
         /// Series of an answer; 500 by default.
@@ -76,6 +84,14 @@ section! {
         set max_query_range: Option<LokiDuration>;
         /// Bytes a query may be about.
         set max_query_bytes_read: Option<LokiSize>;
+        /// Labels every selector of a query must have a matcher of.
+        set required_labels: Option<Vec<String>>;
+        /// Labels, at least, every selector of a query must have a matcher of.
+        set minimum_labels_number: Option<u64>;
+        /// Queries that are refused.
+        set blocked_queries: Option<Vec<BlockedQuery>>;
+        /// Matchers of a selector; 1000 by default.
+        set max_streams_matchers_per_query: Option<u64>;
         /// Followers of live logs at a time; 10 by default.
         set max_concurrent_tail_requests: Option<u64>;
         /// Entries of an answer; 5000 by default.
@@ -88,6 +104,12 @@ section! {
         set volume_max_series: Option<u64>;
         /// What becomes of requests to delete entries.
         set deletion_mode: Option<DeletionWord>;
+        /// Groups of rules; any number by default.
+        set ruler_max_rule_groups_per_tenant: Option<u64>;
+        /// Rules of a group; any number by default.
+        set ruler_max_rules_per_rule_group: Option<u64>;
+        /// How far into the past rules look, so that late entries have come.
+        set ruler_evaluation_delay_duration: Option<LokiDuration>;
         /// How long entries are kept, if `compactor.retention_enabled`; for ever by default.
         set retention_period: Option<LokiDuration>;
         /// The same of some streams.
@@ -108,7 +130,33 @@ impl Check for LokiLimits {
                 return Err(at.fault(key, message).remedy("write 0 for no limit"));
             }
         }
+        if self.block_ingestion_until.as_deref().is_some_and(|text| read_time(text).is_none()) {
+            let message = "block_ingestion_until is not a time";
+            return Err(at
+                .fault("block_ingestion_until", message)
+                .remedy("write it as 2026-01-31T00:00:00Z"));
+        }
+        if self.block_ingestion_status_code.is_some_and(|code| !(200..600).contains(&code)) {
+            let message = "block_ingestion_status_code is not a status of HTTP";
+            return Err(at.fault("block_ingestion_status_code", message).remedy("write 260, for example"));
+        }
         Ok(())
+    }
+}
+
+/// A time as nanoseconds since the epoch; 0 for none.
+fn read_time(text: &str) -> Option<i64> {
+    if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
+        return Some(0);
+    }
+    let at: jiff::Timestamp = text.parse().ok()?;
+    Some(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX))
+}
+
+impl LokiLimits {
+    /// Until when pushes are refused, in nanoseconds since the epoch; 0 for not at all.
+    pub fn block_ingestion_until_ns(&self) -> i64 {
+        self.block_ingestion_until.as_deref().and_then(read_time).unwrap_or(0)
     }
 }
 
@@ -139,7 +187,18 @@ impl LokiLimits {
             max_structured_metadata_entries_count,
             discover_service_name,
             discover_log_levels,
+            log_level_fields,
+            enforced_labels,
+            block_ingestion_until,
+            block_ingestion_status_code,
             otlp_config,
+            required_labels,
+            minimum_labels_number,
+            blocked_queries,
+            max_streams_matchers_per_query,
+            ruler_max_rule_groups_per_tenant,
+            ruler_max_rules_per_rule_group,
+            ruler_evaluation_delay_duration,
             max_query_series,
             max_query_lookback,
             max_query_length,
@@ -154,6 +213,39 @@ impl LokiLimits {
             retention_period;
             retention_stream
         )
+    }
+}
+
+section! {
+    /// A query that is refused: by its hash, or by its text and kind.
+    pub struct BlockedQuery ("limits_config.blocked_queries", "validation.BlockedQuery") {
+        /// The text; every one if there is none.
+        set pattern: String;
+        /// Whether the text is a regular expression, which the whole of a query must match.
+        set regex: bool;
+        /// The hash of the text (FNV-1a, 32 bits), as a Loki logs it.
+        set hash: u64;
+        /// The kinds, separated by commas: `metric`, `filter` (lines, with stages), `limited` (lines, without); all by default.
+        set types: String;
+    }
+}
+
+impl Check for BlockedQuery {
+    fn check(&mut self, at: At<'_>, _: &Cx<'_>) -> Result<(), Fault> {
+        let kinds = self.types.split(',').map(str::trim).filter(|kind| !kind.is_empty());
+        for kind in kinds {
+            if !matches!(kind, "metric" | "filter" | "limited") {
+                let message = format!("blocked_queries: unknown type {kind:?}");
+                return Err(at.fault("types", message).remedy("write metric, filter or limited"));
+            }
+        }
+        if self.regex {
+            model::regex::Regex::new(&self.pattern).map_err(|problem| {
+                at.fault("pattern", format!("blocked_queries: {problem}"))
+                    .remedy("correct the regular expression")
+            })?;
+        }
+        Ok(())
     }
 }
 

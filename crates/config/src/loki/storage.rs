@@ -42,6 +42,8 @@ section! {
     pub struct CommonFolder ("common.storage.filesystem", "common.FilesystemConfig") {
         /// The folder of objects.
         set chunks_directory: String;
+        /// A folder with one of files with rules for each tenant.
+        set rules_directory: String;
     }
 }
 
@@ -327,7 +329,7 @@ impl S3Url {
 }
 
 /// A part of a URL with `%XX` as the bytes they stand for.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
     while let Some(&byte) = bytes.get(at) {
         let digits = text.get(at + 1..at + 3).filter(|_| byte == b'%');

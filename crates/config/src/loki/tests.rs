@@ -65,7 +65,6 @@ fn a_file_of_a_single_binary_is_honoured_as_far_as_it_applies_and_the_rest_is_to
         "query_range: ",
         "limits_config.metric_aggregation_enabled: ",
         "schema_config.configs.schema: ",
-        "ruler: ",
         "limits_config: retention has no effect",
     ] {
         assert!(told.contains(key), "{key} is not in {told}");
@@ -86,9 +85,28 @@ fn what_would_mean_something_else_is_refused_with_its_line() {
             "filter-only cannot be honoured",
         ),
         (
-            "common: {path_prefix: /x}\nlimits_config: {required_labels: [app]}",
-            "limits_config.required_labels",
+            "common: {path_prefix: /x}\nlimits_config: {policy_enforced_labels: {a: [app]}}",
+            "limits_config.policy_enforced_labels",
         ),
+        (
+            "common: {path_prefix: /x}\nlimits_config: {blocked_queries: [{types: 'metric,all'}]}",
+            "unknown type \"all\"",
+        ),
+        (
+            "common: {path_prefix: /x}\nlimits_config: {blocked_queries: [{regex: true, pattern: '('}]}",
+            "blocked_queries: ",
+        ),
+        ("common: {path_prefix: /x}\nlimits_config: {block_ingestion_until: soon}", "is not a time"),
+        ("common: {path_prefix: /x}\nruler: {storage: {type: s3}}", "would not be evaluated"),
+        (
+            "common: {path_prefix: /x}\nruler: {alertmanager_url: 'alertmanager:9093'}",
+            "is not a URL of an Alertmanager",
+        ),
+        (
+            "common: {path_prefix: /x}\nruler: {remote_write: {enabled: true}}",
+            "no clients URL are configured",
+        ),
+        ("common: {path_prefix: /x}\nruler_storage: {backend: s3}", "ruler_storage cannot be honoured"),
         ("common: {path_prefix: /x}\nstorage_config: {aws: {sse: {type: SSE-S3}}}", "storage_config.aws.sse"),
         ("common: {path_prefix: /x}\nlimits_config: {ingestion_rate: 5}", "field ingestion_rate not found"),
         ("common: {path_prefix: /x}\nlimits_config: {max_line_size: large}", "flagext.ByteSize"),
@@ -102,7 +120,7 @@ fn what_would_mean_something_else_is_refused_with_its_line() {
     }
     assert!(load("auth_enabled: true").unwrap_err().contains("nothing says where objects are"));
     // What says what holds anyway is no reason to refuse.
-    load("common: {path_prefix: /x}\ningester: {wal: {enabled: true}}\nlimits_config: {required_labels: []}")
+    load("common: {path_prefix: /x}\ningester: {wal: {enabled: true}}\nlimits_config: {policy_enforced_labels: {}}")
         .unwrap();
 }
 
@@ -166,4 +184,44 @@ fn variables_are_replaced() {
     let expand = |text: &str| expand::expand(text, &value_of);
     assert_eq!(expand("a: ${HOST} ${NONE} ${NONE:-x y} $$ $5").unwrap(), "a: h  x y $ $5");
     assert!(expand("a\nb: ${HOST").is_err_and(|fault| fault.pos.line == 2));
+}
+
+#[test]
+fn rules_are_below_folders_and_told_to_alertmanagers() {
+    let settings = load(LOCAL).unwrap();
+    assert_eq!(settings.rules.files, Some("/tmp/loki/rules".into()));
+    assert_eq!(
+        (settings.rules.own, settings.rules.wal),
+        ("/tmp/loki/rules".into(), "/tmp/loki/ruler-wal".into())
+    );
+    let text = "common: {path_prefix: /x}
+ruler:
+  storage: {type: local, local: {directory: /etc/rules}}
+  rule_path: /scratch
+  external_labels: {cluster: a}
+  alertmanager_url: http://me:p%40ss@one:9093/am, https://two
+  alertmanager_client: {tls_insecure_skip_verify: true}
+  notification_timeout: 3s
+  remote_write:
+    enabled: true
+    clients:
+      mimir: {url: http://mimir/api/v1/push, headers: {X-A: b}}
+  ring: {kvstore: {store: inmemory}}
+  wal: {dir: /wal, truncate_frequency: 1h}
+";
+    let settings = load(text).unwrap();
+    assert_eq!(settings.rules.files, Some("/etc/rules".into()));
+    assert_eq!((settings.rules.own, settings.rules.wal), ("/scratch".into(), "/wal".into()));
+    let config = settings.file.ruler.as_prometheus();
+    let managers = &config.file.alerting.alertmanagers;
+    let targets = |at: usize| managers[at].discovery.static_configs[0].targets.clone();
+    assert_eq!((targets(0), targets(1)), (vec!["one:9093".to_owned()], vec!["two:443".to_owned()]));
+    assert_eq!((&*managers[0].path_prefix, &*managers[1].scheme), ("am", "https"));
+    let user = managers[0].http.basic_auth.as_ref().unwrap();
+    assert_eq!((&*user.username, user.password.expose()), ("me", "p@ss"));
+    assert!(managers[1].http.tls_config.insecure_skip_verify && managers[1].timeout.as_ms() == 3000);
+    assert_eq!(config.file.remote_write[0].name, "mimir");
+    assert_eq!(config.external_labels.get("cluster"), Some("a"));
+    let told = settings.without_effect.join("\n");
+    assert!(told.contains("ruler.ring: ") && told.contains("ruler.wal.truncate_frequency: "), "{told}");
 }
