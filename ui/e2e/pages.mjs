@@ -28,6 +28,7 @@ export class DashboardsPage {
   async importText(json) {
     await this.page.goto('/dashboards/import');
     await this.page.fill('#dashboard-json', JSON.stringify(json));
+    await this.page.getByRole('button', { name: 'Load' }).click();
     await this.page.getByRole('button', { name: 'Import' }).click();
     const refusal = this.page.getByRole('alert');
     const done = this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
@@ -130,9 +131,27 @@ export class SilencesPage {
       .getByRole('row', { name: new RegExp(comment) })
       .getByRole('button', { name: 'Expire' })
       .click();
+    await this.page.getByRole('dialog').getByRole('button', { name: 'Expire' }).click();
     await this.page
       .getByRole('row', { name: new RegExp(comment) })
       .getByText('expired')
       .waitFor();
+  }
+}
+
+export class UsersPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async create({ login, role, password }) {
+    await this.page.goto('/admin');
+    await this.page.getByRole('button', { name: 'New user' }).click();
+    await this.page.fill('#new-login', login);
+    await this.page.fill('#new-password', password);
+    await this.page.locator('#new-role').click();
+    await this.page.getByRole('option', { name: new RegExp(`^${role}`) }).click();
+    await this.page.getByRole('button', { name: 'Create' }).click();
+    await this.page.getByRole('row', { name: new RegExp(login) }).waitFor();
   }
 }
