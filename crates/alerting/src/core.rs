@@ -428,6 +428,16 @@ impl Core {
         &self.tree
     }
 
+    /// The ways in which a receiver is told, in the order it is.
+    pub fn integrations_of(&self, receiver: &str) -> &[Integration] {
+        self.integrations.get(receiver).map_or(&[], Vec::as_slice)
+    }
+
+    /// The attempts to tell that are remembered, the oldest first.
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
+        self.attempts.iter()
+    }
+
     /// Number of groups.
     pub fn group_count(&self) -> usize {
         self.groups.len()

@@ -1,8 +1,8 @@
 //! Alertmanager's API, version 2, and what stands around it in its seat.
 //!
-//! The paths and shapes are those of Alertmanager's OpenAPI description. One path is ours: `explain`. In reading
-//! order: `guard` (what no handler need look at), `failure`, `query` (parameters), `read` (bodies), `alerts`,
-//! `silences`, `explain`.
+//! The paths and shapes are those of Alertmanager's OpenAPI description. The paths `explain`, `routes` and
+//! `notifications` are ours. In reading order: `guard` (what no handler need look at), `failure`, `query` (parameters),
+//! `read` (bodies), `alerts`, `silences`, `explain`, `routes`.
 
 mod alerts;
 mod explain;
@@ -11,6 +11,7 @@ mod guard;
 mod meter;
 mod query;
 mod read;
+mod routes;
 mod silences;
 
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub fn api_v2(manager: Arc<Alertmanager>, budget: ByteBudget) -> Router {
         .route("/alerts", get(alerts::list).post(alerts::post))
         .route("/alerts/groups", get(alerts::groups))
         .route("/explain", get(explain::explain))
+        .route("/routes", get(routes::tree))
+        .route("/notifications", get(routes::notifications))
         .fallback(|| async { Failure::Absent })
         .layer(middleware::from_fn(guard::check_form))
         .layer(middleware::map_response(no_store))

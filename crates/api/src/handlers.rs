@@ -8,6 +8,7 @@ pub mod federate;
 pub mod log_rules;
 pub mod loki;
 pub mod notifications;
+pub mod operations;
 pub mod otlp;
 pub mod query;
 pub mod read;

@@ -2,7 +2,7 @@
 //!
 //! It knows HTTP and JSON and nothing of storage engines or scraping: those it meets through
 //! [`model::SeriesSource`] and the traits in [`state`]. In reading order: [`state`] (what handlers
-//! need), [`notifications`], [`metrics`], [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
+//! need), [`notifications`], [`metrics`], [`queries`] (those that run), [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
 //! [`handlers`] (one file a subject), [`ui`] (the screens), [`openapi`] (the table of the API's paths, which describes it), [`screens`] (users and what they keep), [`router`] and [`server`] (listening, TLS,
 //! authentication).
 
@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod notifications;
 pub mod openapi;
 pub mod params;
+pub mod queries;
 pub mod router;
 pub mod screens;
 pub mod server;

@@ -17,8 +17,8 @@ use tower_http::services::ServeDir;
 
 use crate::error::{ApiError, ErrorType, plain};
 use crate::handlers::{
-    Shared, admin, exemplars, expression, federate, notifications, otlp, query, read, rules, search, series,
-    status, system, targets, write,
+    Shared, admin, exemplars, expression, federate, notifications, operations, otlp, query, read, rules,
+    search, series, status, system, targets, write,
 };
 use crate::metrics::{HttpMetrics, measure};
 use crate::openapi::document::{Version, render};
@@ -37,6 +37,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     let metrics = HttpMetrics::new(&state);
     let mut routes = Router::new()
         .nest("/api/v1", api(&state))
+        .nest("/api/operations", operations::routes().layer(ready.clone()))
         .route("/federate", get(federate::federate).layer(ready))
         .route("/metrics", get(system::metrics))
         .route("/version", get(system::version))

@@ -19,6 +19,7 @@ pub use self::rules::{AlertView, AlertingView, Alertmanagers, NoRules, RuleGroup
 use crate::handlers::read::ReadService;
 use crate::metrics::QueryMetrics;
 use crate::notifications::NotificationBoard;
+use crate::queries::QueryList;
 
 /// Settings of the HTTP surface; names are those of the flags.
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub struct ApiState {
     pub engine: Arc<Engine>,
     /// What queries cost.
     pub query_metrics: QueryMetrics,
+    /// The queries that run, and the slowest of late.
+    pub queries: Arc<QueryList>,
     /// The memory all queries share.
     pub query_budget: ByteBudget,
     /// Admits queries, `query_max_concurrency` at once.
@@ -129,6 +132,33 @@ pub struct ActiveTarget {
     pub scrape_interval: String,
     /// The timeout, as configured.
     pub scrape_timeout: String,
+    /// What the last scrape brought and took.
+    pub cost: ScrapeCost,
+}
+
+/// What a scrape brought and took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScrapeCost {
+    /// Samples the target exposed.
+    pub samples: u64,
+    /// Samples that relabelling of metrics kept.
+    pub samples_kept: u64,
+    /// Series that were not there the scrape before.
+    pub series_added: u64,
+    /// Bytes of the body, unpacked.
+    pub body_bytes: u64,
+}
+
+/// A target that relabelling kept, but that cannot be scraped.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnusableTarget {
+    /// The scrape pool: the job.
+    #[serde(rename = "scrapePool")]
+    pub pool: String,
+    /// Which one it is, and why.
+    pub error: String,
 }
 
 /// A target that relabelling dropped.
@@ -178,6 +208,10 @@ pub trait Targets: Send + Sync {
     fn pool_config(&self, pool: &str) -> Option<String>;
     /// What the relabelling rules of a pool do with `labels`; `None` for an unknown pool.
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>>;
+    /// What the rules of a pool for metrics do with the labels of a series; `None` for an unknown pool.
+    fn metric_relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>>;
+    /// Targets that cannot be scraped, a few of each pool.
+    fn unusable(&self) -> Vec<UnusableTarget>;
 }
 
 /// A name and a number of things that bear it.

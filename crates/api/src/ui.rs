@@ -28,7 +28,7 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/ui_files.rs"));
 
 /// Where pages are that the application draws: `ui/src/app/routes.ts`. What is asked of them below is the application's
 /// affair. Paths of APIs are not among them, nor what does not exist, so that both keep failing as they should.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 13] = [
     "/dashboards",
     "/d",
     "/explore",
@@ -36,6 +36,9 @@ const PAGES: [&str; 10] = [
     "/silences",
     "/rules",
     "/targets",
+    "/routing",
+    "/admin",
+    "/profile",
     "/status",
     "/graph",
     "/login",

@@ -29,7 +29,7 @@ pub use ingest::IngestError;
 pub use manager::{Manager, PoolView, ScrapedTarget};
 pub use metrics::ScrapeMetrics;
 pub use rules::LabelError;
-pub use target::{Health, LastScrape, Target, TargetError};
+pub use target::{Health, LastScrape, ScrapeCost, Target, TargetError};
 
 /// Settings that flags decide, for all jobs.
 #[derive(Debug, Clone)]

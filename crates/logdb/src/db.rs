@@ -10,6 +10,7 @@ mod background;
 mod catalog;
 mod expiry;
 mod flush;
+mod overview;
 mod recover;
 mod upkeep;
 
@@ -38,6 +39,7 @@ use crate::wal::{Disk, SegmentLog};
 
 pub use background::Background;
 pub(crate) use catalog::{Catalog, meta_of};
+pub use overview::{DayOverview, Overview};
 
 /// Why the engine, or a part of its work, failed.
 #[derive(Debug, thiserror::Error)]

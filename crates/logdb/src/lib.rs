@@ -23,6 +23,6 @@ mod simulation;
 pub mod wal;
 
 pub use day::Day;
-pub use db::{Background, LogDb, LogDbError};
+pub use db::{Background, DayOverview, LogDb, LogDbError, Overview};
 pub use deletes::{DeleteRequest, LineCondition, StoredDelete};
 pub use options::{Options, Retention, RetentionRule};

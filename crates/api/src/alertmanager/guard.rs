@@ -15,7 +15,9 @@ use super::failure::Failure;
 /// The methods of a path below the API; none when there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "/status" | "/receivers" | "/alerts/groups" | "/explain" => &["GET"],
+        "/status" | "/receivers" | "/alerts/groups" | "/explain" | "/routes" | "/notifications" => {
+            &["GET"]
+        }
         "/silences" | "/alerts" => &["GET", "POST"],
         _ => match path.strip_prefix("/silence/") {
             Some(id) if !id.is_empty() && !id.contains('/') => &["DELETE", "GET"],

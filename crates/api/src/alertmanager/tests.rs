@@ -153,6 +153,29 @@ async fn silences_are_made_found_and_ended() {
 }
 
 #[tokio::test]
+async fn the_routing_tree_and_what_was_told_are_listed() {
+    let mut world = World::new();
+    let alerts = json!([
+        {"labels": {"alertname": "Down", "job": "db"}}, {"labels": {"alertname": "Slow", "job": "db"}},
+        {"labels": {"alertname": "Other"}},
+    ]);
+    world.ask(Method::POST, "/api/v2/alerts", alerts).await;
+    let tree = world.get("/api/v2/routes").await;
+    let root = &tree["root"];
+    assert_eq!((&root["receiver"], &root["alerts"], &root["groups"]), (&json!("team"), &json!(1), &json!(1)));
+    let child = &root["routes"][0];
+    assert_eq!(child["matchers"], json!(["job=\"db\""]));
+    assert_eq!((&child["alerts"], &child["groups"]), (&json!(2), &json!(2)));
+    assert_eq!(child["groupBy"], json!(["alertname"]), "taken from above");
+    assert_eq!(child["repeatIntervalSeconds"], 14_400.0);
+    assert_eq!(tree["receivers"][1], json!({"name": "dba", "integrations": []}));
+    let told = world.get("/api/v2/notifications?receiver=dba&failed=true").await;
+    assert_eq!(told, json!({"attempts": [], "told": [], "total": {"attempts": 0, "told": 0}}));
+    let wrong = world.ask(Method::GET, "/api/v2/notifications?limit=many", Json::Null).await;
+    assert_eq!(wrong.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn status_receivers_and_explanations_are_told() {
     let mut world = World::new();
     let status = world.get("/api/v2/status").await;

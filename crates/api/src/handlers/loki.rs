@@ -3,7 +3,7 @@
 //! It meets storage in [`model::logs::LogSource`] and in the traits here. In reading order: this file (what handlers
 //! need, and which path leads where), [`limits`], [`budget`] and [`admission`] (what a tenant may ask, and how much at a time),
 //! [`params`] and [`respond`] (requests in, answers out), [`query`], [`encode`], [`streams`] (labels and series),
-//! [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`], [`deletes`], [`legacy`], [`metrics`].
+//! [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`], [`deletes`], [`storage`] (what is kept), [`legacy`], [`metrics`].
 
 mod admission;
 mod budget;
@@ -19,6 +19,7 @@ mod push;
 mod query;
 mod respond;
 mod stats;
+mod storage;
 mod streams;
 mod system;
 mod tail;
@@ -43,6 +44,7 @@ pub use self::deletes::{DeleteProblem, DeleteRequested, LogDelete, LogDeletes};
 pub use self::limits::{DeletionMode, LogQueryLimits, LogQueryLimitsBook};
 pub use self::metrics::LokiMetrics;
 use self::respond::Failure;
+pub use self::storage::{DayView, RetentionView, StorageView};
 pub use self::tail::Followers;
 use super::CancelOnDrop;
 use super::write::{plain, tenant_of};
@@ -68,6 +70,11 @@ pub trait LogPush: Send + Sync {
     /// Writes what is in memory to where it stays. Blocks.
     fn flush(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What is stored of a tenant and where; `None` while the storage is not open. May block for a moment.
+    fn storage(&self, _tenant: &TenantId) -> Option<StorageView> {
+        None
     }
 
     /// Whether pushes and queries are answered yet.
@@ -188,6 +195,7 @@ pub fn shared(state: Arc<LogState>) -> Router {
         .route("/detected_fields", get(detect::fields).post(detect::fields))
         .route("/detected_field/{name}/values", get(detect::values).post(detect::values))
         .route("/drilldown-limits", get(system::drilldown_limits))
+        .route("/storage", get(storage::storage))
         .route("/status/buildinfo", get(system::build_info))
         .route("/tail", get(tail::tail))
         .route("/delete", get(deletes::list).post(deletes::add).put(deletes::add).delete(deletes::cancel))

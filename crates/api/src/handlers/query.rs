@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,8 @@ use crate::envelope::{ANSWER_BYTES, Notes, write_success};
 use crate::error::ApiError;
 use crate::json;
 use crate::params::Params;
+use crate::queries::{Asked, QueryKind, RunningQuery};
+use crate::screens::caller::Caller;
 
 /// The most points a series of a range query may have: a week every minute, a year every hour.
 const MAX_POINTS: i64 = 11_000;
@@ -28,12 +31,14 @@ const LARGE_QUERY_BYTES: usize = 1 << 20;
 /// `GET|POST /query`
 pub async fn instant(
     State(state): State<Shared>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let t_ms = params.time_or("time", state.clock.now_ms())?;
-    let work = Work::new(&state, &headers, &params, limit)?;
+    let asked = Asked { kind: QueryKind::Instant, asker: name_of(asker) };
+    let work = Work::new(&state, &headers, &params, limit, asked)?;
     let query = params.get("query").to_owned();
     work.run(state, move |engine, source, options, ctx| engine.instant(source, &query, t_ms, options, ctx))
         .await
@@ -42,6 +47,7 @@ pub async fn instant(
 /// `GET|POST /query_range`
 pub async fn range(
     State(state): State<Shared>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
@@ -61,7 +67,8 @@ pub async fn range(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let work = Work::new(&state, &headers, &params, limit)?;
+    let asked = Asked { kind: QueryKind::Range { start_ms, end_ms, step_ms }, asker: name_of(asker) };
+    let work = Work::new(&state, &headers, &params, limit, asked)?;
     let query = params.get("query").to_owned();
     work.run(state, move |engine, source, options, ctx| {
         engine.range(source, &query, start_ms, end_ms, step_ms, options, ctx)
@@ -77,8 +84,13 @@ enum StatsWanted {
     All,
 }
 
+fn name_of(asker: Option<Extension<Caller>>) -> Option<String> {
+    asker.and_then(|Extension(caller)| caller.user).map(|user| user.login)
+}
+
 /// What both kinds of queries have in common.
 struct Work {
+    running: RunningQuery,
     ctx: QueryContext,
     options: QueryOptions,
     stats: StatsWanted,
@@ -87,7 +99,13 @@ struct Work {
 }
 
 impl Work {
-    fn new(state: &Shared, headers: &HeaderMap, params: &Params, limit: usize) -> Result<Self, ApiError> {
+    fn new(
+        state: &Shared,
+        headers: &HeaderMap,
+        params: &Params,
+        limit: usize,
+        asked: Asked,
+    ) -> Result<Self, ApiError> {
         let timeout = params.optional_duration_ms("timeout")?.map(millis);
         let lookback = match params.get("lookback_delta") {
             "" => None,
@@ -109,7 +127,9 @@ impl Work {
             }
         };
         let options = QueryOptions { lookback, per_step_stats: stats == StatsWanted::All };
-        Ok(Self { ctx: context(state, headers, timeout), options, stats, limit, notes })
+        let ctx = context(state, headers, timeout);
+        let running = state.queries.begin(params.get("query"), asked, ctx.cancel.clone());
+        Ok(Self { running, ctx, options, stats, limit, notes })
     }
 
     /// Waits for its turn, evaluates and answers; a second and a third time when others left it too little memory.
@@ -165,6 +185,7 @@ impl Attempt {
         let budget = admission.budget();
         let mut ctx = work.ctx.clone();
         ctx.budget = budget.clone();
+        work.running.runs_in(budget.clone());
         let evaluated = evaluate(&state.engine, &*state.source, work.options, &ctx).and_then(|result| {
             let buffers = ctx.reserve(ANSWER_BYTES)?;
             Ok((result, buffers))
@@ -180,11 +201,15 @@ impl Attempt {
                 match evaluated {
                     Ok((result, _buffers)) => {
                         state.query_metrics.observe(&result.stats, queued);
+                        work.running.succeeded(result.stats.samples_read);
                         let (stats, limit, notes) = (work.stats, work.limit, work.notes.clone());
                         write_answer(begun, result, Shown { stats, limit, queued, notes });
                     }
                     // Nobody may be waiting any more.
-                    Err(error) => drop(begun.send(ApiError::from(error).into_response())),
+                    Err(error) => {
+                        work.running.failed(&error.to_string());
+                        drop(begun.send(ApiError::from(error).into_response()));
+                    }
                 }
                 None
             }

@@ -12,7 +12,7 @@ use super::Shared;
 use crate::envelope::success;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::state::{ActiveTarget, ApiOptions};
+use crate::state::{ActiveTarget, ApiOptions, RelabelStep};
 
 /// Go's zero time, which is what clients see before the first scrape.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -52,7 +52,7 @@ pub async fn targets(State(state): State<Shared>, params: Params) -> Response {
     success(&data)
 }
 
-fn active_json(options: &ApiOptions, target: &ActiveTarget) -> Value {
+pub(super) fn active_json(options: &ApiOptions, target: &ActiveTarget) -> Value {
     let last_scrape = target.last_scrape_ms.map_or_else(|| NEVER.to_owned(), super::status::rfc3339);
     json!({
         "discoveredLabels": object(&target.discovered_labels),
@@ -147,29 +147,35 @@ fn metadata_json(metadata: &Metadata) -> Value {
 /// `GET /targets/relabel_steps`
 pub async fn relabel_steps(State(state): State<Shared>, params: Params) -> Result<Response, ApiError> {
     let pool = required(&params, "scrapePool")?;
-    let text = required(&params, "labels")?;
-    let pairs: BTreeMap<String, String> = serde_json::from_str(text)
-        .map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
-    let steps =
-        state.targets.relabel_steps(pool, &Labels::from_pairs(pairs)).ok_or_else(|| unknown_pool(pool))?;
-    let steps: Vec<Value> = steps
-        .into_iter()
-        .map(|step| json!({ "rule": step.rule, "output": object(&step.output), "keep": step.keep }))
-        .collect();
-    Ok(success(&json!({ "steps": steps })))
+    let labels = relabelled_labels(&params)?;
+    let steps = state.targets.relabel_steps(pool, &labels).ok_or_else(|| unknown_pool(pool))?;
+    Ok(success(&json!({ "steps": steps_json(steps) })))
 }
 
-fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, ApiError> {
+/// The parameter `labels`: an object of names and values.
+pub(super) fn relabelled_labels(params: &Params) -> Result<Labels, ApiError> {
+    let pairs: BTreeMap<String, String> = serde_json::from_str(required(params, "labels")?)
+        .map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
+    Ok(Labels::from_pairs(pairs))
+}
+
+pub(super) fn steps_json(steps: Vec<RelabelStep>) -> Vec<Value> {
+    let step =
+        |step: RelabelStep| json!({ "rule": step.rule, "output": object(&step.output), "keep": step.keep });
+    steps.into_iter().map(step).collect()
+}
+
+pub(super) fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, ApiError> {
     match params.get(name) {
         "" => Err(ApiError::bad_data(format!("no {name} parameter provided"))),
         value => Ok(value),
     }
 }
 
-fn unknown_pool(pool: &str) -> ApiError {
+pub(super) fn unknown_pool(pool: &str) -> ApiError {
     ApiError::bad_data(format!("error retrieving scrape config: scrape pool {pool:?} not found"))
 }
 
-fn object(labels: &Labels) -> Value {
+pub(super) fn object(labels: &Labels) -> Value {
     labels.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }

@@ -6,6 +6,7 @@ mod lifecycle;
 mod logs;
 mod memory;
 mod metadata;
+mod operations;
 mod otlp;
 mod queries;
 mod screens;

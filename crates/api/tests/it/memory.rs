@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{
-    Exemplar, LabelRequest, Labels, Matcher, QueryContext, SelectRequest, SeriesSet, SeriesSource,
-    SourceError, TimeRange,
+    Exemplar, LabelRequest, Labels, Matcher, QueryContext, SampleColumns, SelectRequest, SeriesSet,
+    SeriesSource, SourceError, TimeRange,
 };
 use testkit::memory::MemoryStorage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,10 +35,46 @@ impl Fragile {
     }
 }
 
+/// The series of a set that have samples in a range: what storages that know their times select.
+struct Within {
+    set: Box<dyn SeriesSet>,
+    series: Vec<usize>,
+}
+
+impl SeriesSet for Within {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        self.set.labels(self.series[i])
+    }
+
+    fn read(
+        &self,
+        i: usize,
+        range: TimeRange,
+        out: &mut SampleColumns,
+        ctx: &QueryContext,
+    ) -> Result<(), SourceError> {
+        self.set.read(self.series[i], range, out, ctx)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.set.warnings()
+    }
+}
+
 impl SeriesSource for Fragile {
     fn select(&self, request: &SelectRequest, ctx: &QueryContext) -> Result<Box<dyn SeriesSet>, SourceError> {
         self.look(&request.matchers, ctx)?;
-        self.storage.select(request, ctx)
+        let set = self.storage.select(request, ctx)?;
+        let has_samples = |&i: &usize| {
+            let mut samples = SampleColumns::default();
+            set.read(i, request.range, &mut samples, ctx).is_ok() && !samples.timestamps_ms.is_empty()
+        };
+        let series = (0..set.len()).filter(has_samples).collect();
+        Ok(Box::new(Within { set, series }))
     }
 
     fn label_names(&self, request: &LabelRequest, ctx: &QueryContext) -> Result<Vec<String>, SourceError> {

@@ -11,8 +11,8 @@ use api::metrics::QueryMetrics;
 use api::notifications::NotificationBoard;
 use api::server::{Security, Server, ServerOptions};
 use api::state::{
-    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, OtlpState, RelabelStep, RuntimeInfo, Storage, System,
-    TargetMetadata, Targets,
+    ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, OtlpState, RelabelStep, RuntimeInfo, ScrapeCost,
+    Storage, System, TargetMetadata, Targets, UnusableTarget,
 };
 use api::{ApiOptions, ApiState, router};
 use arc_swap::ArcSwap;
@@ -71,6 +71,7 @@ impl Targets for StandIn {
             health: "up",
             scrape_interval: "15s".to_owned(),
             scrape_timeout: "10s".to_owned(),
+            cost: ScrapeCost { samples: 7, samples_kept: 5, series_added: 1, body_bytes: 900 },
         }]
     }
 
@@ -100,6 +101,15 @@ impl Targets for StandIn {
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
         let rule = serde_json::json!({ "action": "keep" });
         (pool == "node").then(|| vec![RelabelStep { rule, output: labels.clone(), keep: true }])
+    }
+
+    fn metric_relabel_steps(&self, pool: &str, _: &Labels) -> Option<Vec<RelabelStep>> {
+        let rule = serde_json::json!({ "action": "drop" });
+        (pool == "node").then(|| vec![RelabelStep { rule, output: Labels::empty(), keep: false }])
+    }
+
+    fn unusable(&self) -> Vec<UnusableTarget> {
+        vec![UnusableTarget { pool: "api".to_owned(), error: "instance 0 in group x: no address".to_owned() }]
     }
 }
 
@@ -266,6 +276,7 @@ impl TestServer {
             local: source,
             engine: Arc::new(Engine::new(script_options())),
             query_metrics: QueryMetrics::new(&registry, options.query_max_concurrency),
+            queries: Arc::new(api::queries::QueryList::new(SimClock::at(NOW_MS))),
             query_budget: query_budget.clone(),
             query_slots: query_slots.clone(),
             read: ReadService::new(ReadOptions::default(), &registry),

@@ -163,7 +163,7 @@ impl Logs {
         let background = Background::start(db.clone()).context("starting threads of the storage of logs")?;
         let retention = settings.retention.default;
         tracing::info!(wal = %settings.wal.display(), bucket = %settings.bucket, ?retention, "storage of logs is open");
-        self.store.set(db, background);
+        self.store.set(db, background, settings.bucket.to_string());
         Ok(())
     }
 

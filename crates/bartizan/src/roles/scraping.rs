@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::state::{ActiveTarget, DroppedTarget, RelabelStep, TargetMetadata};
+use api::state::{ActiveTarget, DroppedTarget, RelabelStep, ScrapeCost, TargetMetadata, UnusableTarget};
 use base::clock::SharedClock;
 use base::metrics::Registry;
 use collect::scrape::{Manager, PoolView, ScrapeOptions, ScrapedTarget};
@@ -104,6 +104,12 @@ impl api::state::Targets for Scraping {
                 health: last.health.as_str(),
                 scrape_interval: target.interval_text().to_owned(),
                 scrape_timeout: target.timeout_text().to_owned(),
+                cost: ScrapeCost {
+                    samples: last.cost.samples,
+                    samples_kept: last.cost.samples_kept,
+                    series_added: last.cost.series_added,
+                    body_bytes: last.cost.body_bytes,
+                },
             }
         };
         self.targets().map(view).collect()
@@ -145,15 +151,32 @@ impl api::state::Targets for Scraping {
 
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
         let config = self.0.scrape.pool(pool)?.config;
-        let rules = &config.relabel_configs;
-        let steps = discovery::relabel::explain(labels, rules);
-        let step = |(rule, step): (&config::RelabelConfig, discovery::relabel::Step)| RelabelStep {
-            rule: rule_json(rule),
-            output: step.output,
-            keep: step.keep,
-        };
-        Some(rules.iter().zip(steps).map(step).collect())
+        Some(steps(&config.relabel_configs, labels))
     }
+
+    fn metric_relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>> {
+        let config = self.0.scrape.pool(pool)?.config;
+        Some(steps(&config.metric_relabel_configs, labels))
+    }
+
+    fn unusable(&self) -> Vec<UnusableTarget> {
+        let of_pool = |(name, pool): (String, PoolView)| {
+            let view = move |error| UnusableTarget { pool: name.clone(), error };
+            pool.unusable.into_iter().map(view)
+        };
+        self.0.scrape.pools().into_iter().flat_map(of_pool).collect()
+    }
+}
+
+/// What rules do with labels, one by one.
+fn steps(rules: &[config::RelabelConfig], labels: &Labels) -> Vec<RelabelStep> {
+    let steps = discovery::relabel::explain(labels, rules);
+    let step = |(rule, step): (&config::RelabelConfig, discovery::relabel::Step)| RelabelStep {
+        rule: rule_json(rule),
+        output: step.output,
+        keep: step.keep,
+    };
+    rules.iter().zip(steps).map(step).collect()
 }
 
 fn rule_json(rule: &config::RelabelConfig) -> serde_json::Value {

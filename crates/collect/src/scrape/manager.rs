@@ -46,6 +46,8 @@ pub struct PoolView {
     pub dropped: Vec<Labels>,
     /// How many targets were dropped.
     pub dropped_count: usize,
+    /// Why targets that relabelling kept cannot be scraped, a few of them.
+    pub unusable: Vec<String>,
 }
 
 /// A target that is scraped, with what it says about its metrics.

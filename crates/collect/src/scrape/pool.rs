@@ -33,7 +33,11 @@ pub(super) struct Pool {
     running: HashMap<u64, Running>,
     dropped: Vec<Labels>,
     dropped_count: usize,
+    unusable: Vec<String>,
 }
+
+/// Reasons that are shown why targets cannot be scraped; the log has them all.
+const MAX_UNUSABLE: usize = 20;
 
 struct Running {
     target: Arc<Target>,
@@ -58,6 +62,7 @@ impl Pool {
             running: HashMap::new(),
             dropped: Vec::new(),
             dropped_count: 0,
+            unusable: Vec::new(),
         })
     }
 
@@ -68,6 +73,7 @@ impl Pool {
         let mut failures = 0;
         self.dropped.clear();
         self.dropped_count = 0;
+        self.unusable.clear();
         let config = self.config.clone();
         for populated in groups.iter().flat_map(|group| Target::of_group(&config, group)) {
             match populated {
@@ -76,6 +82,9 @@ impl Pool {
                 Err(error) => {
                     failures += 1;
                     tracing::error!(scrape_pool = %self.config.job_name, %error, "creating target failed");
+                    if self.unusable.len() < MAX_UNUSABLE {
+                        self.unusable.push(error);
+                    }
                 }
             }
         }
@@ -257,6 +266,7 @@ impl Pool {
             active,
             dropped: self.dropped.clone(),
             dropped_count: self.dropped_count,
+            unusable: self.unusable.clone(),
         }
     }
 }

@@ -82,6 +82,19 @@ impl Health {
     }
 }
 
+/// What a scrape brought and took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScrapeCost {
+    /// Samples the target exposed.
+    pub samples: u64,
+    /// Samples that `metric_relabel_configs` kept.
+    pub samples_kept: u64,
+    /// Series that were not there the scrape before.
+    pub series_added: u64,
+    /// Bytes of the body, unpacked.
+    pub body_bytes: u64,
+}
+
 /// How the last scrape went.
 #[derive(Debug, Clone, Default)]
 pub struct LastScrape {
@@ -93,6 +106,8 @@ pub struct LastScrape {
     pub duration: Duration,
     /// Why it failed, or empty.
     pub error: String,
+    /// What it brought and took.
+    pub cost: ScrapeCost,
 }
 
 /// A target after relabelling. Two are the same if labels and URL are.

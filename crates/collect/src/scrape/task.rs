@@ -17,7 +17,7 @@ use super::ingest::{Counts, Ingest, IngestSettings, Refusals, TargetState, appen
 use super::metadata::TextPool;
 use super::metrics::ScrapeMetrics;
 use super::report::{Report, ReportOptions};
-use super::target::{Health, LastScrape, Target};
+use super::target::{Health, LastScrape, ScrapeCost, Target};
 
 /// Bodies beyond this are taken in off the reactor. Smaller ones take less than a millisecond, and moving
 /// them to another thread and back would cost more than that.
@@ -299,6 +299,12 @@ impl Storer {
             Some(_) => 0.0,
             None => fetched.body.len() as f64,
         };
+        let cost = ScrapeCost {
+            samples: counts.scraped as u64,
+            samples_kept: counts.kept as u64,
+            series_added: counts.series_added as u64,
+            body_bytes: fetched.body.len() as u64,
+        };
         self.shared.buffers.give_back(fetched.body);
         let duration = clock.monotonic().saturating_sub(started);
         let report = self.report(&counts, duration, error_text.is_none(), body_bytes);
@@ -311,6 +317,7 @@ impl Storer {
             duration,
             // A target of which a part is not stored is up, but whoever looks must know.
             error: error_text.or_else(|| refusals.series_limit.explain()).unwrap_or_default(),
+            cost,
         });
         if self.extra_metrics {
             self.shared

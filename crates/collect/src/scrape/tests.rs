@@ -290,3 +290,23 @@ async fn dropped_targets_are_shown_up_to_the_limit() {
     assert_eq!(view.active[0].target.url(), "http://a:1/metrics");
     bench.manager.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_scrape_cost_and_why_targets_are_missing_is_told() {
+    let yaml = "  metric_relabel_configs:\n  - {source_labels: [__name__], regex: b, action: drop}\n";
+    let page = "a 1\nb 2\nc 3\n";
+    let bench = Bench::start(Page::text(page), yaml, ScrapeOptions::default()).await;
+    bench.scrape().await;
+    let first = bench.manager.pool("j").unwrap().active[0].target.last_scrape().cost;
+    let body_bytes = page.len() as u64;
+    assert_eq!(first, ScrapeCost { samples: 3, samples_kept: 2, series_added: 2, body_bytes });
+    bench.scrape().await;
+    let second = bench.manager.pool("j").unwrap().active[0].target.last_scrape().cost;
+    assert_eq!(second, ScrapeCost { series_added: 0, ..first });
+
+    let group = TargetGroup::of_addresses("static".into(), Labels::empty(), &["a:1", "b/path"]);
+    bench.manager.sync(Arc::new(BTreeMap::from([("j".to_owned(), vec![group])]))).await;
+    let unusable = bench.manager.pool("j").unwrap().unusable;
+    assert_eq!(unusable, ["instance 1 in group static: \"b/path\" is not a valid hostname"]);
+    bench.manager.stop().await;
+}

@@ -187,6 +187,26 @@ fn a_day_that_cannot_be_stored_keeps_no_other_from_it() {
 }
 
 #[test]
+fn what_is_stored_is_told_in_numbers() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..10);
+    let tenant = TenantId::default();
+    let before = db.overview(&tenant);
+    assert!(before.memory_streams > 0 && before.memory_bytes > 0 && before.wal_bytes > 0, "{before:?}");
+    assert!(before.days.is_empty());
+    db.flush().unwrap();
+    let after = db.overview(&tenant);
+    let (objects, day) = (db.objects(), &after.days[0]);
+    assert_eq!((after.memory_streams, after.waiting, day.day), (0, 0, objects[0].1));
+    assert_eq!(after.days.iter().map(|day| day.entries).sum::<u64>(), 10);
+    let bytes: u64 = objects.iter().map(|(_, _, object)| object.size_bytes).sum();
+    assert_eq!(after.days.iter().map(|day| day.size_bytes).sum::<u64>(), bytes);
+    assert_eq!((&*day.levels, day.quarantined), (&[day.objects][..], 0));
+    assert!(db.overview(&TenantId("nobody".into())).days.is_empty());
+}
+
+#[test]
 fn an_object_is_lost_when_it_is_missing_again_and_again_and_taken_back_when_it_is_there() {
     let store = Store::new();
     let db = store.open();

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use api::handlers::loki::{DeleteProblem, DeleteRequested, LogDelete, LogDeletes, LogPush};
+use api::handlers::loki::{
+    DayView, DeleteProblem, DeleteRequested, LogDelete, LogDeletes, LogPush, RetentionView, StorageView,
+};
 use base::Reservation;
 use ingest::LogReceiver;
 use logdb::{Background, DeleteRequest, LineCondition, LogDb, LogDbError, StoredDelete};
@@ -24,11 +26,14 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     db: OnceLock<Arc<LogDb>>,
     background: Mutex<Option<Background>>,
+    /// Where objects are, in words.
+    bucket: OnceLock<String>,
 }
 
 impl Store {
     /// Begins to be open.
-    pub fn set(&self, db: Arc<LogDb>, background: Background) {
+    pub fn set(&self, db: Arc<LogDb>, background: Background, bucket: String) {
+        let _ = self.0.bucket.set(bucket);
         *self.0.background.lock() = Some(background);
         // Opened once, by the one who started it.
         let _ = self.0.db.set(db);
@@ -122,9 +127,49 @@ impl LogPush for Door {
         db.flush().map(drop).map_err(|error| error.to_string())
     }
 
+    fn storage(&self, tenant: &TenantId) -> Option<StorageView> {
+        let db = self.store.opened()?;
+        Some(storage_view(db, tenant, self.store.0.bucket.get().cloned().unwrap_or_default()))
+    }
+
     fn is_ready(&self) -> bool {
         self.store.opened().is_some()
     }
+}
+
+fn storage_view(db: &LogDb, tenant: &TenantId, bucket: String) -> StorageView {
+    let (overview, options) = (db.overview(tenant), db.options());
+    let day = |day: logdb::DayOverview| DayView {
+        day: day.day.to_string(),
+        objects: day.objects,
+        entries: day.entries,
+        size_bytes: day.size_bytes,
+        line_bytes: day.line_bytes,
+        quarantined: day.quarantined,
+        levels: day.levels,
+    };
+    let rules = options.retention.rules.iter();
+    let rules = rules.filter(|rule| rule.tenant.as_ref().is_none_or(|of| of == tenant)).map(|rule| {
+        let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
+        RetentionView { selector: format!("{{{}}}", matchers.join(", ")), seconds: seconds(rule.period) }
+    });
+    let default = RetentionView { selector: "{}".to_owned(), seconds: seconds(options.retention.default) };
+    StorageView {
+        bucket,
+        memory_bytes: overview.memory_bytes,
+        max_memory_bytes: options.max_unflushed_bytes as u64,
+        memory_streams: overview.memory_streams,
+        wal_bytes: overview.wal_bytes,
+        max_wal_bytes: options.max_wal_bytes,
+        wal_segments: overview.wal_segments,
+        waiting: overview.waiting,
+        days: overview.days.into_iter().map(day).collect(),
+        retention: rules.chain([default]).collect(),
+    }
+}
+
+fn seconds(period: Option<std::time::Duration>) -> Option<f64> {
+    period.map(|period| period.as_secs_f64())
 }
 
 impl LogDeletes for Store {
