@@ -4,7 +4,7 @@
 //! It must not know what is fetched. In reading order: [`client`] (requests, redirects, capped bodies),
 //! `auth` (the `Authorization` header and OAuth 2.0 tokens), `files` (secrets and certificates read
 //! anew when they change), `tls`, `proxy` (which proxy a URL needs), `connect` (TCP, proxies, TLS),
-//! [`error`].
+//! [`sigv4`] (signatures AWS asks for), [`error`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), httpclient::ClientError> {
@@ -25,6 +25,7 @@ mod connect;
 pub mod error;
 mod files;
 mod proxy;
+pub mod sigv4;
 mod tls;
 
 pub use client::{Client, Request, Response};

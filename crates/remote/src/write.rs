@@ -5,7 +5,7 @@
 //! the thread stops reading: what waits, waits in the log, which keeps its segments for that (`tsdb::wal::tail`).
 //! The cursor on disk moves behind what was acknowledged, so a restart goes on where sending stopped.
 //!
-//! In reading order: [`RemoteWrite`], `tailer`, `reader`, `series` and `symbols`, `queue`, `client`, `sigv4`,
+//! In reading order: [`RemoteWrite`], `tailer`, `reader`, `series` and `symbols`, `queue`, `client`,
 //! `cursor`, `progress`, `reshard`, `metadata`, `metrics`, `bell`, `describe`.
 
 mod bell;
@@ -19,7 +19,6 @@ mod queue;
 mod reader;
 mod reshard;
 mod series;
-mod sigv4;
 mod symbols;
 mod tailer;
 

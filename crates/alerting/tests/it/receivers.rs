@@ -117,7 +117,12 @@ fn services_that_call_people_open_and_close() {
 fn sns_gets_a_signed_form() {
     let yaml = "  sns_configs: [{api_url: URL, topic_arn: 'arn:x.fifo', sigv4: {region: eu-west-1, access_key: AK, secret_key: SK}, attributes: {team: a}}]\n";
     let got = tell(yaml, 1, false).remove(0);
-    assert!(got.header("authorization").starts_with("AWS4-HMAC-SHA256 Credential=AK/20"), "{got:?}");
+    let signed = got.header("authorization");
+    assert!(signed.starts_with("AWS4-HMAC-SHA256 Credential=AK/20"), "{got:?}");
+    assert!(
+        signed.contains("/eu-west-1/sns/aws4_request, SignedHeaders=content-type;host;x-amz-date, "),
+        "{got:?}"
+    );
     let form = String::from_utf8(got.body).unwrap();
     for part in [
         "Action=Publish",

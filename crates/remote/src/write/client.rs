@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::RemoteWriteConfig;
+use httpclient::sigv4::Signer;
 use httpclient::{
     Client, ClientError, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header,
 };
 use wire::remote_write::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, MessageType, SAMPLES_WRITTEN};
-
-use super::sigv4::Signer;
 
 /// What the receiver says it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +55,8 @@ pub struct WriteClient {
 }
 
 const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
+/// The service that requests are signed for where nothing else is said.
+const AMAZON_PROMETHEUS: &str = "aps";
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
 /// Bytes of an error's body that are kept for the log.
@@ -82,7 +83,7 @@ impl WriteClient {
         }
         let signer = match &config.sigv4 {
             Some(settings) => Some(Arc::new(
-                Signer::new(settings, clock.clone())
+                Signer::new(settings, AMAZON_PROMETHEUS, clock.clone())
                     .map_err(|error| ClientError::Request(error.to_string()))?,
             )),
             None => None,

@@ -1,4 +1,5 @@
-//! AWS signature version 4 for requests.
+//! AWS signature version 4 for requests. A request is signed when it is made: what the client adds of its own,
+//! like the name of the program, is not part of it.
 //!
 //! Credentials come from the configuration, else the environment, else the shared files of AWS's tools, which are read
 //! again for each request: they may be renewed by others.
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 
 use base::clock::SharedClock;
 use config::SigV4Config;
-use httpclient::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ring::{digest, hmac};
 
 /// Why a request cannot be signed.
@@ -28,6 +29,7 @@ pub enum SigV4Error {
 /// Signs requests.
 pub struct Signer {
     settings: SigV4Config,
+    service: &'static str,
     region: String,
     clock: SharedClock,
 }
@@ -47,18 +49,30 @@ struct Credentials {
 }
 
 impl Signer {
-    /// A signer; fails without region or credentials.
-    pub fn new(settings: &SigV4Config, clock: SharedClock) -> Result<Self, SigV4Error> {
+    /// A signer for a service, unless the settings name another; fails without region or credentials.
+    pub fn new(
+        settings: &SigV4Config,
+        service: &'static str,
+        clock: SharedClock,
+    ) -> Result<Self, SigV4Error> {
         let environment = Environment::of_process();
         credentials(settings, &environment)?;
         let region = region(settings, &environment)?;
-        Ok(Self { settings: settings.clone(), region, clock })
+        Ok(Self { settings: settings.clone(), service, region, clock })
+    }
+
+    /// The region requests are signed for.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// The headers to add to a POST request of `body`, which carries `headers`. Reads files: it blocks for a moment.
     pub fn sign(&self, url: &str, headers: &HeaderMap, body: &[u8]) -> Result<HeaderMap, SigV4Error> {
         let credentials = credentials(&self.settings, &Environment::of_process())?;
-        let service = if self.settings.service_name.is_empty() { "aps" } else { &self.settings.service_name };
+        let service = match self.settings.service_name.as_str() {
+            "" => self.service,
+            named => named,
+        };
         let scope = Scope { region: &self.region, service, now_ms: self.clock.now_ms() };
         sign(&credentials, &scope, url, headers, body)
     }
