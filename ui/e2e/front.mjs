@@ -12,7 +12,7 @@ const TYPES = {
   '.json': 'application/json',
   '.html': 'text/html; charset=utf-8',
 };
-const PASSED_ON = /^\/(api|loki|-|metrics|federate|version|user)(\/|$)/;
+const PASSED_ON = /^\/(api|loki|prometheus|-|metrics|federate|version|user)(\/|$)/;
 
 /** The policy of the server, read from where it is written: pages must be tried under the same. */
 function policy() {

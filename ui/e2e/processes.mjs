@@ -67,11 +67,11 @@ export async function start(command, args, url, options = {}) {
 }
 
 /** `bartizan up` with nothing in it, or with what is in a data directory already. */
-export async function startUp(data = folder()) {
+export async function startUp(data = folder(), more = []) {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const args = ['up', '--data-dir', data, '--listen-address', address, '--scrape-interval-s', '1'];
-  const server = await start(binary(), args, `http://${address}/-/ready`, { cwd: data });
+  const server = await start(binary(), [...args, ...more], `http://${address}/-/ready`, { cwd: data });
   return {
     ...server,
     data,

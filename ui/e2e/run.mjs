@@ -1,9 +1,10 @@
 // Journeys through the screens with a real server and a real browser: `npm run e2e [name]`.
 import { openBrowser } from './browser.mjs';
 import { dashboards } from './journeys/dashboards.mjs';
+import { operations } from './journeys/operations.mjs';
 import { pages } from './journeys/pages.mjs';
 
-const JOURNEYS = { pages, dashboards };
+const JOURNEYS = { pages, operations, dashboards };
 const [asked] = process.argv.slice(2);
 
 const browser = await openBrowser();

@@ -1,4 +1,5 @@
 /** Who is looking, and what they may do. */
+import type { Wishes } from '~/app/preferences';
 import { request, setCsrfToken } from './http';
 
 export type Role = 'viewer' | 'editor' | 'admin';
@@ -16,6 +17,8 @@ export interface Session {
   /** What may be done; absent where a login is needed first. */
   role?: Role | null;
   csrfToken?: string | null;
+  /** What the user wishes, and everybody where they wish nothing. */
+  preferences?: Wishes;
   /** Whether the server keeps users, dashboards and data sources. */
   isKept: boolean;
 }

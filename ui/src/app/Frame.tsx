@@ -4,7 +4,8 @@ import { Icon, IconButton, useStyles2, type IconName } from '@grafana/ui';
 import { useState, type ReactNode } from 'react';
 import { useLocation } from 'react-router-dom';
 import { PREFIX } from '~/api/http';
-import { logOut, session } from '~/api/session';
+import { profile } from '~/api/admin';
+import { logOut, may, session } from '~/api/session';
 import { loadPreferences, savePreferences } from './preferences';
 
 interface Entry {
@@ -19,10 +20,13 @@ const ENTRIES: Entry[] = [
   { label: 'Explore', href: '/explore', icon: 'compass' },
   { label: 'Alerts', href: '/alerts', icon: 'bell' },
   { label: 'Silences', href: '/silences', icon: 'bell-slash' },
+  { label: 'Notifications', href: '/routing', icon: 'envelope' },
   { label: 'Rules', href: '/rules', icon: 'list-ul' },
   { label: 'Targets', href: '/targets', icon: 'sitemap' },
   { label: 'Status', href: '/status', icon: 'info-circle' },
 ];
+/** Where users and data sources are kept. */
+const ADMINISTRATION: Entry = { label: 'Administration', href: '/admin', icon: 'shield' };
 
 /** What is around every page: where one can go, and how it looks. */
 export function Frame({ children }: { children: ReactNode }) {
@@ -49,7 +53,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <a href="/" className={cx(styles.name, styles.brand)}>
           <Tower /> <span>Bartizan</span>
         </a>
-        {ENTRIES.map((entry) => (
+        {[...ENTRIES, ...(session().isKept && may('editor') ? [ADMINISTRATION] : [])].map((entry) => (
           <NavLink
             key={entry.href}
             entry={entry}
@@ -98,17 +102,22 @@ function ThemeButton() {
   const styles = useStyles2(getStyles);
   const { theme } = loadPreferences();
   const other = theme === 'dark' ? 'light' : 'dark';
-  const change = () => {
+  const change = async () => {
     savePreferences({ theme: other });
+    // Of a user the server knows it, too, and would have it back otherwise.
+    if (session().user) await keepTheme(other).catch(() => undefined);
     window.location.reload();
   };
   return (
-    <button type="button" className={styles.entry} onClick={change}>
+    <button type="button" className={styles.entry} onClick={() => void change()}>
       <Icon name="adjust-circle" size="lg" />
       <span>{other === 'dark' ? 'Dark' : 'Light'} theme</span>
     </button>
   );
 }
+
+const keepTheme = async (theme: 'dark' | 'light') =>
+  profile.setPreferences({ ...(await profile.preferences()), theme });
 
 /** Who has logged in, and the way in and out. */
 function Account() {
@@ -128,10 +137,16 @@ function Account() {
     window.location.assign(`${PREFIX}/`);
   };
   return (
-    <button type="button" className={styles.entry} onClick={() => void leave()}>
-      <Icon name="signout" size="lg" />
-      <span>Log out {user.login}</span>
-    </button>
+    <>
+      <a href="/profile" className={styles.entry}>
+        <Icon name="user" size="lg" />
+        <span>Profile</span>
+      </a>
+      <button type="button" className={styles.entry} onClick={() => void leave()}>
+        <Icon name="signout" size="lg" />
+        <span>Log out {user.login}</span>
+      </button>
+    </>
   );
 }
 

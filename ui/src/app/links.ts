@@ -29,4 +29,5 @@ const withoutPrefix = (path: string) =>
   PREFIX && path.startsWith(`${PREFIX}/`) ? path.slice(PREFIX.length) : path;
 
 /** What the server answers itself, and the program has no page for. */
-const isServed = (path: string) => /^\/(api|loki|metrics|federate|version|-|user)(\/|$)/.test(path);
+const isServed = (path: string) =>
+  /^\/(api|loki|prometheus|metrics|federate|version|-|user)(\/|$)/.test(path);

@@ -10,6 +10,7 @@ import { takeSources } from '~/datasources/catalog';
 import { initRegistries } from '~/grafana-host/registries';
 import { initServices } from '~/grafana-host/services';
 import { interceptLinks } from './links';
+import { adoptPreferences } from './preferences';
 import { App } from './App';
 import { preloadPage } from './routes';
 import './global.css';
@@ -23,7 +24,9 @@ export async function start(): Promise<void> {
   initServices();
   interceptLinks();
   // A server that cannot be reached is told about by the pages, as they ask it.
-  const { isKept, role } = await asked.catch(session);
+  const { isKept, role, user, preferences = {} } = await asked.catch(session);
+  // What was imported has read the old ones.
+  if (adoptPreferences(preferences, Boolean(user))) return window.location.reload();
   if (!role && window.location.pathname !== `${PREFIX}/login`) {
     const here = window.location.pathname.slice(PREFIX.length) + window.location.search;
     locationService.replace(`/login?${encodeParameters({ to: here })}`);

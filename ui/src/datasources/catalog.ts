@@ -36,6 +36,9 @@ const OWN: Described[] = [
 /** Filled when the program starts. */
 export const catalog: DataSourceInstanceSettings[] = OWN.map(settings);
 
+/** What names this server's own logs. */
+export const ownLogsUid = () => catalog.find(({ type, url }) => type === 'loki' && !url)?.uid ?? OWN_LOGS;
+
 /** What each kind can do. */
 const CAPABILITIES: Record<KeptSource['kind'], Described['capabilities']> = {
   prometheus: { metrics: true, alerting: true, annotations: true },

@@ -32,7 +32,7 @@ window.grafanaBootData = {
     theme: preferences.theme,
     lightTheme: preferences.theme === 'light',
     timezone: preferences.timeZone,
-    weekStart: 'browser',
+    weekStart: preferences.weekStart,
     locale: navigator.language || 'en-US',
     language: 'en-US',
     orgId: 1,

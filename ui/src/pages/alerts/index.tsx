@@ -1,28 +1,26 @@
 import { css } from '@emotion/css';
-import { Badge, FilterInput, LinkButton, RadioButtonGroup, TextLink, type BadgeColor } from '@grafana/ui';
-import { useMemo, useState } from 'react';
-import { ownAlertmanager, type GettableAlert } from '~/api/alertmanager';
-import { ownMetrics, type Labels } from '~/api/prometheus';
+import {
+  Badge,
+  CollapsableSection,
+  FilterInput,
+  LinkButton,
+  RadioButtonGroup,
+  Select,
+  TextLink,
+  type BadgeColor,
+} from '@grafana/ui';
+import { useMemo } from 'react';
+import { encodeParameters } from '~/api/http';
+import type { Labels } from '~/api/prometheus';
 import { may } from '~/api/session';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
 import { ago } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
+import { useParameter } from '~/app/useParameter';
 import { silenceHref } from '../silences/url';
-
-type State = 'firing' | 'pending' | 'silenced' | 'inhibited';
-
-/** An alert as a rule knows it, an Alertmanager, or both. */
-interface Alert {
-  key: string;
-  state: State;
-  labels: Labels;
-  annotations: Labels;
-  since: string;
-  receivers: string[];
-  silencedBy: string[];
-}
+import { contains, grouped, labelNames, loadAlerts, type Alert, type State } from './load';
 
 const REFRESH_MS = 10_000;
 const BADGES: Record<State, BadgeColor> = {
@@ -57,22 +55,19 @@ const COLUMNS: Column<Alert>[] = [
   },
   { header: 'Labels', cell: ({ labels }) => <LabelList labels={labels} without={['alertname']} /> },
   { header: 'Since', cell: ({ since }) => ago(since), numeric: true },
-  { header: 'Told', cell: ({ receivers }) => receivers.join(', ') },
+  {
+    header: 'Told',
+    cell: ({ labels, receivers }) => (
+      <TextLink href={explainHref(labels)}>{receivers.join(', ') || 'Who would be?'}</TextLink>
+    ),
+  },
   {
     header: 'Silence',
     cell: ({ labels, state, silencedBy }) =>
       state === 'silenced' ? (
         <TextLink href={`/silences#${silencedBy[0] ?? ''}`}>Show silence</TextLink>
       ) : (
-        <LinkButton
-          size="sm"
-          variant="secondary"
-          icon="bell-slash"
-          href={silenceHref(labels)}
-          disabled={!may('editor')}
-        >
-          Silence
-        </LinkButton>
+        <SilenceButton labels={labels} />
       ),
   },
 ];
@@ -80,8 +75,9 @@ const COLUMNS: Column<Alert>[] = [
 /** What fires, and what is held back and why. */
 export default function Alerts() {
   const { value = [], error } = useLoad(loadAlerts, REFRESH_MS);
-  const [search, setSearch] = useState('');
-  const [state, setState] = useState('all');
+  const [search, setSearch] = useParameter('search');
+  const [state, setState] = useParameter('state', 'all');
+  const [by, setBy] = useParameter('by');
   const shown = useMemo(
     () => value.filter((alert) => (state === 'all' || alert.state === state) && contains(alert, search)),
     [value, state, search],
@@ -89,68 +85,81 @@ export default function Alerts() {
   return (
     <Page title="Alerts" error={error}>
       <div className={BAR}>
-        <RadioButtonGroup options={CHOICES} value={state} onChange={setState} />
-        <FilterInput placeholder="Filter by label" value={search} onChange={setSearch} escapeRegex={false} />
+        <RadioButtonGroup aria-label="State" options={CHOICES} value={state} onChange={setState} />
+        <Select
+          aria-label="Group by"
+          width={24}
+          options={[
+            { label: 'No groups', value: '' },
+            ...labelNames(value).map((name) => ({ label: `By ${name}`, value: name })),
+          ]}
+          value={by}
+          onChange={({ value: name = '' }) => setBy(name)}
+        />
+        <div className={FILTER}>
+          <FilterInput
+            placeholder="Filter by label"
+            value={search}
+            onChange={setSearch}
+            escapeRegex={false}
+          />
+        </div>
       </div>
-      <DataTable
-        label="Alerts"
-        rows={shown}
-        columns={COLUMNS}
-        rowKey={({ key }) => key}
-        empty="No alert fires."
-      />
+      {grouped(shown, by).map(([group, alerts]) =>
+        by === '' ? (
+          <AlertTable key="" label="Alerts" alerts={alerts} />
+        ) : (
+          <CollapsableSection
+            key={group}
+            isOpen
+            label={`${by}="${group}" (${alerts.length})`}
+            headerDataTestId={`group-${group}`}
+          >
+            <AlertTable label={`Alerts with ${by}="${group}"`} alerts={alerts} />
+            {group !== '' && (
+              <div className={BELOW}>
+                <SilenceButton labels={{ [by]: group }} all />
+              </div>
+            )}
+          </CollapsableSection>
+        ),
+      )}
     </Page>
   );
 }
 
-/** Alerts of rules, with what the Alertmanager does about them; one that is not there takes nothing away. */
-async function loadAlerts(): Promise<Alert[]> {
-  const [rules, told] = await Promise.all([
-    ownMetrics.get<{ alerts: { labels: Labels; annotations: Labels; state: string; activeAt: string }[] }>(
-      'alerts',
-      {},
-    ),
-    ownAlertmanager.alerts().catch((): GettableAlert[] => []),
-  ]);
-  const byLabels = new Map<string, Alert>();
-  for (const { labels, annotations, state, activeAt } of rules.alerts) {
-    const alert: Alert = {
-      key: keyOf(labels),
-      state: state === 'pending' ? 'pending' : 'firing',
-      labels,
-      annotations,
-      since: activeAt,
-      receivers: [],
-      silencedBy: [],
-    };
-    byLabels.set(alert.key, alert);
-  }
-  for (const { labels, annotations, startsAt, receivers, status } of told) {
-    const key = keyOf(labels);
-    const state = status.silencedBy.length ? 'silenced' : status.inhibitedBy.length ? 'inhibited' : 'firing';
-    const names = receivers.map(({ name }) => name);
-    byLabels.set(key, {
-      key,
-      labels,
-      annotations,
-      since: startsAt,
-      receivers: names,
-      ...byLabels.get(key),
-      ...{ state, silencedBy: status.silencedBy },
-      ...(names.length ? { receivers: names } : {}),
-    });
-  }
-  const order: State[] = ['firing', 'pending', 'inhibited', 'silenced'];
-  return [...byLabels.values()].sort(
-    (a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (a.since < b.since ? 1 : -1),
+function AlertTable({ label, alerts }: { label: string; alerts: Alert[] }) {
+  return (
+    <DataTable
+      label={label}
+      rows={alerts}
+      columns={COLUMNS}
+      rowKey={({ key }) => key}
+      empty="No alert fires."
+    />
   );
 }
 
-const keyOf = (labels: Labels) => JSON.stringify(Object.entries(labels).sort());
-
-const contains = ({ labels }: Alert, search: string) =>
-  Object.entries(labels).some(([name, text]) =>
-    `${name}=${text}`.toLowerCase().includes(search.toLowerCase()),
+function SilenceButton({ labels, all = false }: { labels: Labels; all?: boolean }) {
+  return (
+    <LinkButton
+      size="sm"
+      variant="secondary"
+      icon="bell-slash"
+      href={silenceHref(labels)}
+      disabled={!may('editor')}
+    >
+      {all ? 'Silence all of these' : 'Silence'}
+    </LinkButton>
   );
+}
 
-const BAR = css({ display: 'flex', flexWrap: 'wrap', gap: 8, maxWidth: 900 });
+/** The page that tells who is told of such an alert, and why. */
+function explainHref(labels: Labels): string {
+  const matchers = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return `/routing?${encodeParameters({ labels: matchers.join(', ') })}`;
+}
+
+const BAR = css({ display: 'flex', flexWrap: 'wrap', gap: 8 });
+const FILTER = css({ flex: '1 1 240px', maxWidth: 480 });
+const BELOW = css({ paddingTop: 8 });

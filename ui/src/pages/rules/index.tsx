@@ -1,48 +1,107 @@
 import { css } from '@emotion/css';
-import { Badge, CollapsableSection, FilterInput, TextLink, type BadgeColor } from '@grafana/ui';
-import { useCallback, useState } from 'react';
-import { ownMetrics, type Rule, type RuleGroup } from '~/api/prometheus';
+import {
+  Badge,
+  CollapsableSection,
+  FilterInput,
+  RadioButtonGroup,
+  TextLink,
+  type BadgeColor,
+} from '@grafana/ui';
+import type { Rule, RuleAlert } from '~/api/prometheus';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
 import { ago, seconds } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
+import { useParameter } from '~/app/useParameter';
+import { ownLogsUid } from '~/datasources/catalog';
 import { exploreHref } from '~/explore/url';
+import { filtered, loadRules, stateOf, type Source, type SourcedGroup } from './load';
 
 const REFRESH_MS = 15_000;
+/** Alerts of one rule that are listed. */
+const ALERTS_MAX = 50;
 const BADGES: Record<string, BadgeColor> = {
+  failing: 'red',
   firing: 'red',
   pending: 'orange',
   inactive: 'green',
   ok: 'green',
-  err: 'red',
   unknown: 'blue',
 };
+const CHOICES = ['all', 'firing', 'pending', 'inactive', 'failing'].map((value) => ({
+  label: value[0]?.toUpperCase() + value.slice(1),
+  value,
+}));
 
-const COLUMNS: Column<Rule>[] = [
+/** Rules that record and alert, by group. */
+export default function Rules() {
+  const { value, error } = useLoad(loadRules, REFRESH_MS);
+  const [search, setSearch] = useParameter('search');
+  const [state, setState] = useParameter('state', 'all');
+  const groups = filtered(value ?? [], search, state);
+  return (
+    <Page title="Rules" error={error}>
+      <div className={BAR}>
+        <RadioButtonGroup aria-label="State" options={CHOICES} value={state} onChange={setState} />
+        <div className={FILTER}>
+          <FilterInput
+            placeholder="Filter by group, name or expression"
+            value={search}
+            onChange={setSearch}
+            escapeRegex={false}
+          />
+        </div>
+      </div>
+      {groups.map((group) => (
+        <Group
+          key={`${group.source} ${group.file} ${group.name}`}
+          group={group}
+          isSought={search !== '' || state !== 'all'}
+        />
+      ))}
+      {value && !groups.length && (
+        <p>{value.length ? 'No rule is like that.' : 'There are no rules here.'}</p>
+      )}
+    </Page>
+  );
+}
+
+function Group({ group, isSought }: { group: SourcedGroup; isSought: boolean }) {
+  const active = group.rules.some((rule) => ['failing', 'firing', 'pending'].includes(stateOf(rule)));
+  const isLate = group.evaluationTime > group.interval;
+  return (
+    <CollapsableSection
+      key={String(isSought)}
+      label={`${group.name} (${group.rules.length}${group.source === 'logs' ? ', about logs' : ''})`}
+      isOpen={active || isSought}
+    >
+      <p className={ABOUT}>
+        {group.file}, every {seconds(group.interval)}, evaluated {ago(group.lastEvaluation)} in{' '}
+        {seconds(group.evaluationTime)}
+        {isLate && <Badge text="takes longer than its interval" color="orange" />}
+      </p>
+      <DataTable
+        label={`Rules of ${group.name}`}
+        rows={group.rules}
+        columns={COLUMNS[group.source]}
+        rowKey={(rule) => `${rule.name} ${rule.query} ${JSON.stringify(rule.labels)}`}
+      />
+    </CollapsableSection>
+  );
+}
+
+const columns = (source: Source): Column<Rule>[] => [
   {
     header: 'State',
-    cell: ({ state, health }) => <Badge text={state ?? health} color={BADGES[state ?? health] ?? 'blue'} />,
+    cell: (rule) => <Badge text={stateOf(rule)} color={BADGES[stateOf(rule)] ?? 'blue'} />,
   },
-  {
-    header: 'Rule',
-    cell: ({ name, labels = {}, annotations = {}, lastError }) => (
-      <>
-        <strong>{name}</strong> <LabelList labels={labels} />
-        <div>{annotations.summary ?? annotations.description}</div>
-        {lastError && <div role="alert">{lastError}</div>}
-      </>
-    ),
-  },
+  { header: 'Rule', cell: (rule) => <About rule={rule} /> },
   {
     header: 'Expression',
     cell: ({ query }) => (
-      <TextLink
-        href={exploreHref({ queries: [{ refId: 'A', expr: query }], from: 'now-1h', to: 'now' })}
-        inline={false}
-        color="primary"
-      >
-        <code className={css({ whiteSpace: 'pre-wrap' })}>{query}</code>
+      <TextLink href={hrefOf(query, source)} inline={false} color="primary">
+        <code className={CODE}>{query}</code>
       </TextLink>
     ),
   },
@@ -50,52 +109,55 @@ const COLUMNS: Column<Rule>[] = [
   { header: 'Evaluated', cell: ({ lastEvaluation }) => ago(lastEvaluation), numeric: true },
   { header: 'Took', cell: ({ evaluationTime }) => seconds(evaluationTime), numeric: true },
 ];
+const COLUMNS = { metrics: columns('metrics'), logs: columns('logs') };
 
-/** Rules that record and alert, by group. */
-export default function Rules() {
-  const { value, error } = useLoad(
-    useCallback(() => ownMetrics.rules(), []),
-    REFRESH_MS,
-  );
-  const [search, setSearch] = useState('');
-  const needle = search.toLowerCase();
-  const groups = (value?.groups ?? [])
-    .map((group) => ({
-      ...group,
-      rules: group.rules.filter(({ name, query }) =>
-        `${group.name} ${name} ${query}`.toLowerCase().includes(needle),
-      ),
-    }))
-    .filter(({ rules }) => rules.length);
+function hrefOf(expr: string, source: Source): string {
+  const link = { queries: [{ refId: 'A', expr }], from: 'now-1h', to: 'now' };
+  return exploreHref(source === 'logs' ? { ...link, datasource: ownLogsUid() } : link);
+}
+
+function About({ rule: { name, labels = {}, annotations = {}, lastError, alerts = [] } }: { rule: Rule }) {
   return (
-    <Page title="Rules" error={error}>
-      <FilterInput
-        placeholder="Filter by name or expression"
-        value={search}
-        onChange={setSearch}
-        escapeRegex={false}
-      />
-      {groups.map((group) => (
-        <Group key={`${group.file} ${group.name}`} group={group} />
-      ))}
-      {value && !groups.length && <p>There are no rules here.</p>}
-    </Page>
+    <>
+      <strong>{name}</strong> <LabelList labels={labels} />
+      <div>{annotations.summary ?? annotations.description}</div>
+      {lastError && (
+        <div role="alert" className={ERROR}>
+          {lastError}
+        </div>
+      )}
+      {alerts.length > 0 && (
+        <details>
+          <summary>
+            {alerts.length} {alerts.length === 1 ? 'alert' : 'alerts'}
+          </summary>
+          {alerts.slice(0, ALERTS_MAX).map((alert) => (
+            <OneAlert key={JSON.stringify(alert.labels)} alert={alert} />
+          ))}
+          {alerts.length > ALERTS_MAX && <p>{alerts.length - ALERTS_MAX} more</p>}
+        </details>
+      )}
+    </>
   );
 }
 
-function Group({ group }: { group: RuleGroup }) {
-  const failing = group.rules.some(({ health, state }) => health === 'err' || state === 'firing');
+function OneAlert({ alert: { state, labels, activeAt, value } }: { alert: RuleAlert }) {
   return (
-    <CollapsableSection
-      label={`${group.name} (${group.rules.length}, every ${seconds(group.interval)})`}
-      isOpen={failing}
-    >
-      <DataTable
-        label={`Rules of ${group.name}`}
-        rows={group.rules}
-        columns={COLUMNS}
-        rowKey={(rule) => `${rule.name} ${rule.query} ${JSON.stringify(rule.labels)}`}
-      />
-    </CollapsableSection>
+    <p>
+      <Badge text={state} color={BADGES[state] ?? 'blue'} />{' '}
+      <LabelList labels={labels} without={['alertname']} /> since {ago(activeAt)}, value {Number(value)}
+    </p>
   );
 }
+
+const BAR = css({ display: 'flex', flexWrap: 'wrap', gap: 8 });
+const FILTER = css({ flex: '1 1 240px', maxWidth: 480 });
+const ABOUT = css({
+  alignItems: 'center',
+  display: 'flex',
+  flexWrap: 'wrap',
+  gap: 8,
+  overflowWrap: 'anywhere',
+});
+const ERROR = css({ overflowWrap: 'anywhere' });
+const CODE = css({ whiteSpace: 'pre-wrap' });

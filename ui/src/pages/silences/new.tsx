@@ -4,39 +4,61 @@ import { locationService } from '@grafana/runtime';
 import { Button, Field, IconButton, Input, Select } from '@grafana/ui';
 import { useCallback, useState, type FormEvent } from 'react';
 import { useLocation } from 'react-router-dom';
-import { ownAlertmanager, writeMatcher, type GettableAlert, type Matcher } from '~/api/alertmanager';
+import { ownAlertmanager, type Matcher, type Silence } from '~/api/alertmanager';
 import { session } from '~/api/session';
-import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
 import { useLoad } from '~/app/useLoad';
-import { readMatchers } from './url';
+import { Preview } from './Preview';
+import { localTime, readMatchers } from './url';
 
 const OPERATORS = ['=', '!=', '=~', '!~'] as const;
 type Operator = (typeof OPERATORS)[number];
-const PREVIEW_MAX = 20;
+const EMPTY: Matcher = { name: '', value: '', isRegex: false, isEqual: true };
 
 const operatorOf = ({ isRegex, isEqual }: Matcher): Operator =>
   isRegex ? (isEqual ? '=~' : '!~') : isEqual ? '=' : '!=';
 
-/** The form of a new silence, with the alerts it would hold back. */
-export default function NewSilence() {
+/** The form of a silence, new or to be changed, with the alerts it would hold back. */
+export default function SilenceForm() {
   const { search } = useLocation();
-  const [matchers, setMatchers] = useState(() => readMatchers(search));
+  const id = new URLSearchParams(search).get('id');
+  const load = useCallback(async () => {
+    if (!id) return undefined;
+    const found = (await ownAlertmanager.silences()).find((silence) => silence.id === id);
+    if (!found) throw new Error('there is no such silence any more');
+    return found;
+  }, [id]);
+  const { value, error } = useLoad(load);
+  const isThere = !id || value?.id === id;
+  return (
+    <Page title={id ? 'Change silence' : 'New silence'} error={error}>
+      {isThere && <Form key={search} old={value} matchers={value?.matchers ?? readMatchers(search)} />}
+    </Page>
+  );
+}
+
+function Form({ old, matchers: first }: { old: Silence | undefined; matchers: Matcher[] }) {
+  const [matchers, setMatchers] = useState(first);
+  const [startsAt, setStartsAt] = useState(() => (old ? localTime(Date.parse(old.startsAt)) : ''));
   const [length, setLength] = useState('2h');
-  const [author, setAuthor] = useState(session().user?.login ?? '');
-  const [comment, setComment] = useState('');
+  const [endsAt, setEndsAt] = useState(() => (old ? localTime(Date.parse(old.endsAt)) : ''));
+  const [author, setAuthor] = useState(old?.createdBy ?? session().user?.login ?? '');
+  const [comment, setComment] = useState(old?.comment ?? '');
   const [error, setError] = useState<Error>();
   const complete = matchers.filter(({ name }) => name);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     try {
-      const now = Date.now();
-      const endsAt = new Date(now + rangeUtil.intervalToMs(length)).toISOString();
+      // A start that was not touched is kept to the millisecond: another one would be another silence.
+      const isOldStart = old && startsAt === localTime(Date.parse(old.startsAt));
+      const start = isOldStart ? Date.parse(old.startsAt) : startsAt ? Date.parse(startsAt) : Date.now();
+      const end = endsAt ? Date.parse(endsAt) : start + rangeUtil.intervalToMs(length);
       await ownAlertmanager.silence({
+        ...(old ? { id: old.id } : {}),
         matchers: complete,
-        startsAt: new Date(now).toISOString(),
-        endsAt,
+        startsAt: new Date(start).toISOString(),
+        endsAt: new Date(end).toISOString(),
         createdBy: author,
         comment,
       });
@@ -51,7 +73,7 @@ export default function NewSilence() {
     );
 
   return (
-    <Page title="New silence" error={error}>
+    <>
       <form onSubmit={(event) => void submit(event)} className={FORM}>
         <Field label="Alerts with these labels" noMargin>
           <div>
@@ -68,22 +90,37 @@ export default function NewSilence() {
               size="sm"
               variant="secondary"
               icon="plus"
-              onClick={() =>
-                setMatchers((current) => [...current, { name: '', value: '', isRegex: false, isEqual: true }])
-              }
+              onClick={() => setMatchers((current) => [...current, EMPTY])}
             >
               Add label
             </Button>
           </div>
         </Field>
-        <Field label="For how long" description="Such as 30m, 2h or 1d" noMargin>
-          <Input
-            id="length"
-            value={length}
-            width={20}
-            onChange={({ currentTarget }) => setLength(currentTarget.value)}
+        <div className={TIMES}>
+          <TimeField
+            id="starts"
+            label="From"
+            description="Now, if nothing is said"
+            value={startsAt}
+            onChange={setStartsAt}
           />
-        </Field>
+          <Field label="For how long" description="Such as 30m, 2h or 1d" noMargin>
+            <Input
+              id="length"
+              value={length}
+              width={20}
+              disabled={endsAt !== ''}
+              onChange={({ currentTarget }) => setLength(currentTarget.value)}
+            />
+          </Field>
+          <TimeField
+            id="ends"
+            label="Or until"
+            description="In your time zone"
+            value={endsAt}
+            onChange={setEndsAt}
+          />
+        </div>
         <Field label="Who silences" noMargin>
           <Input
             id="author"
@@ -101,14 +138,37 @@ export default function NewSilence() {
             onChange={({ currentTarget }) => setComment(currentTarget.value)}
           />
         </Field>
+        {error && <p role="alert">{error.message}</p>}
         <div>
           <Button type="submit" disabled={!complete.length || !author || !comment}>
-            Silence
+            {old ? 'Save' : 'Silence'}
           </Button>
         </div>
       </form>
       {complete.length > 0 && <Preview matchers={complete} />}
-    </Page>
+    </>
+  );
+}
+
+interface TimeProps {
+  id: string;
+  label: string;
+  description: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function TimeField({ id, label, description, value, onChange }: TimeProps) {
+  return (
+    <Field label={label} description={description} noMargin>
+      <Input
+        id={id}
+        type="datetime-local"
+        value={value}
+        width={30}
+        onChange={({ currentTarget }) => onChange(currentTarget.value)}
+      />
+    </Field>
   );
 }
 
@@ -147,27 +207,6 @@ function MatcherRow({ matcher, onChange, onRemove }: RowProps) {
   );
 }
 
-/** The alerts that fire now and would be silenced. */
-function Preview({ matchers }: { matchers: Matcher[] }) {
-  const filters = matchers.map(writeMatcher);
-  const key = JSON.stringify(filters);
-  const load = useCallback(
-    (): Promise<GettableAlert[]> => ownAlertmanager.alerts(JSON.parse(key) as string[]),
-    [key],
-  );
-  const { value = [], error } = useLoad(load);
-  if (error) return <p>{error.message}</p>;
-  return (
-    <section aria-label="Alerts that match">
-      <h2>{value.length === 1 ? '1 alert matches now' : `${value.length} alerts match now`}</h2>
-      {value.slice(0, PREVIEW_MAX).map(({ fingerprint, labels }) => (
-        <div key={fingerprint}>
-          <LabelList labels={labels} />
-        </div>
-      ))}
-    </section>
-  );
-}
-
 const FORM = css({ display: 'flex', flexDirection: 'column', gap: 16, maxWidth: 800 });
+const TIMES = css({ display: 'flex', flexWrap: 'wrap', gap: 16 });
 const ROW = css({ alignItems: 'center', display: 'flex', gap: 8, marginBottom: 8 });

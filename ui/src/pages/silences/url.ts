@@ -12,6 +12,9 @@ export function silenceHref(labels: Record<string, string>): string {
   return `/silences/new?${encodeParameters({ matchers: JSON.stringify(matchers) })}`;
 }
 
+/** The form that changes a silence. */
+export const editHref = (id: string) => `/silences/new?${encodeParameters({ id })}`;
+
 export function readMatchers(search: string): Matcher[] {
   const empty = [{ name: '', value: '', isRegex: false, isEqual: true }];
   const text = new URLSearchParams(search).get('matchers');
@@ -29,4 +32,10 @@ export function readMatchers(search: string): Matcher[] {
   } catch {
     return empty;
   }
+}
+
+/** Milliseconds since the epoch as an input of local date and time wants it. */
+export function localTime(ms: number): string {
+  const offsetMs = new Date(ms).getTimezoneOffset() * 60_000;
+  return new Date(ms - offsetMs).toISOString().slice(0, 16);
 }
