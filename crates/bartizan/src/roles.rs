@@ -13,6 +13,7 @@
 //! | 1 | [`screens`], [`provisioning`] | in the embedded default: users and dashboards, and the door around all paths | with the listener |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
+//! | 3 | [`ruler`] | in Loki's seat: what rules about logs need there | before the storage of logs |
 //! | 3 | [`host_logs`] | reading this host's logs, once there is a place for them | before their storage; what it has read is stored |
 //! | 4 | [`upkeep`] | compaction, retention, reload on change | after the running step |
 //!
@@ -32,6 +33,7 @@ mod provisioning;
 mod querying;
 mod reading;
 mod receiving;
+mod ruler;
 mod rules;
 mod scraping;
 mod screens;
@@ -134,10 +136,15 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         .as_ref()
         .map(|settings| logs::Logs::new(settings, clock.clone(), &querying.budget, &registry));
     let log_rules = settings.log_rules.clone().zip(logs.as_ref()).map(|(place, logs)| {
-        let (logs, opened) = (logs.source(), opened.clone());
-        let sink = rules.sink_linking_to(log_rules::explore_link);
-        let sources = log_rules::Sources { logs, opened, sink, budget: querying.rules_budget.clone() };
-        log_rules::LogRules::new(place, &settings, &registry, clock.clone(), sources)
+        let opened = opened.clone();
+        let sources = log_rules::Sources {
+            logs: logs.source(),
+            storage: Box::new(move |_| Ok(opened.clone())),
+            sink: rules.sink_linking_to(Arc::new(|text| log_rules::explore_link("", text))),
+            budget: querying.rules_budget.clone(),
+            clock: clock.clone(),
+        };
+        log_rules::LogRules::new(place, log_rules::Evaluation::of(&settings), &registry, sources)
     });
     let asked = (&reading, &querying, &rules, &logs);
     let start =

@@ -266,7 +266,7 @@ impl LogDb {
 
     /// Entries of a stream before this instant are past their time.
     pub(crate) fn cutoff_ns(&self, tenant: &TenantId, labels: &model::Labels) -> i64 {
-        self.options.retention.of(tenant, labels).map_or(i64::MIN, |period| self.instant_before(period))
+        self.retention().of(tenant, labels).map_or(i64::MIN, |period| self.instant_before(period))
     }
 }
 

@@ -33,7 +33,7 @@ use crate::deletes::Tombstones;
 use crate::manifest::{CommitError, ManifestError, ObjectMeta};
 use crate::memtable::MemTable;
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::{Options, Retention};
 use crate::segment::Segment;
 use crate::wal::{Disk, SegmentLog};
 
@@ -87,6 +87,8 @@ pub struct LogDb {
     pub(crate) is_stopping: AtomicBool,
     pub(crate) absences: absences::Absences,
     schedule: Mutex<upkeep::Schedule>,
+    /// How long entries are kept.
+    retention: RwLock<Arc<Retention>>,
     /// For each tenant with entries from the log the earliest time, in milliseconds since the epoch, at which these may have
     /// come: requests to delete that were made since are followed though they are done.
     pub(crate) replayed: Mutex<HashMap<TenantId, i64>>,
@@ -219,6 +221,7 @@ impl LogDb {
             is_stopping: AtomicBool::new(false),
             absences: absences::Absences::default(),
             schedule: Mutex::default(),
+            retention: RwLock::new(Arc::new(options.retention.clone())),
             replayed: Mutex::default(),
             options,
             clock,
@@ -235,6 +238,18 @@ impl LogDb {
     /// The settings it runs with.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// How long entries are kept.
+    pub fn retention(&self) -> Arc<Retention> {
+        self.retention.read().clone()
+    }
+
+    /// Keeps entries for other times from now on. What is past its time is not seen any more at once; what is not gone from the
+    /// bucket yet and within the new time is seen again.
+    pub fn set_retention(&self, retention: Retention) {
+        *self.retention.write() = Arc::new(retention);
+        self.schedule.lock().expiry_looked_at.clear();
     }
 
     /// All objects that are read, as far as they are known here.

@@ -48,7 +48,7 @@ pub struct Options {
     pub refresh_every: Option<Duration>,
     /// Indices of objects that are kept in memory.
     pub index_cache_bytes: usize,
-    /// How long entries are kept.
+    /// How long entries are kept, until [`crate::LogDb::set_retention`] says otherwise.
     pub retention: Retention,
     /// Where random numbers begin.
     pub seed: u64,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use model::context::QueryContext;
 use model::labels::Labels;
-use model::logs::{LogHint, LogRange, LogRequest, LogSource, PageGroup, PageRun, StreamVolume};
+use model::logs::{LogHint, LogRange, LogRequest, LogSource, LogSteps, PageGroup, PageRun, StreamVolume};
 use model::matcher::Matcher;
 use model::source::{SourceError, TenantId};
 use rayon::prelude::*;
@@ -326,6 +326,17 @@ impl LogSource for LogDb {
         ctx: &QueryContext,
     ) -> Result<Vec<StreamVolume>, SourceError> {
         self.again(|| self.volumes_in(range, matchers, ctx))
+    }
+
+    fn volumes_by_step(
+        &self,
+        steps: LogSteps,
+        matchers: &[Matcher],
+        ctx: &QueryContext,
+        add: &mut dyn FnMut(&Labels, usize, u64) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        let found = self.again(|| self.volumes_by_step_in(steps, matchers, ctx))?;
+        found.iter().try_for_each(|volume| add(&volume.stream, volume.step, volume.bytes))
     }
 }
 

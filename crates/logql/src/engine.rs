@@ -32,11 +32,13 @@ pub use series::{Sample, Series, SeriesResult, Steps};
 pub struct Limits {
     /// Series of a result.
     pub max_series: usize,
+    /// Lines from before, in nanoseconds since the epoch, are not there for ranges, wherever these lie.
+    pub oldest_ns: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_series: 500 }
+        Self { max_series: 500, oldest_ns: i64::MIN }
     }
 }
 

@@ -80,6 +80,55 @@ pub trait LogSource: Send + Sync {
         matchers: &[Matcher],
         ctx: &QueryContext,
     ) -> Result<Vec<StreamVolume>, SourceError>;
+
+    /// Tells `add` the bytes matching streams hold in each step, as [`Self::volumes`] does: a stream, the number of a step
+    /// and bytes, in any order and any number of times.
+    fn volumes_by_step(
+        &self,
+        steps: LogSteps,
+        matchers: &[Matcher],
+        ctx: &QueryContext,
+        add: &mut dyn FnMut(&Labels, usize, u64) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        for step in 0..steps.count() {
+            for volume in self.volumes(steps.at(step), matchers, ctx)? {
+                add(&volume.stream, step, volume.bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A range in steps of one length, the last of which may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSteps {
+    /// All of it.
+    pub range: LogRange,
+    /// The length of a step in nanoseconds, at least 1.
+    pub step_ns: i64,
+}
+
+impl LogSteps {
+    /// How many steps there are.
+    pub fn count(&self) -> usize {
+        let length = i128::from(self.range.end_ns) - i128::from(self.range.start_ns);
+        let step = i128::from(self.step_ns.max(1));
+        usize::try_from((length + step - 1).div_euclid(step).max(0)).unwrap_or(usize::MAX)
+    }
+
+    /// The step an instant inside the range lies in.
+    pub fn of(&self, timestamp_ns: i64) -> usize {
+        let from_start = i128::from(timestamp_ns) - i128::from(self.range.start_ns);
+        usize::try_from(from_start.div_euclid(i128::from(self.step_ns.max(1))).max(0)).unwrap_or(usize::MAX)
+    }
+
+    /// The range of a step.
+    pub fn at(&self, step: usize) -> LogRange {
+        let offset = i64::try_from(step).unwrap_or(i64::MAX).saturating_mul(self.step_ns.max(1));
+        let start_ns = self.range.start_ns.saturating_add(offset).min(self.range.end_ns);
+        let end_ns = start_ns.saturating_add(self.step_ns.max(1)).min(self.range.end_ns);
+        LogRange { start_ns, end_ns }
+    }
 }
 
 /// What a stream holds.
@@ -367,6 +416,8 @@ pub enum RefusalKind {
     Busy,
     /// Come again when the storage is mended. Nothing is stored.
     Failed,
+    /// Nothing until an operator allows it again: pushes are answered with this status. Nothing is stored.
+    Blocked(u16),
 }
 
 impl PushRefusal {

@@ -205,7 +205,7 @@ impl Notifier {
 }
 
 /// The path below the server's URL at which an expression can be looked at.
-pub type Link = fn(expression: &str) -> String;
+pub type Link = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// A [`Notifier`] for rules whose expressions are looked at elsewhere than those of metrics.
 #[derive(Clone)]

@@ -125,8 +125,19 @@ impl RuleStore {
 
     /// Puts a group in the place of the one of its name, or adds it. Blocks until it is durable.
     pub fn put(&self, tenant: &TenantId, namespace: &str, group: RuleGroup) -> Result<(), StoreError> {
-        if group.rules.len() > self.limits.max_rules {
-            return Err(StoreError::Rules { limit: self.limits.max_rules, actual: group.rules.len() });
+        self.put_within(tenant, namespace, group, self.limits)
+    }
+
+    /// As [`Self::put`], within the limits of this tenant.
+    pub fn put_within(
+        &self,
+        tenant: &TenantId,
+        namespace: &str,
+        group: RuleGroup,
+        limits: StoreLimits,
+    ) -> Result<(), StoreError> {
+        if group.rules.len() > limits.max_rules {
+            return Err(StoreError::Rules { limit: limits.max_rules, actual: group.rules.len() });
         }
         for name in [&*tenant.0, namespace] {
             escape(name)?;
@@ -138,8 +149,8 @@ impl RuleStore {
             Some(place) => *place = group,
             None => {
                 let actual = 1 + namespaces.values().map(Vec::len).sum::<usize>();
-                if actual > self.limits.max_groups {
-                    return Err(StoreError::Groups { limit: self.limits.max_groups, actual });
+                if actual > limits.max_groups {
+                    return Err(StoreError::Groups { limit: limits.max_groups, actual });
                 }
                 groups.push(group);
             }

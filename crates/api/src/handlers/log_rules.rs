@@ -15,6 +15,7 @@ use bytes::Bytes;
 use model::TenantId;
 use serde_json::json;
 
+use super::loki::check_tenant;
 use super::rules::{alerts_answer, rules_answer};
 use super::write::{plain, tenant_of};
 use crate::error::ApiError;
@@ -65,6 +66,8 @@ pub struct LogRulesState {
     pub rules: Arc<dyn LogRules>,
     /// Whether requests say whose rules they are about.
     pub multi_tenant: bool,
+    /// Whose they are about where they do not.
+    pub only_tenant: TenantId,
 }
 
 /// The paths of rules about logs.
@@ -87,9 +90,13 @@ pub fn router(state: LogRulesState) -> Router {
 impl LogRulesState {
     fn tenant(&self, headers: &HeaderMap) -> Result<TenantId, Failure> {
         match (self.multi_tenant, headers.get("x-scope-orgid").is_none_or(|name| name.is_empty())) {
-            (false, _) => Ok(TenantId::default()),
+            (false, _) => Ok(self.only_tenant.clone()),
             (true, true) => Err(Failure(StatusCode::UNAUTHORIZED, "no org id".to_owned())),
-            (true, false) => Ok(tenant_of(headers)),
+            (true, false) => {
+                let tenant = tenant_of(headers);
+                check_tenant(&tenant.0).map_err(|problem| Failure(StatusCode::BAD_REQUEST, problem))?;
+                Ok(tenant)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The API of log stores: `/loki/api/v1`, `/otlp/v1/logs` and what is left of `/api/prom`.
 //!
 //! It meets storage in [`model::logs::LogSource`] and in the traits here. In reading order: this file (what handlers
-//! need, and which path leads where), [`limits`], [`budget`] and [`admission`] (what a tenant may ask, and how much at a time),
+//! need, and which path leads where), [`limits`], [`policy`], [`budget`] and [`admission`] (what a tenant may ask, and how much at a time),
 //! [`params`] and [`respond`] (requests in, answers out), [`query`], [`encode`], [`streams`] (labels and series),
 //! [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`], [`deletes`], [`storage`] (what is kept), [`legacy`], [`metrics`].
 
@@ -15,6 +15,7 @@ mod legacy;
 mod limits;
 mod metrics;
 mod params;
+mod policy;
 mod push;
 mod query;
 mod respond;
@@ -41,8 +42,10 @@ use wire::loki::PushRequest;
 
 use self::admission::Admission;
 pub use self::deletes::{DeleteProblem, DeleteRequested, LogDelete, LogDeletes};
+pub(super) use self::limits::check_tenant;
 pub use self::limits::{DeletionMode, LogQueryLimits, LogQueryLimitsBook};
 pub use self::metrics::LokiMetrics;
+pub use self::policy::{BlockedQuery, BlockedText, QueryKind};
 use self::respond::Failure;
 pub use self::storage::{DayView, RetentionView, StorageView};
 pub use self::tail::Followers;
@@ -102,6 +105,8 @@ pub struct LogOptions {
     pub max_pushes: usize,
     /// How long a push waits for others, or for room, before its sender is asked to come again.
     pub push_patience: Duration,
+    /// How long live logs are followed before a client has to begin anew.
+    pub tail_max_duration: Duration,
     /// The version that is told.
     pub version: String,
     /// What queries may use beyond the reference.
@@ -120,6 +125,7 @@ impl Default for LogOptions {
             max_waiting_queries: 2048,
             max_pushes: 64,
             push_patience: Duration::from_secs(5),
+            tail_max_duration: Duration::from_secs(3600),
             version: "3.7.0".to_owned(),
             language: logql::Features::default(),
         }
@@ -169,7 +175,6 @@ type Logs = Arc<LogState>;
 /// All paths of the API of logs, where it is alone on a listener.
 pub fn router(state: Arc<LogState>) -> Router {
     let alone = Router::new()
-        .route("/flush", get(system::flush).post(system::flush))
         .route("/ready", get(system::ready))
         .route("/services", get(system::services))
         .fallback(|| async { plain(StatusCode::NOT_FOUND, "404 page not found") })
@@ -211,6 +216,7 @@ pub fn shared(state: Arc<LogState>) -> Router {
         .nest("/loki/api/v1", api)
         .nest("/api/prom", old)
         .route("/otlp/v1/logs", post(push::otlp))
+        .route("/flush", get(system::flush).post(system::flush))
         .route_layer(axum::middleware::from_fn_with_state(state.clone(), metrics::observe))
         .with_state(state)
 }
@@ -252,6 +258,14 @@ impl LogState {
         let mut ctx = QueryContext::new(self.clock.clone(), limits.query_timeout, budget);
         ctx.tenant = tenant;
         ctx
+    }
+
+    /// What is before it may not be asked for.
+    fn oldest_ns(&self, limits: &LogQueryLimits) -> i64 {
+        match limits.max_lookback_ns {
+            0 => i64::MIN,
+            lookback_ns => self.now_ns().saturating_sub(lookback_ns),
+        }
     }
 
     fn now_ns(&self) -> i64 {

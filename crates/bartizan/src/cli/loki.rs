@@ -45,6 +45,10 @@ pub struct LokiArgs {
     #[arg(long = "auth.enabled", num_args = 0..=1, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     pub auth_enabled: Option<bool>,
 
+    /// What LogQL can do beyond Loki's: distinct (the stage `| distinct`), subqueries, at (`@`), count-values, or all.
+    #[arg(long = "logql-features", value_name = "NAMES", value_delimiter = ',')]
+    pub logql_features: Vec<String>,
+
     /// What is logged, in place of server.log_level: debug, info, warn or error.
     #[arg(long = "log.level", value_name = "LEVEL")]
     pub log_level: Option<String>,

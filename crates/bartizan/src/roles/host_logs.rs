@@ -86,7 +86,11 @@ impl LogSink for Door {
             RefusalKind::Invalid | RefusalKind::Empty => SinkProblem::Refused(refusal.text),
             RefusalKind::Limited if refusal.retry_after.is_none() => SinkProblem::Refused(refusal.text),
             // Batches are much smaller than pushes may be, so what is too large is so because others are in the way.
-            RefusalKind::TooLarge | RefusalKind::Limited | RefusalKind::Busy | RefusalKind::Failed => {
+            RefusalKind::TooLarge
+            | RefusalKind::Limited
+            | RefusalKind::Busy
+            | RefusalKind::Failed
+            | RefusalKind::Blocked(_) => {
                 SinkProblem::Later { text: refusal.text, after: refusal.retry_after }
             }
         })

@@ -16,6 +16,7 @@ use api::handlers::loki::{
     Followers, LogOptions, LogParts, LogQueryLimits, LogQueryLimitsBook, LogState, LokiMetrics, router,
     shared,
 };
+use arc_swap::ArcSwap;
 use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::{Family, Kind, Registry};
@@ -95,6 +96,7 @@ pub struct Logs {
     store: Store,
     receiver: Arc<LogReceiver>,
     state: Arc<LogState>,
+    retention: Arc<ArcSwap<Retention>>,
 }
 
 impl Logs {
@@ -120,9 +122,10 @@ impl Logs {
             deletes: Some(Arc::new(store.clone())),
             metrics: Some(LokiMetrics::new(registry, &settings.options.version)),
         };
-        publish_retention(registry, &settings.retention);
+        let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
+        publish_retention(registry, retention.clone());
         let state = LogState::new(parts, settings.options.clone(), settings.query_limits.clone());
-        Self { store, receiver, state }
+        Self { store, receiver, state, retention }
     }
 
     /// The logs, for whoever reads them.
@@ -146,9 +149,13 @@ impl Logs {
     }
 
     /// Goes on with other limits.
-    pub fn set_limits(&self, push: LogLimitsBook, query: LogQueryLimitsBook) {
+    pub fn set_limits(&self, push: LogLimitsBook, query: LogQueryLimitsBook, retention: Retention) {
         self.receiver.set_limits(push);
         self.state.set_limits(query);
+        self.retention.store(Arc::new(retention.clone()));
+        if let Some(db) = self.store.opened() {
+            db.set_retention(retention);
+        }
     }
 
     /// Opens the storage, which reads its log, and begins to flush and compact. Blocks; must be called within a tokio
@@ -163,6 +170,8 @@ impl Logs {
         let background = Background::start(db.clone()).context("starting threads of the storage of logs")?;
         let retention = settings.retention.default;
         tracing::info!(wal = %settings.wal.display(), bucket = %settings.bucket, ?retention, "storage of logs is open");
+        // What was read again while it opened holds.
+        db.set_retention(Retention::clone(&self.retention.load()));
         self.store.set(db, background, settings.bucket.to_string());
         Ok(())
     }
@@ -189,9 +198,9 @@ fn open(settings: &LogSettings, clock: SharedClock, registry: &Registry) -> anyh
 }
 
 /// Shows how long entries are kept.
-fn publish_retention(registry: &Registry, retention: &Retention) {
-    let retention = retention.clone();
+fn publish_retention(registry: &Registry, retention: Arc<ArcSwap<Retention>>) {
     registry.collect_with(move |families| {
+        let retention = retention.load();
         let help = "How long log entries are kept, by the selector of their streams; 0 is for ever.";
         let mut family = Family::new("bartizan_logs_retention_seconds", help, Kind::Gauge);
         let seconds = |period: Option<Duration>| period.map_or(0.0, |period| period.as_secs_f64());

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use super::logs::limits::{Books, Rules, books};
 use super::logs::place::BucketPlace;
 use super::logs::{LogSettings, Logs};
+use super::ruler::Ruler;
 use crate::cli::LokiArgs;
 use crate::cli::prometheus::{LogFormat, LogLevel};
 
@@ -63,6 +64,13 @@ pub fn run(args: &LokiArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let language = match logql::Features::from_names(args.logql_features.iter().map(String::as_str)) {
+        Ok(language) => language,
+        Err(problem) => {
+            eprintln!("-logql-features: {problem}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     if args.print_config {
         eprint!("---\n{}", settings.to_yaml());
     }
@@ -77,7 +85,7 @@ pub fn run(args: &LokiArgs) -> anyhow::Result<ExitCode> {
     }
     let idle = Duration::from_secs(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
-    let outcome = runtime.block_on(serve(settings, books));
+    let outcome = runtime.block_on(serve(settings, books, language));
     runtime.shutdown_background();
     outcome
 }
@@ -159,12 +167,14 @@ fn remote_of(bucket: &Bucket) -> RemoteOptions {
     options
 }
 
-fn log_settings(settings: &LokiSettings, books: Books) -> LogSettings {
+fn log_settings(settings: &LokiSettings, books: Books, language: logql::Features) -> LogSettings {
     let file = &settings.file;
     let options = LogOptions {
         multi_tenant: file.auth_enabled,
         only_tenant: TenantId(ONLY_TENANT.into()),
         max_queries: usize::try_from(file.querier.max_concurrent).unwrap_or(usize::MAX).max(1),
+        tail_max_duration: file.querier.tail_max_duration.get(),
+        language,
         ..LogOptions::default()
     };
     LogSettings {
@@ -178,13 +188,16 @@ fn log_settings(settings: &LokiSettings, books: Books) -> LogSettings {
     }
 }
 
-async fn serve(settings: LokiSettings, books: Books) -> anyhow::Result<ExitCode> {
+async fn serve(settings: LokiSettings, books: Books, language: logql::Features) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(base::SystemClock::new());
     let registry = Registry::new();
     super::process::publish(&registry, &clock);
-    let log_settings = log_settings(&settings, books);
+    let rule_limits = books.rules.clone();
+    let log_settings = log_settings(&settings, books, language);
     let budget = ByteBudget::new("query.max-memory", QUERY_BYTES);
     let logs = Logs::new(&log_settings, clock.clone(), &budget, &registry);
+    let only = &log_settings.options.only_tenant;
+    let ruler = Ruler::new(&settings, rule_limits, only, &logs, &clock, &registry);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let server = bind(&settings).await?;
@@ -192,7 +205,7 @@ async fn serve(settings: LokiSettings, books: Books) -> anyhow::Result<ExitCode>
         tracing::info!(%address, "listening");
     }
     let (end, mut ended) = watch::channel(false);
-    let web = tokio::spawn(server.run(router(&settings, &logs, &registry), async move {
+    let web = tokio::spawn(server.run(router(&settings, &logs, &ruler, &registry), async move {
         let _ = ended.wait_for(|ended| *ended).await;
     }));
     let opening = {
@@ -205,19 +218,21 @@ async fn serve(settings: LokiSettings, books: Books) -> anyhow::Result<ExitCode>
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
     }
+    ruler.begin().await?;
     tracing::info!("Loki's seat is taken: ready");
     let mut overrides = Followed::new(&settings);
     let mut looks = tokio::time::interval(settings.override_period().max(Duration::from_secs(1)));
     looks.tick().await;
     loop {
         tokio::select! {
-            _ = looks.tick() => overrides.look(&settings, &logs).await,
-            _ = hangup.recv() => overrides.look(&settings, &logs).await,
+            _ = looks.tick() => overrides.look(&settings, &logs, &ruler).await,
+            _ = hangup.recv() => overrides.look(&settings, &logs, &ruler).await,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
     }
     tracing::info!("received an OS signal, exiting gracefully");
+    ruler.stop().await;
     let closing = tokio::task::spawn_blocking(move || logs.close());
     let _ = end.send(true);
     let _ = web.await;
@@ -259,12 +274,13 @@ fn tls(section: &HttpTls) -> anyhow::Result<Option<TlsOptions>> {
     Ok(Some(TlsOptions { clients, ..TlsOptions::new(file(&section.cert_file), file(&section.key_file)) }))
 }
 
-fn router(settings: &LokiSettings, logs: &Logs, registry: &Registry) -> Router {
+fn router(settings: &LokiSettings, logs: &Logs, ruler: &Ruler, registry: &Registry) -> Router {
     let yaml = settings.to_yaml();
     let shown =
         move || async move { ([(axum::http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], yaml) };
     let all = logs
         .seat()
+        .merge(ruler.routes())
         .route("/config", get(shown))
         .merge(api::handlers::system::metrics_route("/metrics", registry.clone()));
     match settings.file.server.http_path_prefix.trim_matches('/') {
@@ -284,7 +300,7 @@ impl Followed {
     }
 
     /// Looks whether they changed; what is wrong with them leaves the limits as they are.
-    async fn look(&mut self, settings: &LokiSettings, logs: &Logs) {
+    async fn look(&mut self, settings: &LokiSettings, logs: &Logs, ruler: &Ruler) {
         let files = settings.override_files.clone();
         if files.is_empty() {
             return;
@@ -296,8 +312,9 @@ impl Followed {
         self.known = now;
         match read_books(settings) {
             Ok(books) => {
-                logs.set_limits(books.push, books.query);
-                tracing::info!("limits were read again: retention is that of the start until the next one");
+                ruler.set_limits(books.rules);
+                logs.set_limits(books.push, books.query, books.retention);
+                tracing::info!("limits were read again");
             }
             Err(error) => tracing::error!("limits cannot be read and stay as they are: {error:#}"),
         }

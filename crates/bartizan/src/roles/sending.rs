@@ -91,7 +91,7 @@ impl FamilySource for ScrapedFamilies {
 }
 
 /// A number from 0 to 1, the latter excluded. Only spreads repetitions of requests.
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     let mut bytes = [0_u8; 8];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
         Ok(_) => (u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64,

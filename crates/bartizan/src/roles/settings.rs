@@ -120,8 +120,11 @@ impl Settings {
             config_file: up.alertmanager_config.clone(),
             path: up.data_dir.join("alerts"),
         });
-        settings.log_rules =
-            Some(LogRuleSettings { path: up.data_dir.join("log-rules"), files: up.log_rules.clone() });
+        settings.log_rules = Some(LogRuleSettings {
+            path: up.data_dir.join("log-rules"),
+            files: up.log_rules.clone(),
+            folder: None,
+        });
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);
         logs.keep_streams(&up.logs_retention_stream)?;

@@ -1,6 +1,7 @@
 //! Bodies that mean harm: whatever comes, reading it ends with entries or a refusal, in the memory it was given.
 
 use base::ByteBudget;
+use model::TenantId;
 use proptest::prelude::*;
 use wire::protobuf::{put_bytes, put_message};
 
@@ -80,7 +81,7 @@ proptest! {
         let mut memory = budget.reserve(0).unwrap();
         let body = damaged(protobuf(&lines), &changes, cut).into();
         if let Ok(request) = wire::loki::protobuf::decode(&body, &mut memory) {
-            let _ = prepare(request, &LogLimits::default(), NOW_NS);
+            let _ = prepare(request, &TenantId::default(), &LogLimits::default(), NOW_NS);
         }
         prop_assert!(memory.bytes() <= MEMORY_BYTES);
     }
@@ -93,7 +94,7 @@ proptest! {
         for decode in [wire::loki::json::decode, wire::loki::json::decode_legacy] {
             let mut memory = budget.reserve(0).unwrap();
             if let Ok(request) = decode(&body, &mut memory) {
-                let _ = prepare(request, &LogLimits::default(), NOW_NS);
+                let _ = prepare(request, &TenantId::default(), &LogLimits::default(), NOW_NS);
             }
             prop_assert!(memory.bytes() <= MEMORY_BYTES);
         }
@@ -105,7 +106,7 @@ proptest! {
         let mut memory = budget.reserve(0).unwrap();
         let body = damaged(otlp(&lines), &changes, cut);
         let room = Room { max_bytes: 1 << 16, memory: &mut memory };
-        if let Ok(prepared) = otlp::prepare(&body, &LogLimits::default(), NOW_NS, room) {
+        if let Ok(prepared) = otlp::prepare(&body, &TenantId::default(), &LogLimits::default(), NOW_NS, room) {
             prop_assert!(prepared.amount.bytes as usize + prepared.metadata_bytes <= 1 << 16);
         }
         prop_assert!(memory.bytes() <= MEMORY_BYTES);

@@ -9,28 +9,12 @@ const UNKNOWN: &str = "unknown";
 pub(super) const LEVELS: [&str; 8] =
     ["info", "error", "warn", "debug", "trace", "fatal", "critical", UNKNOWN];
 
-/// Names of labels and fields that hold a level.
-const LEVEL_NAMES: [&str; 13] = [
-    "level",
-    "LEVEL",
-    "Level",
-    "log.level",
-    "log_level",
-    "severity",
-    "SEVERITY",
-    "Severity",
-    "SeverityText",
-    "severity_text",
-    "lvl",
-    "LVL",
-    "Lvl",
-];
-
 /// Bytes of a line that are searched for words.
 const SEARCHED_BYTES: usize = 4096;
 
-/// The level of a line of a stream.
+/// The level of a line of a stream, told by what has one of these names, or by its words.
 pub(super) fn detect<'a>(
+    names: &[String],
     stream: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     metadata: &[(std::sync::Arc<str>, std::sync::Arc<str>)],
     line: &[u8],
@@ -41,15 +25,15 @@ pub(super) fn detect<'a>(
     {
         return Cow::Borrowed(level);
     }
-    for name in LEVEL_NAMES {
+    for name in names {
         let given =
-            of(name).or_else(|| stream.clone().find(|(other, _)| *other == name).map(|(_, value)| value));
+            of(name).or_else(|| stream.clone().find(|(other, _)| other == name).map(|(_, value)| value));
         if let Some(value) = given {
             // What is given is taken, also where nobody else knows it.
             return known(value).map_or_else(|| Cow::Owned(value.to_lowercase()), Cow::Borrowed);
         }
     }
-    Cow::Borrowed(of_line(line))
+    Cow::Borrowed(of_line(names, line))
 }
 
 /// The level of a severity number of OpenTelemetry.
@@ -87,10 +71,14 @@ fn known(word: &str) -> Option<&'static str> {
     })
 }
 
-fn of_line(line: &[u8]) -> &'static str {
+fn of_line(names: &[String], line: &[u8]) -> &'static str {
     let head = &line[..line.len().min(SEARCHED_BYTES)];
     let text = String::from_utf8_lossy(head);
-    let field = if text.trim_start().starts_with('{') { json_level(&text) } else { logfmt_level(&text) };
+    let field = if text.trim_start().starts_with('{') {
+        json_level(names, &text)
+    } else {
+        logfmt_level(names, &text)
+    };
     if let Some(level) = field.as_deref().and_then(known) {
         return level;
     }
@@ -103,7 +91,7 @@ fn of_line(line: &[u8]) -> &'static str {
 }
 
 /// The first field of a logfmt line that holds a level.
-fn logfmt_level(text: &str) -> Option<String> {
+fn logfmt_level(names: &[String], text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -131,7 +119,7 @@ fn logfmt_level(text: &str) -> Option<String> {
                 at += 1;
             }
         }
-        if LEVEL_NAMES.contains(&key) {
+        if names.iter().any(|name| name == key) {
             return Some(text.get(begin..at)?.trim_matches('"').to_owned());
         }
     }
@@ -139,7 +127,7 @@ fn logfmt_level(text: &str) -> Option<String> {
 }
 
 /// The first field of a JSON line that holds a level, wherever it stands.
-fn json_level(text: &str) -> Option<String> {
+fn json_level(names: &[String], text: &str) -> Option<String> {
     let mut rest = text;
     while let Some(open) = rest.find('"') {
         let tail = &rest[open + 1..];
@@ -148,7 +136,7 @@ fn json_level(text: &str) -> Option<String> {
         rest = &tail[close + 1..];
         let Some(value) = behind.strip_prefix(':') else { continue };
         let Some(value) = value.trim_start().strip_prefix('"') else { continue };
-        if LEVEL_NAMES.contains(&key) {
+        if names.iter().any(|name| name == key) {
             return value.find('"').map(|end| value[..end].to_owned());
         }
     }
@@ -158,6 +146,7 @@ fn json_level(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::limits::LEVEL_NAMES;
 
     #[test]
     fn levels_are_found_in_fields_and_words() {
@@ -178,7 +167,11 @@ mod tests {
             ("E0115 12:00:00.000000 1 main.go:5] boom", "unknown"),
             ("", "unknown"),
         ] {
-            assert_eq!(detect(std::iter::empty(), &[], line.as_bytes()), level, "{line}");
+            let names = LEVEL_NAMES.map(str::to_owned);
+            assert_eq!(detect(&names, std::iter::empty(), &[], line.as_bytes()), level, "{line}");
         }
+        let names = ["prio".to_owned()];
+        let line = "level=warn prio=err x";
+        assert_eq!(detect(&names, std::iter::empty(), &[], line.as_bytes()), "error");
     }
 }

@@ -22,6 +22,23 @@ pub const SERVICE_LABELS: [&str; 13] = [
     "k8s_job_name",
 ];
 
+/// Labels and fields that hold the level of a line unless others are named.
+pub const LEVEL_NAMES: [&str; 13] = [
+    "level",
+    "LEVEL",
+    "Level",
+    "log.level",
+    "log_level",
+    "severity",
+    "SEVERITY",
+    "Severity",
+    "SeverityText",
+    "severity_text",
+    "lvl",
+    "LVL",
+    "Lvl",
+];
+
 /// Resource attributes of OpenTelemetry that become labels of streams unless others are named.
 pub const LABEL_ATTRIBUTES: [&str; 18] = [
     "service.name",
@@ -87,8 +104,16 @@ pub struct LogLimits {
     pub service_labels: Vec<String>,
     /// Whether lines get the level they tell as structured metadata `detected_level`.
     pub discover_levels: bool,
+    /// Labels and fields that hold the level of a line, the best first.
+    pub level_names: Vec<String>,
     /// Resource attributes of OpenTelemetry that become labels of streams.
     pub label_attributes: Vec<String>,
+    /// Labels every stream must have.
+    pub enforced_labels: Vec<String>,
+    /// Until when pushes are refused, in nanoseconds since the epoch.
+    pub blocked_until_ns: i64,
+    /// The status with which they are; with 200 they are dropped without a word.
+    pub blocked_status: u16,
 }
 
 impl Default for LogLimits {
@@ -114,7 +139,11 @@ impl Default for LogLimits {
             increment_duplicate_timestamps: false,
             service_labels: SERVICE_LABELS.map(str::to_owned).to_vec(),
             discover_levels: true,
+            level_names: LEVEL_NAMES.map(str::to_owned).to_vec(),
             label_attributes: LABEL_ATTRIBUTES.map(str::to_owned).to_vec(),
+            enforced_labels: Vec::new(),
+            blocked_until_ns: 0,
+            blocked_status: 260,
         }
     }
 }

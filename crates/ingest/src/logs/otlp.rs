@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use base::Reservation;
 use base::budget::BudgetExceeded;
 use bytes::Bytes;
+use model::TenantId;
 use model::logs::{LogEntry, PushRefusal, RefusalKind};
 use wire::loki::{ENTRY_COST_BYTES, Meter, PAIR_COST_BYTES};
 use wire::otlp::logs::{LogRecord, LogScope, LogVisitor, visit};
@@ -35,11 +36,13 @@ pub struct Room<'m> {
 /// Prepares a request in protobuf.
 pub fn prepare(
     body: &[u8],
+    tenant: &TenantId,
     limits: &LogLimits,
     now_ns: i64,
     room: Room<'_>,
 ) -> Result<Prepared, PushRefusal> {
     let mut translation = Translation {
+        tenant,
         limits,
         now_ns,
         labels: Vec::new(),
@@ -105,6 +108,7 @@ impl Part {
 }
 
 struct Translation<'l, 'm> {
+    tenant: &'l TenantId,
     limits: &'l LogLimits,
     now_ns: i64,
     /// Labels of the streams of the current resource.
@@ -246,7 +250,7 @@ impl Translation<'_, '_> {
         };
         let draft = Draft { timestamp_ns, line, metadata, metadata_count, metadata_bytes };
         if !self.streams.contains_key(&self.labels) {
-            let stream = Stream::new(self.labels.clone(), self.limits, self.now_ns);
+            let stream = Stream::new(self.labels.clone(), self.tenant, self.limits, self.now_ns);
             let place = stream.map(|stream| (stream, Vec::new()));
             let place = place.map_err(|problem| self.prepared.refuse(problem, draft.amount())).ok();
             self.streams.insert(self.labels.clone(), place);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashSet;
 use jiff::Timestamp;
-use model::Labels;
 use model::logs::{LogBatch, LogEntry, PushRefusal, RefusalKind};
+use model::{Labels, TenantId};
 use wire::loki::PushRequest;
 
 use super::limits::LogLimits;
@@ -76,13 +76,18 @@ impl Draft {
 
 /// Prepares a request. Entries that are refused do not keep others from being stored; a request whose streams cannot
 /// be told apart is refused as a whole.
-pub fn prepare(request: PushRequest, limits: &LogLimits, now_ns: i64) -> Result<Prepared, PushRefusal> {
+pub fn prepare(
+    request: PushRequest,
+    tenant: &TenantId,
+    limits: &LogLimits,
+    now_ns: i64,
+) -> Result<Prepared, PushRefusal> {
     let mut prepared = Prepared::default();
     for stream in request.streams {
         let read = labels::read(stream.labels);
         let pairs = read.map_err(|problem| PushRefusal::new(RefusalKind::Invalid, problem))?;
         let sent = stream.entries;
-        let mut stream = match Stream::new(pairs, limits, now_ns) {
+        let mut stream = match Stream::new(pairs, tenant, limits, now_ns) {
             Ok(stream) => stream,
             Err(problem) => {
                 let lines = sent.iter().map(|entry| entry.line.len() as u64).sum();
@@ -148,7 +153,7 @@ impl Prepared {
         // Checked above.
         let mut metadata = draft.metadata.unwrap_or_default();
         if limits.discover_levels && !metadata.iter().any(|(name, _)| &**name == level::DETECTED_LEVEL) {
-            let level = level::detect(stream.labels.iter(), &metadata, &draft.line);
+            let level = level::detect(&limits.level_names, stream.labels.iter(), &metadata, &draft.line);
             self.shared.put_level(&mut metadata, &level);
         }
         self.amount.add(Amount { entries: 1, bytes: draft.line.len() as u64 });
@@ -176,9 +181,22 @@ impl Prepared {
 }
 
 impl Stream {
-    pub fn new(mut pairs: labels::Pairs, limits: &LogLimits, now_ns: i64) -> Result<Self, Problem> {
+    pub fn new(
+        mut pairs: labels::Pairs,
+        tenant: &TenantId,
+        limits: &LogLimits,
+        now_ns: i64,
+    ) -> Result<Self, Problem> {
         labels::add_service_name(&mut pairs, &limits.service_labels);
         let shown = labels::display(&pairs);
+        let is_missing = |name: &&String| !pairs.iter().any(|(other, _)| other == *name);
+        let missing: Vec<&str> =
+            limits.enforced_labels.iter().filter(is_missing).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let (missing, user) = (missing.join(","), &tenant.0);
+            let text = format!("missing required labels {missing} for user {user} for stream {shown}");
+            return Err(Problem::invalid("missing_enforced_labels", text));
+        }
         let counted = pairs.iter().filter(|(name, _)| name != labels::SERVICE_NAME).count();
         if exceeds(counted, limits.max_label_names) {
             let limit = limits.max_label_names;

@@ -102,7 +102,16 @@ impl LogReceiver {
             return Err(nothing());
         }
         let limits = self.limits.load().of(tenant);
-        let prepared = prepare(request, &limits, self.now_ns())?;
+        if let Some(status) = self.blocked(&limits) {
+            let lines = |stream: &wire::loki::PushStream| {
+                let bytes = stream.entries.iter().map(|entry| entry.line.len() as u64).sum();
+                Amount { entries: stream.entries.len() as u64, bytes }
+            };
+            let mut amount = Amount::default();
+            request.streams.iter().for_each(|stream| amount.add(lines(stream)));
+            return self.refuse_blocked(tenant, &limits, status, amount);
+        }
+        let prepared = prepare(request, tenant, &limits, self.now_ns())?;
         self.store(tenant, &limits, prepared, memory)
     }
 
@@ -115,11 +124,37 @@ impl LogReceiver {
     ) -> Result<(), PushRefusal> {
         let limits = self.limits.load().of(tenant);
         let room = Room { max_bytes: self.max_push_bytes, memory };
-        let prepared = super::otlp::prepare(body, &limits, self.now_ns(), room)?;
+        let prepared = super::otlp::prepare(body, tenant, &limits, self.now_ns(), room)?;
+        if let Some(status) = self.blocked(&limits) {
+            let amount = prepared.amount;
+            return self.refuse_blocked(tenant, &limits, status, amount);
+        }
         if prepared.amount.entries == 0 && prepared.problem.is_none() {
             return Err(nothing());
         }
         self.store(tenant, &limits, prepared, memory)
+    }
+
+    /// The status with which pushes of a tenant are refused now, if they are.
+    fn blocked(&self, limits: &LogLimits) -> Option<u16> {
+        (self.now_ns() < limits.blocked_until_ns).then_some(limits.blocked_status)
+    }
+
+    fn refuse_blocked(
+        &self,
+        tenant: &TenantId,
+        limits: &LogLimits,
+        status: u16,
+        amount: Amount,
+    ) -> Result<(), PushRefusal> {
+        self.metrics.discarded(&tenant.0, "blocked_ingestion", amount);
+        if status == 200 {
+            return Ok(());
+        }
+        let until = jiff::Timestamp::from_nanosecond(i128::from(limits.blocked_until_ns)).unwrap_or_default();
+        let text =
+            format!("ingestion blocked for user {} until '{until}' with status code '{status}'", tenant.0);
+        Err(PushRefusal::new(RefusalKind::Blocked(status), text))
     }
 
     fn store(

@@ -28,6 +28,7 @@ fn entry(timestamp_ns: i64, line: &'static str) -> PushEntry {
 fn streams_get_the_name_of_their_service_and_lines_their_level() {
     let prepared = prepare(
         request(&[("job", "j"), ("empty", "")], vec![entry(1, "level=warn")]),
+        &TenantId::default(),
         &LogLimits::default(),
         NOW_NS,
     )
@@ -41,7 +42,9 @@ fn streams_get_the_name_of_their_service_and_lines_their_level() {
 #[test]
 fn what_is_refused_does_not_keep_the_rest_from_being_stored() {
     let entries = vec![entry(1, "good"), entry(i64::MAX, "future")];
-    let prepared = prepare(request(&[("a", "b")], entries), &LogLimits::default(), NOW_NS).unwrap();
+    let prepared =
+        prepare(request(&[("a", "b")], entries), &TenantId::default(), &LogLimits::default(), NOW_NS)
+            .unwrap();
     assert_eq!(prepared.amount.entries, 1);
     assert_eq!(prepared.discarded["too_far_in_future"].entries, 1);
     assert!(prepared.problem.unwrap().text.contains("has timestamp too new"));
@@ -51,7 +54,7 @@ fn what_is_refused_does_not_keep_the_rest_from_being_stored() {
 fn names_that_are_none_are_told_with_their_place() {
     let refused = |name: &str| {
         let request = request(&[("case", "c"), (name, "v")], vec![entry(1, "x")]);
-        prepare(request, &LogLimits::default(), NOW_NS).unwrap_err().text
+        prepare(request, &TenantId::default(), &LogLimits::default(), NOW_NS).unwrap_err().text
     };
     assert_eq!(
         refused("a-b"),
@@ -81,7 +84,8 @@ fn what_would_be_gone_at_once_is_refused_by_the_retention_of_its_stream() {
     let limits = LogLimits { retention, ..LogLimits::default() };
     for (app, age_days, is_taken) in [("web", 30, true), ("web", 32, false), ("debug", 2, false)] {
         let entries = vec![entry(NOW_NS - age_days * DAY_NS, "x")];
-        let prepared = prepare(request(&[("app", app)], entries), &limits, NOW_NS).unwrap();
+        let prepared =
+            prepare(request(&[("app", app)], entries), &TenantId::default(), &limits, NOW_NS).unwrap();
         assert_eq!(prepared.amount.entries == 1, is_taken, "{app} {age_days}");
         if let Some(problem) = prepared.problem {
             assert!(problem.text.contains("has timestamp too old: "), "{}", problem.text);
@@ -93,7 +97,7 @@ fn what_would_be_gone_at_once_is_refused_by_the_retention_of_its_stream() {
 fn one_push_is_about_a_bounded_number_of_days() {
     let limits = LogLimits { max_days: 3, ..LogLimits::default() };
     let sent = (0..10).map(|day| entry(NOW_NS - day / 2 * DAY_NS, "x")).collect();
-    let prepared = prepare(request(&[("a", "b")], sent), &limits, NOW_NS).unwrap();
+    let prepared = prepare(request(&[("a", "b")], sent), &TenantId::default(), &limits, NOW_NS).unwrap();
     assert_eq!(prepared.amount.entries, 6);
     assert_eq!(prepared.discarded["too_many_days"].entries, 4);
 }
@@ -103,7 +107,7 @@ fn long_lines_are_cut_between_characters_where_that_is_wanted() {
     let limits =
         LogLimits { max_line_bytes: 6, truncate_with: Some("..".to_owned()), ..LogLimits::default() };
     let sent = vec![entry(1, "abcdef"), entry(2, "abc\u{e9}fgh")];
-    let prepared = prepare(request(&[("a", "b")], sent), &limits, NOW_NS).unwrap();
+    let prepared = prepare(request(&[("a", "b")], sent), &TenantId::default(), &limits, NOW_NS).unwrap();
     assert_eq!(entries(&prepared), [(1, "abcdef".to_owned()), (2, "abc..".to_owned())]);
     assert_eq!((prepared.truncated.entries, prepared.truncated.bytes), (1, 3));
 }
@@ -112,7 +116,7 @@ fn long_lines_are_cut_between_characters_where_that_is_wanted() {
 fn equal_times_are_counted_up_where_that_is_wanted() {
     let limits = LogLimits { increment_duplicate_timestamps: true, ..LogLimits::default() };
     let sent = vec![entry(5, "a"), entry(5, "b"), entry(5, "c"), entry(9, "d"), entry(5, "e")];
-    let prepared = prepare(request(&[("a", "b")], sent), &limits, NOW_NS).unwrap();
+    let prepared = prepare(request(&[("a", "b")], sent), &TenantId::default(), &limits, NOW_NS).unwrap();
     assert_eq!(entries(&prepared).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [5, 6, 7, 9, 5]);
 }
 
@@ -139,7 +143,7 @@ fn what_a_resource_says_is_there_once_however_many_records_it_has() {
     let budget = ByteBudget::new("logs.max-push-memory", 1 << 20);
     let mut memory = budget.reserve(0).unwrap();
     let room = Room { max_bytes: 64 << 20, memory: &mut memory };
-    let prepared = otlp::prepare(&body, &LogLimits::default(), NOW_NS, room).unwrap();
+    let prepared = otlp::prepare(&body, &TenantId::default(), &LogLimits::default(), NOW_NS, room).unwrap();
     let of = |at: usize| &prepared.batches[0].entries[at].metadata;
     let text = |at: usize| of(at).iter().find(|(name, _)| &**name == "text").unwrap().1.clone();
     assert_eq!(prepared.amount.entries, 100);
@@ -153,14 +157,15 @@ fn a_request_of_a_megabyte_does_not_become_gigabytes() {
         let budget = ByteBudget::new("logs.max-push-memory", budget_bytes);
         let mut memory = budget.reserve(0).unwrap();
         let room = Room { max_bytes: 60 << 20, memory: &mut memory };
-        let refused = otlp::prepare(&body, &LogLimits::default(), NOW_NS, room).unwrap_err();
+        let refused =
+            otlp::prepare(&body, &TenantId::default(), &LogLimits::default(), NOW_NS, room).unwrap_err();
         assert_eq!(refused.kind, kind, "{}", refused.text);
         assert!(budget.peak_bytes() <= budget_bytes);
     }
     let metadata = LogLimits { max_metadata_bytes: 0, ..LogLimits::default() };
     let mut memory = ByteBudget::unlimited().reserve(0).unwrap();
     let room = Room { max_bytes: 60 << 20, memory: &mut memory };
-    let refused = otlp::prepare(&body, &metadata, NOW_NS, room).unwrap_err();
+    let refused = otlp::prepare(&body, &TenantId::default(), &metadata, NOW_NS, room).unwrap_err();
     assert_eq!(refused.kind, RefusalKind::TooLarge);
     assert!(memory.bytes() < 4 << 20, "{}", memory.bytes());
 }
@@ -216,4 +221,48 @@ fn streams_beyond_the_limit_are_left_out_and_the_rest_is_stored_and_told() {
     assert_eq!(value("loki_distributor_bytes_received_total"), 5.0);
     assert_eq!(value("loki_discarded_samples_total"), 1.0);
     assert_eq!(value("loki_discarded_bytes_total"), 2.0);
+}
+
+#[test]
+fn streams_have_the_labels_that_are_enforced() {
+    let limits = LogLimits {
+        enforced_labels: vec!["app".to_owned(), "env".to_owned()],
+        service_labels: Vec::new(),
+        ..LogLimits::default()
+    };
+    let mut request = request(&[("app", "a")], vec![entry(1, "x")]);
+    request.streams.extend(self::request(&[("app", "a"), ("env", "b")], vec![entry(1, "y")]).streams);
+    let prepared = prepare(request, &TenantId("me".into()), &limits, NOW_NS).unwrap();
+    assert_eq!(prepared.batches.len(), 1);
+    assert_eq!(prepared.discarded["missing_enforced_labels"].entries, 1);
+    assert_eq!(
+        prepared.problem.unwrap().text,
+        r#"missing required labels env for user me for stream {app="a"}"#
+    );
+}
+
+#[test]
+fn pushes_are_refused_for_as_long_as_they_are_blocked() {
+    let clock = SimClock::at(NOW_NS / 1_000_000);
+    let limits = |status: u16| LogLimits {
+        blocked_until_ns: NOW_NS + 1_000_000_000,
+        blocked_status: status,
+        service_labels: Vec::new(),
+        ..LogLimits::default()
+    };
+    let notes = Arc::new(Notes::default());
+    let receiver = LogReceiver::new(notes.clone(), limits(260), clock.clone());
+    let push = || receiver.push(&TenantId("me".into()), request(&[("a", "1")], vec![entry(1, "x")]));
+    let refused = push().unwrap_err();
+    assert_eq!(refused.kind, RefusalKind::Blocked(260));
+    assert_eq!(
+        refused.text,
+        "ingestion blocked for user me until '2027-01-15T08:00:01Z' with status code '260'"
+    );
+    receiver.set_limits(limits(200).into());
+    push().unwrap();
+    assert!(notes.0.lock().is_empty());
+    clock.advance(std::time::Duration::from_secs(1));
+    push().unwrap();
+    assert_eq!(*notes.0.lock(), [r#"append {a="1"}"#]);
 }

@@ -18,7 +18,7 @@ const EXPIRED_PERCENT: u64 = 25;
 impl LogDb {
     /// An object that is to be written anew without the entries that are past their time.
     pub(crate) fn expired_object(&self) -> Option<(TenantId, Day, ObjectMeta)> {
-        if self.options.retention.rules.is_empty() {
+        if self.retention().rules.is_empty() {
             return None;
         }
         let now = self.clock.monotonic();
@@ -30,7 +30,7 @@ impl LogDb {
         looked.retain(|id, _| named.contains(id));
         let mut found = None;
         'days: for (tenant, day, manifest) in &days {
-            let Some(shortest) = self.options.retention.shortest(tenant) else { continue };
+            let Some(shortest) = self.retention().shortest(tenant) else { continue };
             let oldest_ns = self.instant_before(shortest);
             for object in manifest.objects.iter().filter(|object| object.first_ns < oldest_ns) {
                 if looked.contains_key(&object.id) || self.segments.is_damaged(object.id) {

@@ -228,7 +228,7 @@ impl LogDb {
     pub fn retain(&self) -> Result<(), LogDbError> {
         let now_ms = self.clock.now_ms();
         for (tenant, day, manifest) in self.days() {
-            let Some(period) = self.options.retention.longest(&tenant) else { continue };
+            let Some(period) = self.retention().longest(&tenant) else { continue };
             if day.last_ns() >= self.instant_before(period) || manifest.objects.is_empty() {
                 continue;
             }
@@ -334,7 +334,7 @@ impl LogDb {
     /// Deletes the manifest of a day that holds nothing and whose entries would long be past their time: documents of days
     /// must not become ever more.
     fn forget_day(&self, tenant: &TenantId, day: Day) -> Result<(), LogDbError> {
-        let Some(period) = self.options.retention.longest(tenant) else { return Ok(()) };
+        let Some(period) = self.retention().longest(tenant) else { return Ok(()) };
         if day.last_ns() >= self.instant_before(period.saturating_add(FORGET_DAY_AFTER)) {
             return Ok(());
         }

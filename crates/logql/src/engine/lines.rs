@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base::Reservation;
 use bytes::Bytes;
 use hashbrown::HashMap;
-use model::Labels;
 use model::logs::{LogRange, PageGroup, PageRun};
+use model::{Labels, QueryStop, SourceError};
 use rayon::prelude::*;
 
 use super::scan::{RowReader, Wanted, scan, select};
@@ -104,7 +104,16 @@ impl Engine<'_> {
             }
             let more: Result<Vec<Vec<Found>>, QueryError> =
                 groups.par_iter().map(|group| self.group_lines(group, &pipeline, params)).collect();
-            found.add(more?);
+            match more {
+                Ok(more) => found.add(more),
+                // What is in its place is the beginning of the answer, however long the rest would take.
+                Err(QueryError::Source(SourceError::Stopped(QueryStop::Timeout(_)))) if found.settled > 0 => {
+                    found.best.truncate(found.settled);
+                    self.ctx.warn(cut_short(&found));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
             let bytes = found.bytes();
             held.shrink_to(bytes);
             held.absorb(self.ctx.reserve(bytes.saturating_sub(held.bytes()))?);
@@ -164,6 +173,14 @@ impl Engine<'_> {
         sort(&mut found, params);
         Ok(found)
     }
+}
+
+/// What is told of an answer that time did not suffice for.
+fn cut_short(found: &Gathered<'_>) -> String {
+    let last_ns = found.best.last().map_or(0, |last| last.entry.timestamp_ns);
+    let last = jiff::Timestamp::from_nanosecond(i128::from(last_ns)).unwrap_or_default();
+    let side = if found.params.direction == Direction::Backward { "before" } else { "after" };
+    format!("the query timed out (query_timeout): entries {side} {last} were not searched and are missing")
 }
 
 /// How far a group is from where the answer begins.

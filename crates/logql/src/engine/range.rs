@@ -33,16 +33,19 @@ pub(super) struct Windows {
     range_ns: i64,
     step_ns: i64,
     count: usize,
+    /// What is before lies in no window.
+    oldest_ns: i64,
 }
 
 impl Windows {
-    fn new(range: &RangeAggregation, steps: Steps) -> Self {
-        Self::over(steps.start_ns.saturating_sub(range.offset_ns), range.range_ns, steps)
+    fn new(range: &RangeAggregation, steps: Steps, oldest_ns: i64) -> Self {
+        let windows = Self::over(steps.start_ns.saturating_sub(range.offset_ns), range.range_ns, steps);
+        Self { oldest_ns, ..windows }
     }
 
     /// As many windows as there are steps, the first of which ends at `first_ns`.
     pub(super) fn over(first_ns: i64, range_ns: i64, steps: Steps) -> Self {
-        Self { first_ns, range_ns, step_ns: steps.step_ns.max(1), count: steps.len() }
+        Self { first_ns, range_ns, step_ns: steps.step_ns.max(1), count: steps.len(), oldest_ns: i64::MIN }
     }
 
     /// Everything any window holds.
@@ -50,13 +53,16 @@ impl Windows {
         let last_ns =
             self.first_ns.saturating_add(self.step_ns.saturating_mul(self.count.saturating_sub(1) as i64));
         LogRange {
-            start_ns: self.first_ns.saturating_sub(self.range_ns).saturating_add(1),
+            start_ns: self.first_ns.saturating_sub(self.range_ns).saturating_add(1).max(self.oldest_ns),
             end_ns: last_ns.saturating_add(1),
         }
     }
 
     /// The windows that hold an instant: from the first on, up to but without the second.
     fn holding(&self, at_ns: i64) -> (usize, usize) {
+        if at_ns < self.oldest_ns {
+            return (0, 0);
+        }
         let index = |from_first: i128| {
             let step = i128::from(self.step_ns);
             // The first window that ends at or after the instant.
@@ -143,7 +149,7 @@ impl Engine<'_> {
         outer: Option<&Grouping>,
         steps: Steps,
     ) -> Result<Vec<Line>, QueryError> {
-        let plan = Plan::new(range, outer, steps)?;
+        let plan = Plan::new(range, outer, steps, self.limits.oldest_ns)?;
         let stages = &range.log.stages;
         let covered = plan.windows.covered();
         let groups = select(self, &range.log.matchers, stages, &plan.pipeline, covered)?;
@@ -224,6 +230,7 @@ impl<'a> Plan<'a> {
         range: &'a RangeAggregation,
         outer: Option<&'a Grouping>,
         steps: Steps,
+        oldest_ns: i64,
     ) -> Result<Self, QueryError> {
         let grouping = range.grouping.as_ref().or(outer);
         let unwrap = range.unwrap.as_ref();
@@ -241,7 +248,7 @@ impl<'a> Plan<'a> {
             grouping,
             pipeline: Pipeline::new(&stages, hints)?,
             filters,
-            windows: Windows::new(range, steps),
+            windows: Windows::new(range, steps, oldest_ns),
             bytes,
         })
     }
@@ -556,7 +563,7 @@ mod tests {
 
     #[test]
     fn windows_hold_their_end_and_not_their_beginning() {
-        let windows = Windows { first_ns: 100, range_ns: 20, step_ns: 10, count: 5 };
+        let windows = Windows { first_ns: 100, range_ns: 20, step_ns: 10, count: 5, oldest_ns: i64::MIN };
         assert_eq!(windows.covered(), LogRange { start_ns: 81, end_ns: 141 });
         for at in 70..150 {
             let (first, last) = windows.holding(at);
@@ -569,5 +576,8 @@ mod tests {
             assert!((at..=until).all(|other| windows.holding(other) == (first, last)), "{at} to {until}");
             assert!(until - at < 10);
         }
+        let windows = Windows { oldest_ns: 95, ..windows };
+        assert_eq!(windows.covered(), LogRange { start_ns: 95, end_ns: 141 });
+        assert_eq!((windows.holding(94), windows.holding(95)), ((0, 0), (0, 2)));
     }
 }

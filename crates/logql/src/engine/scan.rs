@@ -21,6 +21,10 @@ pub(super) fn select(
     pipeline: &Pipeline,
     range: LogRange,
 ) -> Result<Vec<PageGroup>, QueryError> {
+    // All of it may be further back than may be looked at.
+    if range.start_ns >= range.end_ns {
+        return Ok(Vec::new());
+    }
     let mut hints: Vec<LogHint> = pipeline.leading.iter().filter_map(|filter| filter.hint()).collect();
     hints.extend(metadata_hints(stages));
     let request = LogRequest { range, matchers: stream_matchers(matchers), hints };

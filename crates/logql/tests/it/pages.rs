@@ -124,7 +124,7 @@ fn queries_stop_when_they_are_told_to_and_when_memory_is_short() {
 #[test]
 fn too_many_series_are_refused() {
     let (logs, ctx) = (store(600), QueryContext::unbounded());
-    let engine = Engine::new(&logs, Limits { max_series: 100 }, &ctx);
+    let engine = Engine::new(&logs, Limits { max_series: 100, ..Limits::default() }, &ctx);
     let query = metric("count_over_time({app=\"a\"} | logfmt [1h])");
     let error = engine.series(&query, Steps::instant(599 * SECOND)).unwrap_err();
     assert!(error.to_string().starts_with("maximum number of series (100) reached"), "{error}");

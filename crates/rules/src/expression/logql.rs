@@ -53,7 +53,8 @@ impl Queries for LogQl {
     fn instant(&self, expression: &str, t_ms: i64, cancel: &CancelFlag) -> Result<Vec<Sample>, QueryFailure> {
         let query = metric(expression).map_err(|message| QueryFailure { message, canceled: false })?;
         let ctx = self.limits.context(cancel);
-        let engine = Engine::new(&*self.source, Limits { max_series: self.max_series }, &ctx);
+        let limits = Limits { max_series: self.max_series, ..Limits::default() };
+        let engine = Engine::new(&*self.source, limits, &ctx);
         let at = Steps::instant(t_ms.saturating_mul(1_000_000));
         let result = engine.series(&query, at).map_err(failure)?;
         let of = |labels, value| Sample { labels, value, histogram: None };

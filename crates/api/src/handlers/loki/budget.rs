@@ -1,6 +1,6 @@
 //! Queries that would be about too much are refused before they begin.
 
-use logql::ast::{LogExpr, MetricExpr};
+use logql::ast::{At, LogExpr, MetricExpr};
 use logql::engine::stream_matchers;
 use model::QueryContext;
 use model::logs::LogRange;
@@ -12,8 +12,10 @@ use super::respond::Failure;
 /// Lines of a range that a function is about.
 struct Selected<'q> {
     log: &'q LogExpr,
+    /// How long ranges are, those of subqueries around included.
     range_ns: i64,
-    offset_ns: i64,
+    /// What it reads.
+    range: LogRange,
 }
 
 /// Refuses a query of lines that is about more bytes than the tenant may read at once.
@@ -43,7 +45,7 @@ pub(super) fn admit_metric(
         return Ok(());
     }
     let mut selected = Vec::new();
-    collect(query, 0, 0, &mut selected);
+    collect(query, Place { at: bounds, edges: bounds, range_ns: 0 }, &mut selected);
     if limits.max_range_ns > 0
         && let Some(long) = selected.iter().find(|selected| selected.range_ns > limits.max_range_ns)
     {
@@ -57,11 +59,12 @@ pub(super) fn admit_metric(
     if limits.max_bytes_read == 0 {
         return Ok(());
     }
-    let mut bytes = 0_u64;
-    for Selected { log, range_ns, offset_ns } in selected {
-        let start_ns = bounds.start_ns.saturating_sub(range_ns).saturating_sub(offset_ns);
-        let range = LogRange { start_ns, end_ns: bounds.end_ns.saturating_sub(offset_ns).saturating_add(1) };
-        bytes = bytes.saturating_add(bytes_of(state, ctx, log, range)?);
+    let (oldest_ns, mut bytes) = (state.oldest_ns(&limits), 0_u64);
+    for Selected { log, mut range, .. } in selected {
+        range.start_ns = range.start_ns.max(oldest_ns);
+        if range.start_ns < range.end_ns {
+            bytes = bytes.saturating_add(bytes_of(state, ctx, log, range)?);
+        }
     }
     refuse_beyond(limits.max_bytes_read, bytes)
 }
@@ -97,24 +100,57 @@ fn shown(bytes: u64) -> String {
     }
 }
 
-fn collect<'q>(query: &'q MetricExpr, range_ns: i64, offset_ns: i64, out: &mut Vec<Selected<'q>>) {
+/// When an expression is evaluated.
+#[derive(Clone, Copy)]
+struct Place {
+    at: Bounds,
+    /// When the whole query is.
+    edges: Bounds,
+    /// How long the ranges of subqueries around it are.
+    range_ns: i64,
+}
+
+impl Place {
+    /// The same for what may be evaluated at a fixed time.
+    fn fixed(self, at: Option<At>) -> Self {
+        let ns = match at {
+            None => return self,
+            Some(At::Time(ns)) => ns,
+            Some(At::Start) => self.edges.start_ns,
+            Some(At::End) => self.edges.end_ns,
+        };
+        Self { at: Bounds { start_ns: ns, end_ns: ns }, ..self }
+    }
+
+    /// What ranges before these times, moved back by an offset, reach over.
+    fn before(self, range_ns: i64, offset_ns: i64) -> Bounds {
+        let start_ns = self.at.start_ns.saturating_sub(offset_ns).saturating_sub(range_ns);
+        Bounds { start_ns, end_ns: self.at.end_ns.saturating_sub(offset_ns) }
+    }
+}
+
+fn collect<'q>(query: &'q MetricExpr, place: Place, out: &mut Vec<Selected<'q>>) {
     match query {
-        MetricExpr::Range(range) => out.push(Selected {
-            log: &range.log,
-            range_ns: range.range_ns.saturating_add(range_ns),
-            offset_ns: range.offset_ns.saturating_add(offset_ns),
-        }),
+        MetricExpr::Range(range) => {
+            let read = place.fixed(range.at).before(range.range_ns, range.offset_ns);
+            out.push(Selected {
+                log: &range.log,
+                range_ns: range.range_ns.saturating_add(place.range_ns),
+                range: LogRange { start_ns: read.start_ns, end_ns: read.end_ns.saturating_add(1) },
+            });
+        }
         MetricExpr::Subquery(sub) => {
-            let (range_ns, offset_ns) =
-                (range_ns.saturating_add(sub.range_ns), offset_ns.saturating_add(sub.offset_ns));
-            collect(&sub.inner, range_ns, offset_ns, out);
+            let place = place.fixed(sub.at);
+            let at = place.before(sub.range_ns, sub.offset_ns);
+            let range_ns = place.range_ns.saturating_add(sub.range_ns);
+            collect(&sub.inner, Place { at, range_ns, ..place }, out);
         }
-        MetricExpr::Vector(vector) => collect(&vector.inner, range_ns, offset_ns, out),
+        MetricExpr::Vector(vector) => collect(&vector.inner, place, out),
         MetricExpr::Binary(binary) => {
-            collect(&binary.left, range_ns, offset_ns, out);
-            collect(&binary.right, range_ns, offset_ns, out);
+            collect(&binary.left, place, out);
+            collect(&binary.right, place, out);
         }
-        MetricExpr::LabelReplace(replace) => collect(&replace.inner, range_ns, offset_ns, out),
+        MetricExpr::LabelReplace(replace) => collect(&replace.inner, place, out),
         MetricExpr::Literal(_) | MetricExpr::Constant(_) => {}
     }
 }
@@ -122,6 +158,29 @@ fn collect<'q>(query: &'q MetricExpr, range_ns: i64, offset_ns: i64, out: &mut V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_query_reads_is_where_its_ranges_lie() {
+        const MINUTE_NS: i64 = 60_000_000_000;
+        let ranges = |text: &str| {
+            let query = logql::parse_with(text, logql::Features::ALL).unwrap();
+            let logql::ast::Expr::Metric(query) = query else { panic!("{text}") };
+            let edges = Bounds { start_ns: 100 * MINUTE_NS, end_ns: 200 * MINUTE_NS };
+            let mut selected = Vec::new();
+            collect(&query, Place { at: edges, edges, range_ns: 0 }, &mut selected);
+            let minutes = |selected: &Selected<'_>| {
+                let LogRange { start_ns, end_ns } = selected.range;
+                (start_ns / MINUTE_NS, (end_ns - 1) / MINUTE_NS, selected.range_ns / MINUTE_NS)
+            };
+            selected.iter().map(minutes).collect::<Vec<_>>()
+        };
+        assert_eq!(ranges("rate({a=\"b\"}[5m])"), [(95, 200, 5)]);
+        assert_eq!(ranges("rate({a=\"b\"}[5m] offset 10m)"), [(85, 190, 5)]);
+        assert_eq!(ranges("rate({a=\"b\"}[5m] @ 3600)"), [(55, 60, 5)]);
+        assert_eq!(ranges("rate({a=\"b\"}[5m] @ start() offset 1m)"), [(94, 99, 5)]);
+        assert_eq!(ranges("max_over_time(rate({a=\"b\"}[5m])[30m:1m] @ end())"), [(165, 200, 35)]);
+        assert_eq!(ranges("max_over_time(rate({a=\"b\"}[5m] @ end())[30m:1m] offset 50m)"), [(195, 200, 35)]);
+    }
 
     #[test]
     fn bytes_are_shown_as_people_read_them() {

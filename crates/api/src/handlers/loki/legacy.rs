@@ -10,7 +10,7 @@ use logql::engine::LineParams;
 
 use super::params::{Bounds, direction, limit};
 use super::respond::Failure;
-use super::{Logs, encode, json, run};
+use super::{Logs, encode, json, policy, run};
 use crate::params::Params;
 
 /// `GET /api/prom/query`
@@ -23,6 +23,7 @@ pub(super) async fn query(
         let (limit, direction) = (limit(&params, 100)?, direction(&params)?);
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let query = logql::parse_log(params.get("query"))?;
+        policy::admit(state, ctx, params.get("query"), &logql::ast::Expr::Log(query.clone()))?;
         let bounds = bounds.admitted(state, ctx)?;
         let most = state.limits_of(&ctx.tenant).max_entries;
         let limit = if most > 0 { limit.min(most) } else { limit };

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::TenantId;
 
+use super::policy::BlockedQuery;
+
 /// Limits of the queries of one tenant; 0 is none.
 #[derive(Debug, Clone)]
 pub struct LogQueryLimits {
@@ -35,6 +37,14 @@ pub struct LogQueryLimits {
     pub retention_ns: i64,
     /// Whether entries may be deleted by request.
     pub deletion: DeletionMode,
+    /// Labels every selector of a query must have a matcher of.
+    pub required_labels: Vec<String>,
+    /// Labels, at least, every selector of a query must have a matcher of.
+    pub min_labels: usize,
+    /// Matchers of a selector.
+    pub max_matchers: usize,
+    /// Queries that are refused.
+    pub blocked: Vec<BlockedQuery>,
 }
 
 /// What becomes of requests to delete entries.
@@ -63,6 +73,10 @@ impl Default for LogQueryLimits {
             volume_max_series: 1000,
             retention_ns: 0,
             deletion: DeletionMode::default(),
+            required_labels: Vec::new(),
+            min_labels: 0,
+            max_matchers: 0,
+            blocked: Vec::new(),
         }
     }
 }
@@ -93,7 +107,7 @@ impl LogQueryLimitsBook {
 const MAX_TENANT_BYTES: usize = 150;
 
 /// Why a name cannot be a tenant's: names become parts of the keys of objects.
-pub(super) fn check_tenant(name: &str) -> Result<(), String> {
+pub(in crate::handlers) fn check_tenant(name: &str) -> Result<(), String> {
     if name.len() > MAX_TENANT_BYTES {
         return Err(format!("tenant ID is too long: max {MAX_TENANT_BYTES} characters"));
     }

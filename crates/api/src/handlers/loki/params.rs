@@ -72,7 +72,7 @@ impl Bounds {
         let limits = state.limits_of(&ctx.tenant);
         let mut bounds = self;
         if limits.max_lookback_ns > 0 {
-            let oldest_ns = state.now_ns().saturating_sub(limits.max_lookback_ns);
+            let oldest_ns = state.oldest_ns(&limits);
             bounds.end_ns = bounds.end_ns.max(oldest_ns);
             bounds.start_ns = bounds.start_ns.max(oldest_ns);
         }

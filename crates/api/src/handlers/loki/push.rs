@@ -161,6 +161,7 @@ fn status_of(kind: RefusalKind) -> u16 {
         RefusalKind::Limited => 429,
         RefusalKind::Failed => 500,
         RefusalKind::Busy => 503,
+        RefusalKind::Blocked(status) => status,
     }
 }
 

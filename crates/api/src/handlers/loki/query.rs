@@ -15,7 +15,7 @@ use model::QueryContext;
 use super::params::{BAD_ORDER, BAD_STEP, Bounds, direction, duration, integer, limit, time};
 use super::respond::Failure;
 use super::stats::{Spent, write};
-use super::{LogState, Logs, budget, encode, json, run_queued};
+use super::{LogState, Logs, budget, encode, json, policy, run_queued};
 use crate::params::Params;
 
 const DEFAULT_LIMIT: i64 = 100;
@@ -24,11 +24,12 @@ const NO_LOGS_AT_INSTANTS: &str =
 
 impl LogState {
     pub(super) fn engine<'a>(&'a self, ctx: &'a QueryContext) -> Engine<'a> {
-        let max_series = match self.limits_of(&ctx.tenant).max_series {
+        let limits = self.limits_of(&ctx.tenant);
+        let max_series = match limits.max_series {
             0 => usize::MAX,
             limit => limit,
         };
-        Engine::new(&*self.source, Limits { max_series }, ctx)
+        Engine::new(&*self.source, Limits { max_series, oldest_ns: self.oldest_ns(&limits) }, ctx)
     }
 }
 
@@ -62,6 +63,7 @@ pub(super) async fn instant(
         direction(&params)?;
         let at_ns = time(&params, "time", state.now_ns())?;
         let query = logql::parse_with(params.get("query"), state.options.language)?;
+        policy::admit(state, ctx, params.get("query"), &query)?;
         let Expr::Metric(query) = query else {
             return Err(Failure::bad(NO_LOGS_AT_INSTANTS));
         };
@@ -115,6 +117,7 @@ fn range_body(
         return Err(Failure::bad("interval must be >= 0"));
     }
     let query = logql::parse_with(params.get("query"), state.options.language)?;
+    policy::admit(state, ctx, params.get("query"), &query)?;
     let asked = bounds;
     let bounds = bounds.admitted(state, ctx)?;
     let started = state.clock.monotonic();

@@ -33,8 +33,6 @@ use crate::params::Params;
 
 /// How often is looked whether something came.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long one follower may stay.
-const MAX_DURATION: Duration = Duration::from_secs(3600);
 /// How long a client may take to read a message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest delay a client may ask for, in seconds.
@@ -109,7 +107,7 @@ fn begin(state: Logs, request: Request) -> Result<Response, Failure> {
 
 /// Serves a follower until it leaves, or must.
 async fn serve(state: &Logs, follow: Follow, mut sender: Sender, mut inbox: mpsc::Receiver<Received>) {
-    let end = tokio::time::sleep(MAX_DURATION);
+    let end = tokio::time::sleep(state.options.tail_max_duration);
     tokio::pin!(end);
     let mut seen = None;
     let mut ticks = tokio::time::interval(LOOK_EVERY);

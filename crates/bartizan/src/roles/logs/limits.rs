@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::handlers::loki::{DeletionMode, LogQueryLimits, LogQueryLimitsBook};
+use api::handlers::loki::{
+    BlockedQuery, BlockedText, DeletionMode, LogQueryLimits, LogQueryLimitsBook, QueryKind,
+};
 use config::loki::limits::{DeletionWord, LokiLimits, OtlpAction, OtlpSection};
 use config::loki::values::LokiDuration;
 use ingest::{LogLimits, LogLimitsBook, LogRetention};
 use logdb::{Retention, RetentionRule};
 use logql::engine::stream_matchers;
+use model::regex::Regex;
 use model::{Matcher, TenantId};
+use rules::store::StoreLimits;
 
 /// Mebibytes as bytes.
 const MIB: f64 = 1_048_576.0;
@@ -24,6 +28,48 @@ pub struct Books {
     pub query: LogQueryLimitsBook,
     /// How long their entries are kept.
     pub retention: Retention,
+    /// How many rules they may have, and how far these look back.
+    pub rules: RuleLimits,
+}
+
+/// How many rules tenants may have, and how far these look back.
+#[derive(Debug, Clone, Default)]
+pub struct RuleLimits {
+    /// Of tenants without limits of their own.
+    pub default: TenantRuleLimits,
+    /// By tenant.
+    pub tenants: BTreeMap<TenantId, TenantRuleLimits>,
+}
+
+/// How many rules a tenant may have, and how far these look back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantRuleLimits {
+    /// Groups, and rules of each.
+    pub store: StoreLimits,
+    /// How far into the past rules look that do not say it, in milliseconds.
+    pub query_offset_ms: i64,
+    /// Series of the result of a rule.
+    pub max_series: usize,
+    /// How long one evaluation of a rule may take.
+    pub query_timeout: Duration,
+}
+
+impl Default for TenantRuleLimits {
+    fn default() -> Self {
+        Self {
+            store: StoreLimits::default(),
+            query_offset_ms: 0,
+            max_series: 500,
+            query_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RuleLimits {
+    /// Those of a tenant.
+    pub fn of(&self, tenant: &TenantId) -> TenantRuleLimits {
+        self.tenants.get(tenant).copied().unwrap_or(self.default)
+    }
 }
 
 /// What holds besides the limits of tenants.
@@ -65,23 +111,27 @@ pub fn books(
     retention.extend(all.push.retention.rules.iter().map(of_all));
     let default = period_of(all.push.retention.default_ns);
     let (mut push, mut query) = (LogLimitsBook::from(all.push), LogQueryLimitsBook::from(all.query));
+    let mut rules = RuleLimits { default: all.rules, ..RuleLimits::default() };
     for (tenant, limits) in own {
+        rules.tenants.insert(tenant.clone(), limits.rules);
         push.tenants.insert(tenant.clone(), Arc::new(limits.push));
         query.tenants.insert(tenant, Arc::new(limits.query));
     }
-    Ok(Books { push, query, retention: Retention { default, rules: Arc::new(retention) } })
+    Ok(Books { push, query, retention: Retention { default, rules: Arc::new(retention) }, rules })
 }
 
 /// The limits of one tenant.
 struct Tenant {
     push: LogLimits,
     query: LogQueryLimits,
+    rules: TenantRuleLimits,
 }
 
 fn tenant_of(limits: &LokiLimits, rules: Rules) -> anyhow::Result<Tenant> {
     let retention = if rules.retention_enabled { retention_of(limits)? } else { LogRetention::default() };
     let query = query_limits(limits, rules, retention.default_ns);
-    Ok(Tenant { push: push_limits(limits, retention), query })
+    let rules = rule_limits(limits, &query);
+    Ok(Tenant { push: push_limits(limits, retention), query, rules })
 }
 
 fn count(value: Option<u64>, default: usize) -> usize {
@@ -127,7 +177,30 @@ fn push_limits(limits: &LokiLimits, retention: LogRetention) -> LogLimits {
         increment_duplicate_timestamps: limits.increment_duplicate_timestamp.unwrap_or(false),
         service_labels: limits.discover_service_name.clone().unwrap_or(defaults.service_labels),
         discover_levels: limits.discover_log_levels.unwrap_or(true),
+        level_names: limits.log_level_fields.clone().unwrap_or(defaults.level_names),
         label_attributes: label_attributes(limits.otlp_config.as_ref(), defaults.label_attributes),
+        enforced_labels: limits.enforced_labels.clone().unwrap_or_default(),
+        blocked_until_ns: limits.block_ingestion_until_ns(),
+        blocked_status: limits
+            .block_ingestion_status_code
+            .and_then(|status| u16::try_from(status).ok())
+            .unwrap_or(defaults.blocked_status),
+    }
+}
+
+fn rule_limits(limits: &LokiLimits, query: &LogQueryLimits) -> TenantRuleLimits {
+    let any = |value: Option<u64>| match count(value, 0) {
+        0 => usize::MAX,
+        limit => limit,
+    };
+    TenantRuleLimits {
+        store: StoreLimits {
+            max_groups: any(limits.ruler_max_rule_groups_per_tenant),
+            max_rules: any(limits.ruler_max_rules_per_rule_group),
+        },
+        query_offset_ms: ns(limits.ruler_evaluation_delay_duration, 0) / 1_000_000,
+        max_series: query.max_series,
+        query_timeout: query.query_timeout,
     }
 }
 
@@ -159,7 +232,31 @@ fn query_limits(limits: &LokiLimits, rules: Rules, retention_ns: i64) -> LogQuer
         volume_max_series: count(limits.volume_max_series, 1000),
         retention_ns,
         deletion: if is_disabled { DeletionMode::Disabled } else { DeletionMode::FilterAndDelete },
+        required_labels: limits.required_labels.clone().unwrap_or_default(),
+        min_labels: count(limits.minimum_labels_number, 0),
+        max_matchers: count(limits.max_streams_matchers_per_query, 1000),
+        blocked: limits.blocked_queries.iter().flatten().map(blocked).collect(),
         ..LogQueryLimits::default()
+    }
+}
+
+/// A query that is refused. What cannot be read was refused with the file.
+fn blocked(section: &config::loki::limits::BlockedQuery) -> BlockedQuery {
+    let kind = |word: &str| match word.trim() {
+        "metric" => Some(QueryKind::Metric),
+        "filter" => Some(QueryKind::Filter),
+        "limited" => Some(QueryKind::Limited),
+        _ => None,
+    };
+    let text = match (section.pattern.as_str(), section.regex) {
+        ("", _) => BlockedText::Any,
+        (pattern, true) => Regex::new(pattern).map_or(BlockedText::Any, BlockedText::Matching),
+        (pattern, false) => BlockedText::Exactly(pattern.to_owned()),
+    };
+    BlockedQuery {
+        hash: u32::try_from(section.hash).unwrap_or(0),
+        text,
+        kinds: section.types.split(',').filter_map(kind).collect(),
     }
 }
 
@@ -206,5 +303,41 @@ mod tests {
         let kept = |tenant: &TenantId, name: &str| books.retention.of(tenant, &app(name));
         assert_eq!((kept(&one, "x"), kept(&one, "y"), kept(&other, "x")), (days(1), days(2), None));
         assert_eq!(books.push.of(&one).retention.of(&app("x")), 86_400 * 1_000_000_000);
+    }
+
+    #[test]
+    fn what_may_be_asked_and_which_rules_there_may_be_is_as_the_file_says() {
+        let text = "common: {path_prefix: /x}
+limits_config:
+  required_labels: [app]
+  minimum_labels_number: 2
+  log_level_fields: [prio]
+  enforced_labels: [env]
+  block_ingestion_until: 2030-01-01T00:00:00Z
+  ruler_max_rules_per_rule_group: 3
+  ruler_evaluation_delay_duration: 1m
+  query_timeout: 5s
+  blocked_queries:
+  - {pattern: '.*prod.*', regex: true, types: 'filter,limited'}
+  - {hash: 7}
+";
+        let settings = LokiSettings::from_text("l.yaml".as_ref(), text).unwrap();
+        let overrides = "overrides: {a: {required_labels: [], ruler_max_rule_groups_per_tenant: 1}}\n";
+        let overrides = read_overrides("o.yaml".as_ref(), overrides).unwrap().overrides;
+        let rules = Rules { retention_enabled: false };
+        let books = books(&settings.file.limits_config, &overrides, rules).unwrap();
+        let (one, other) = (TenantId("a".into()), TenantId("b".into()));
+        let query = books.query.of(&other);
+        assert_eq!((query.required_labels.as_slice(), query.min_labels), (&["app".to_owned()][..], 2));
+        assert!(books.query.of(&one).required_labels.is_empty() && books.query.of(&one).min_labels == 2);
+        assert_eq!(query.blocked[0].kinds, [QueryKind::Filter, QueryKind::Limited]);
+        assert_eq!((query.blocked[1].hash, query.max_matchers), (7, 1000));
+        let push = books.push.of(&other);
+        assert_eq!((push.level_names.as_slice(), push.blocked_status), (&["prio".to_owned()][..], 260));
+        assert_eq!(push.blocked_until_ns, 1_893_456_000 * 1_000_000_000);
+        let rules = books.rules.of(&one);
+        assert_eq!((rules.store.max_groups, rules.store.max_rules, rules.query_offset_ms), (1, 3, 60_000));
+        assert_eq!(books.rules.of(&other).store.max_groups, usize::MAX);
+        assert_eq!(rules.query_timeout, Duration::from_secs(5));
     }
 }

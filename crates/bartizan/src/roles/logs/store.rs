@@ -9,7 +9,7 @@ use base::Reservation;
 use ingest::LogReceiver;
 use logdb::{Background, DeleteRequest, LineCondition, LogDb, LogDbError, StoredDelete};
 use model::logs::{
-    LogAppendError, LogAppender, LogBatch, LogRange, LogRequest, LogSource, PageGroup, PushRefusal,
+    LogAppendError, LogAppender, LogBatch, LogRange, LogRequest, LogSource, LogSteps, PageGroup, PushRefusal,
     StreamVolume,
 };
 use model::{Labels, Matcher, QueryContext, SourceError, TenantId};
@@ -94,6 +94,16 @@ impl LogSource for Store {
     ) -> Result<Vec<StreamVolume>, SourceError> {
         self.db()?.volumes(range, matchers, ctx)
     }
+
+    fn volumes_by_step(
+        &self,
+        steps: LogSteps,
+        matchers: &[Matcher],
+        ctx: &QueryContext,
+        add: &mut dyn FnMut(&Labels, usize, u64) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        self.db()?.volumes_by_step(steps, matchers, ctx, add)
+    }
 }
 
 /// Where pushes come in.
@@ -138,7 +148,7 @@ impl LogPush for Door {
 }
 
 fn storage_view(db: &LogDb, tenant: &TenantId, bucket: String) -> StorageView {
-    let (overview, options) = (db.overview(tenant), db.options());
+    let (overview, options, retention) = (db.overview(tenant), db.options(), db.retention());
     let day = |day: logdb::DayOverview| DayView {
         day: day.day.to_string(),
         objects: day.objects,
@@ -148,12 +158,12 @@ fn storage_view(db: &LogDb, tenant: &TenantId, bucket: String) -> StorageView {
         quarantined: day.quarantined,
         levels: day.levels,
     };
-    let rules = options.retention.rules.iter();
+    let rules = retention.rules.iter();
     let rules = rules.filter(|rule| rule.tenant.as_ref().is_none_or(|of| of == tenant)).map(|rule| {
         let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
         RetentionView { selector: format!("{{{}}}", matchers.join(", ")), seconds: seconds(rule.period) }
     });
-    let default = RetentionView { selector: "{}".to_owned(), seconds: seconds(options.retention.default) };
+    let default = RetentionView { selector: "{}".to_owned(), seconds: seconds(retention.default) };
     StorageView {
         bucket,
         memory_bytes: overview.memory_bytes,
