@@ -48,11 +48,13 @@ function complete(json: Loose): DashboardJson {
   dashboard.links = list(json.links);
   dashboard.panels = list(json.panels);
   dashboard.schemaVersion = Number(json.schemaVersion ?? 0);
-  dashboard.templating = { list: list((json.templating as Loose | undefined)?.list) };
-  dashboard.annotations = { list: list((json.annotations as Loose | undefined)?.list) };
+  const templating = json.templating as Loose | undefined;
+  const annotations = json.annotations as Loose | undefined;
+  dashboard.templating = { ...templating, list: list(templating?.list) };
+  dashboard.annotations = { ...annotations, list: list(annotations?.list) };
   dashboard.timepicker = (json.timepicker as DashboardJson['timepicker'] | undefined) ?? {};
   const time = (json.time ?? {}) as Partial<DashboardJson['time']>;
-  dashboard.time = { from: String(time.from ?? 'now-6h'), to: String(time.to ?? 'now') };
+  dashboard.time = { ...time, from: String(time.from ?? 'now-6h'), to: String(time.to ?? 'now') };
   dashboard.graphTooltip = Number(json.graphTooltip ?? (json.sharedCrosshair ? 1 : 0));
   return dashboard;
 }

@@ -1,5 +1,5 @@
 /** The grid of a scene and the panels of the JSON it shows, brought in line with each other. */
-import type { SceneGridLayout} from '@grafana/scenes';
+import type { SceneGridLayout } from '@grafana/scenes';
 import { SceneGridRow, type SceneGridItemLike } from '@grafana/scenes';
 import { gridItem, gridItems } from '../gridItems';
 import { allPanels, type GridPos, type PanelJson } from '../model';

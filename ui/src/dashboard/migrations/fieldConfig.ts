@@ -40,8 +40,10 @@ const fixedColor = (color: string) => ({ mode: 'fixed', fixedColor: color });
 /** The first step holds for everything below the second; JSON cannot say minus infinity and has nothing there. */
 export function migrateThresholds(stored: unknown): { mode: string; steps: ThresholdStep[] } {
   const { mode = 'absolute', steps } = (stored ?? {}) as { mode?: string; steps?: ThresholdStep[] };
-  if (!steps?.length) return { mode, steps: [{ color: 'green', value: -Infinity }] };
+  const others = stored as object | undefined;
+  if (!steps?.length) return { ...others, mode, steps: [{ color: 'green', value: -Infinity }] };
   return {
+    ...others,
     mode,
     steps: steps.map((step, index) => ({
       ...step,

@@ -204,7 +204,7 @@ const SHARES = [
 ];
 
 export const PIE: Descriptor[] = [
-  ...VALUES.filter(({ path }) => path.startsWith('reduceOptions')),
+  ...VALUES.filter(({ path }) => !path.startsWith('text.')),
   { path: 'pieType', name: 'Kind', category: 'Looks', kind: 'radio', choices: choices('pie', 'donut') },
   {
     path: 'sort',

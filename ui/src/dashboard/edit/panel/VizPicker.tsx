@@ -35,7 +35,9 @@ export function VizPicker({ type, isOpen, onOpen, onPick }: Props) {
       </button>
       {isOpen && (
         <>
-          <FilterInput placeholder="Search" value={search} onChange={setSearch} escapeRegex={false} />
+          <div className={styles.search}>
+            <FilterInput placeholder="Search" value={search} onChange={setSearch} escapeRegex={false} />
+          </div>
           <div className={styles.list} role="listbox" aria-label="Visualizations">
             {found.map(([id, each]) => (
               <button
@@ -78,6 +80,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     padding: theme.spacing(1),
     '&:hover': { background: theme.colors.secondary.shade },
   }),
+  search: css({ flex: '0 0 auto' }),
   name: css({ flex: '1 1 auto', fontWeight: 500, textAlign: 'left' }),
   list: css({
     display: 'flex',

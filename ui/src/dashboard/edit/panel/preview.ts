@@ -1,7 +1,6 @@
 /** The panel that is edited, as it looks now, and the JSON that says so. */
 import type { DataFrame, FieldConfigSource, PanelPlugin } from '@grafana/data';
-import type {
-  VizPanel} from '@grafana/scenes';
+import type { VizPanel } from '@grafana/scenes';
 import {
   SceneDataTransformer,
   SceneObjectBase,

@@ -1,5 +1,6 @@
 import {
   Badge,
+  Box,
   Button,
   Checkbox,
   ColorPickerInput,
@@ -38,21 +39,23 @@ export function Annotations({ scene, dashboard, onChange }: PartProps) {
     const change = (part: Partial<Annotation>) =>
       set(replacedAt(list, open, { ...current, ...part } as Annotation));
     return (
-      <Stack direction="column" gap={2}>
-        <Form annotation={current} set={change} />
-        <Field label="Data source" noMargin>
-          <DataSourceSelect
-            scene={scene}
-            value={current.datasource}
-            onChange={(datasource) => change({ datasource } as Partial<Annotation>)}
-          />
-        </Field>
-        <QueryFields annotation={current} set={change} />
-        <Panels annotation={current} set={change} dashboard={dashboard} />
-        <div>
-          <Button onClick={() => setOpen(undefined)}>Back to list</Button>
-        </div>
-      </Stack>
+      <Box maxWidth={80}>
+        <Stack direction="column" gap={2}>
+          <Form annotation={current} set={change} />
+          <Field label="Data source" noMargin>
+            <DataSourceSelect
+              scene={scene}
+              value={current.datasource}
+              onChange={(datasource) => change({ datasource } as Partial<Annotation>)}
+            />
+          </Field>
+          <QueryFields annotation={current} set={change} />
+          <Panels annotation={current} set={change} dashboard={dashboard} />
+          <div>
+            <Button onClick={() => setOpen(undefined)}>Back to list</Button>
+          </div>
+        </Stack>
+      </Box>
     );
   }
   return (

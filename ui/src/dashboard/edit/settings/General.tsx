@@ -6,6 +6,7 @@ import {
   RadioButtonGroup,
   Stack,
   Switch,
+  Text,
   TagsInput,
   TextArea,
   TimeZonePicker,
@@ -62,7 +63,9 @@ export function General({ dashboard, onChange }: PartProps) {
             onChange={set('editable')}
           />
         </Field>
-        <h2>Time</h2>
+        <Text element="h2" variant="h4">
+          Time
+        </Text>
         <Field label="Time zone" noMargin>
           <TimeZonePicker
             includeInternal
@@ -130,7 +133,9 @@ export function General({ dashboard, onChange }: PartProps) {
             onChange={({ currentTarget }) => set('timepicker.hidden')(currentTarget.checked)}
           />
         </Field>
-        <h2>Panels</h2>
+        <Text element="h2" variant="h4">
+          Panels
+        </Text>
         <Field
           label="Graph tooltip"
           description="What panels show of a time that another one is pointed at"

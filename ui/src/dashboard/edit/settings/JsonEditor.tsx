@@ -48,7 +48,11 @@ export function JsonEditor({ value, onChange, label, isReadOnly = false, check, 
           editorTheme(theme),
           EditorState.readOnly.of(isReadOnly),
           EditorView.contentAttributes.of({ 'aria-label': label }),
-          EditorView.theme({ '&': { height, maxHeight: height }, '.cm-scroller': { overflow: 'auto' } }),
+          EditorView.theme({
+            '&': { height, maxHeight: height },
+            '.cm-scroller': { overflow: 'auto' },
+            '.cm-gutters': { background: 'transparent', border: 0, color: theme.colors.text.disabled },
+          }),
           ...(isReadOnly ? [] : [lintGutter()]),
           linter((shown) => latest.current.check?.(shown.state.doc.toString()) ?? []),
           EditorView.updateListener.of((update) => {

@@ -1,4 +1,4 @@
-import { Button, Combobox, Field, Input, RadioButtonGroup, Stack, Switch, TextArea } from '@grafana/ui';
+import { Box, Button, Combobox, Field, Input, RadioButtonGroup, Stack, Switch, TextArea } from '@grafana/ui';
 import type { DashboardScene } from '../../DashboardScene';
 import type { VariableJson } from '../../model';
 import { DataSourceSelect } from '../DataSourceSelect';
@@ -44,66 +44,68 @@ export function VariableForm({ scene, variable, others, onChange, onClose }: Pro
   const { name, type } = variable;
   const problem = nameProblem(name, others);
   return (
-    <Stack direction="column" gap={2}>
-      <Field label="Kind" noMargin>
-        <Combobox
-          aria-label="Kind"
-          width={40}
-          options={KINDS}
-          value={type}
-          onChange={({ value }) => onChange(ofKind(variable, value))}
-        />
-      </Field>
-      <Stack wrap="wrap">
-        <Field label="Name" noMargin invalid={Boolean(problem)} error={problem}>
-          <Input
-            id="variable-name"
-            width={30}
-            value={name}
-            onChange={({ currentTarget }) => set({ name: currentTarget.value })}
+    <Box maxWidth={80}>
+      <Stack direction="column" gap={2}>
+        <Field label="Kind" noMargin>
+          <Combobox
+            aria-label="Kind"
+            width={40}
+            options={KINDS}
+            value={type}
+            onChange={({ value }) => onChange(ofKind(variable, value))}
           />
         </Field>
-        <Field label="Label" noMargin>
-          <Input
-            id="variable-label"
-            width={30}
-            value={variable.label ?? ''}
-            onChange={({ currentTarget }) => set({ label: currentTarget.value })}
+        <Stack wrap="wrap">
+          <Field label="Name" noMargin invalid={Boolean(problem)} error={problem}>
+            <Input
+              id="variable-name"
+              width={30}
+              value={name}
+              onChange={({ currentTarget }) => set({ name: currentTarget.value })}
+            />
+          </Field>
+          <Field label="Label" noMargin>
+            <Input
+              id="variable-label"
+              width={30}
+              value={variable.label ?? ''}
+              onChange={({ currentTarget }) => set({ label: currentTarget.value })}
+            />
+          </Field>
+        </Stack>
+        <Field label="Description" noMargin>
+          <TextArea
+            id="variable-description"
+            cols={62}
+            rows={2}
+            value={variable.description ?? ''}
+            onChange={({ currentTarget }) => set({ description: currentTarget.value })}
           />
         </Field>
+        <Field label="Shown" noMargin>
+          <RadioButtonGroup options={SHOWN} value={variable.hide ?? 0} onChange={(hide) => set({ hide })} />
+        </Field>
+        {['query', 'adhoc', 'groupby'].includes(type) && (
+          <Field label="Data source" noMargin>
+            <DataSourceSelect
+              scene={scene}
+              value={variable.datasource}
+              onChange={(datasource) => set({ datasource })}
+            />
+          </Field>
+        )}
+        <KindFields variable={variable} set={set} />
+        {WITH_OPTIONS.includes(type) && <Selection variable={variable} set={set} />}
+        {[...WITH_OPTIONS, 'interval'].includes(type) && (
+          <Preview scene={scene} variable={variable} others={others} />
+        )}
+        <Stack>
+          <Button onClick={onClose} disabled={Boolean(problem)}>
+            Back to list
+          </Button>
+        </Stack>
       </Stack>
-      <Field label="Description" noMargin>
-        <TextArea
-          id="variable-description"
-          cols={62}
-          rows={2}
-          value={variable.description ?? ''}
-          onChange={({ currentTarget }) => set({ description: currentTarget.value })}
-        />
-      </Field>
-      <Field label="Shown" noMargin>
-        <RadioButtonGroup options={SHOWN} value={variable.hide ?? 0} onChange={(hide) => set({ hide })} />
-      </Field>
-      {['query', 'adhoc', 'groupby'].includes(type) && (
-        <Field label="Data source" noMargin>
-          <DataSourceSelect
-            scene={scene}
-            value={variable.datasource}
-            onChange={(datasource) => set({ datasource })}
-          />
-        </Field>
-      )}
-      <KindFields variable={variable} set={set} />
-      {WITH_OPTIONS.includes(type) && <Selection variable={variable} set={set} />}
-      {[...WITH_OPTIONS, 'interval'].includes(type) && (
-        <Preview scene={scene} variable={variable} others={others} />
-      )}
-      <Stack>
-        <Button onClick={onClose} disabled={Boolean(problem)}>
-          Back to list
-        </Button>
-      </Stack>
-    </Stack>
+    </Box>
   );
 }
 

@@ -1,7 +1,6 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
-import type {
-  SceneVariableSet} from '@grafana/scenes';
+import type { SceneVariableSet } from '@grafana/scenes';
 import {
   IntervalVariable,
   MultiValueVariable,

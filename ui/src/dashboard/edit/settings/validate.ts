@@ -1,8 +1,7 @@
 /** Finds what is wrong with a dashboard's JSON, where, and what to do about it. */
 import { dateMath, rangeUtil } from '@grafana/data';
-import { syntaxTree } from '@codemirror/language';
 import { jsonLanguage } from '@codemirror/lang-json';
-import { EditorState } from '@codemirror/state';
+import { Text } from '@codemirror/state';
 import type { SyntaxNode } from '@lezer/common';
 import { PANEL_TYPES } from '~/panels';
 import { isObject } from '../json';
@@ -49,24 +48,25 @@ export function validateDashboard(text: string): Problem[] {
   const report: Report = (path, message, severity = 'error') => found.push({ path, message, severity });
   dashboard(parsed, report);
   if (!found.length) return [];
-  const state = EditorState.create({ doc: text, extensions: [jsonLanguage] });
+  const doc = Text.of(text.split('\n'));
+  const top = jsonLanguage.parser.parse(text).topNode;
   return found.map(({ path, message, severity }) => {
-    const node = nodeAt(state, path);
+    const node = nodeAt(text, top, path);
     const from = node?.from ?? 0;
-    const line = node ? state.doc.lineAt(from).number : 0;
+    const line = node ? doc.lineAt(from).number : 0;
     return { place: written(path), message, severity, line, from, to: node?.to ?? from };
   });
 }
 
 function unparsed(text: string, error: unknown): Problem {
-  const state = EditorState.create({ doc: text, extensions: [jsonLanguage] });
+  const doc = Text.of(text.split('\n'));
   let at = text.length;
-  syntaxTree(state).iterate({
+  jsonLanguage.parser.parse(text).iterate({
     enter: ({ type, from }) => {
       if (type.isError) at = Math.min(at, from);
     },
   });
-  const { number, from } = state.doc.lineAt(Math.min(at, state.doc.length));
+  const { number, from } = doc.lineAt(Math.min(at, doc.length));
   const why = error instanceof Error ? error.message.replace(/ in JSON.*| \(line.*/, '') : String(error);
   const message = `This is not JSON from here on (${why}): look for a comma, a quote or a bracket that is missing or too many.`;
   return {
@@ -85,11 +85,11 @@ export const written = (path: Path): string =>
     '',
   ) || 'the dashboard';
 
-function nodeAt(state: EditorState, path: Path): SyntaxNode | undefined {
-  let node: SyntaxNode | null = syntaxTree(state).topNode.firstChild;
+function nodeAt(text: string, top: SyntaxNode, path: Path): SyntaxNode | undefined {
+  let node: SyntaxNode | null = top.firstChild;
   for (const part of path) {
     if (!node) return undefined;
-    const found: SyntaxNode | undefined = childAt(state, node, part);
+    const found: SyntaxNode | undefined = childAt(text, node, part);
     // What is missing is missing in what it should be in.
     if (!found) return node;
     node = found;
@@ -97,7 +97,7 @@ function nodeAt(state: EditorState, path: Path): SyntaxNode | undefined {
   return node ?? undefined;
 }
 
-function childAt(state: EditorState, node: SyntaxNode, part: string | number): SyntaxNode | undefined {
+function childAt(text: string, node: SyntaxNode, part: string | number): SyntaxNode | undefined {
   let index = 0;
   for (let child = node.firstChild; child; child = child.nextSibling) {
     if (typeof part === 'number') {
@@ -105,7 +105,7 @@ function childAt(state: EditorState, node: SyntaxNode, part: string | number): S
       if (index++ === part) return child;
     } else if (child.name === 'Property' && child.firstChild) {
       const { from, to } = child.firstChild;
-      if (state.sliceDoc(from, to) === JSON.stringify(part)) return child.lastChild ?? child;
+      if (text.slice(from, to) === JSON.stringify(part)) return child.lastChild ?? child;
     }
   }
   return undefined;
