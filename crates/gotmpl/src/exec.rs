@@ -83,6 +83,7 @@ impl Templates {
         out: &mut Vec<u8>,
         html: Option<Html>,
     ) -> Result<(), ExecError> {
+        let data = if data.is_nil() { Value::Missing } else { data };
         let mut run = Run {
             templates: self,
             missing_key,
@@ -219,8 +220,13 @@ impl Run<'_, '_> {
 
     fn range(&mut self, branch: &Branch, dot: &Value) -> Done<Flow> {
         let scope = self.variables.len();
-        // Variables of a range are set for each element, not to the whole.
         let over = self.commands(&branch.pipeline, dot)?;
+        // Variables of a range are declared for each element, but those that are there are set to the whole before.
+        if branch.pipeline.assigns {
+            for name in &branch.pipeline.variables {
+                self.set(name, over.clone(), true, &branch.pipeline.commands[0])?;
+            }
+        }
         let elements: Vec<(Value, Value)> = match over.underlying() {
             Value::List(list) => {
                 list.items.iter().enumerate().map(|(i, item)| (Value::from(i), item.clone())).collect()
@@ -509,10 +515,13 @@ impl Run<'_, '_> {
                 return self.fail(first, message);
             }
         }
+        // Only what is not there and comes through a pipe is shown as an action shows it.
+        let is_shown = last.as_ref().is_some_and(Value::is_nil);
         let arguments = self.arguments(&command.operands[1..], dot, last)?;
-        if name == "html" && self.html.is_some() {
-            // What is written is escaped anyway; twice would be once too often.
-            return Ok(crate::escape::source(&arguments).into());
+        if self.html.is_some() && matches!(name, "html" | "urlquery") {
+            let text = if is_shown { verbs::print_shown(&arguments) } else { verbs::print(&arguments) };
+            // What is written is escaped for HTML anyway; twice would be once too often.
+            return Ok(if name == "html" { text } else { crate::escape::query(&text) }.into());
         }
         let call = |function: Function| {
             let value = function.call(&Arguments::new(arguments))?;

@@ -165,8 +165,11 @@ fn ordering(holds: fn(Ordering) -> bool) -> Function {
     })
 }
 
-/// Lists and maps cannot be compared, not even with nothing.
+/// Lists and maps cannot be compared but with nothing.
 fn comparable(values: &[Value]) -> Result<(), String> {
+    if values.iter().any(Value::is_nil) {
+        return Ok(());
+    }
     let is_container = |value: &&Value| matches!(value.underlying(), Value::List(_) | Value::Map(_));
     match values.iter().find(is_container) {
         Some(value) => {
@@ -184,8 +187,8 @@ fn eq(values: &[Value]) -> Result<Value, String> {
     if others.is_empty() {
         return Err("missing argument for comparison".to_owned());
     }
-    comparable(&values[..1])?;
     for other in others {
+        comparable(&[first.clone(), other.clone()])?;
         if equal(first, other)? {
             return Ok(true.into());
         }

@@ -22,17 +22,17 @@ pub struct ParseError {
     pub message: String,
 }
 
-/// Templates by name, which can call each other.
+/// Templates by name, which can call each other. Clones share them until one of them gets another.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
-    pub(crate) trees: BTreeMap<String, Arc<Vec<Node>>>,
+    pub(crate) trees: Arc<BTreeMap<String, Arc<Vec<Node>>>>,
     pub(crate) functions: Functions,
 }
 
 impl Templates {
     /// No templates, and what they may call.
     pub fn new(functions: Functions) -> Self {
-        Self { trees: BTreeMap::new(), functions }
+        Self { trees: Arc::default(), functions }
     }
 
     /// Reads the template `name` and those it defines. They replace templates of their names, except by
@@ -44,9 +44,10 @@ impl Templates {
             line: parser.lexer.position(parser.error_at()).line,
             message,
         })?;
+        let known = Arc::make_mut(&mut self.trees);
         for (name, tree) in trees {
-            if !is_blank(&tree) || !self.trees.contains_key(&name) {
-                self.trees.insert(name, Arc::new(tree));
+            if !is_blank(&tree) || !known.contains_key(&name) {
+                known.insert(name, Arc::new(tree));
             }
         }
         Ok(())
@@ -60,7 +61,7 @@ impl Templates {
 
     /// Forgets the template `name`.
     pub fn remove(&mut self, name: &str) {
-        self.trees.remove(name);
+        Arc::make_mut(&mut self.trees).remove(name);
     }
 
     /// Whether there is a template `name`.

@@ -163,6 +163,43 @@ fn errors_name_the_template_and_the_place() {
 }
 
 #[test]
+fn corners_are_turned_as_go_does() {
+    let data = Value::map([("list".to_owned(), Value::list(vec![Value::from("a")], Type::Any))]);
+    let cases = [
+        (
+            "{{printf \"%x %.1x %X %b\" 100000.0 1.5 -10.0 0.0001}}",
+            Ok("0x1.86ap+16 0x1.8p+00 -0X1.4P+03 7378697629483821p-66"),
+        ),
+        (
+            "{{printf \"%08b %#g %#.3x %#U\" 0.0 1.0 2.0 1.0}}",
+            Ok("00p-1074 1.00000 0x1.000p+01 %!U(float64=1.00000)"),
+        ),
+        ("{{html 1 .no}}|{{urlquery .no 2}}", Ok("1&lt;no value&gt;|%3Cno+value%3E2")),
+        ("{{eq .list .no}}", Ok("false")),
+        ("{{eq .list nil .list}}", Err("non-comparable")),
+        ("{{range $i, $v = .no}}{{end}}", Err("undefined variable")),
+        ("{{lt -0x65E5 0}}", Err("incompatible types")),
+        ("{{$v := 1}}{{range $v = .no}}{{end}}{{$v}}", Ok("<no value>")),
+    ];
+    for (template, expected) in cases {
+        let mut templates = Templates::new(Functions::default());
+        templates.parse("t", template).unwrap();
+        let mut out = Vec::new();
+        let rendered = templates.render("t", data.clone(), MissingKey::Invalid, &mut out);
+        match (rendered, expected) {
+            (Ok(()), Ok(text)) => assert_eq!(String::from_utf8(out).unwrap(), text, "{template}"),
+            (Err(error), Err(text)) => assert!(error.message.contains(text), "{template}: {error}"),
+            (rendered, _) => panic!("{template}: {rendered:?}"),
+        }
+    }
+    let mut out = Vec::new();
+    let mut templates = Templates::new(Functions::default());
+    templates.parse("t", "{{.x}}").unwrap();
+    templates.render("t", Value::Nil, MissingKey::Invalid, &mut out).unwrap();
+    assert_eq!(out, b"<no value>");
+}
+
+#[test]
 fn templates_that_call_themselves_end() {
     let mut templates = Templates::new(Functions::default());
     templates.parse("loop", "x{{template \"loop\"}}").unwrap();

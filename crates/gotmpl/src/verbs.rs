@@ -1,14 +1,13 @@
 //! `printf` and its kin, as Go's `fmt` writes values.
 
-use model::number::{FloatFormat, format_float};
-
 use crate::escape::is_printable;
 use crate::value::Value;
 
+mod float;
 mod quote;
 
 /// What an action writes that has no value.
-const NO_VALUE: &[u8] = b"<no value>";
+const NO_VALUE: &str = "<no value>";
 
 /// The widest field and the most digits a format may ask for.
 const MAX_WIDTH: usize = 1_000_000;
@@ -16,7 +15,7 @@ const MAX_WIDTH: usize = 1_000_000;
 /// Writes a value as an action does.
 pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Missing | Value::Nil => out.extend_from_slice(NO_VALUE),
+        Value::Missing | Value::Nil => out.extend_from_slice(NO_VALUE.as_bytes()),
         Value::String(text) => out.extend_from_slice(text),
         other => Verb::default().value(out, other, 'v', 0),
     }
@@ -24,24 +23,21 @@ pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value) {
 
 /// The values as `print` writes them: with spaces between neighbours that are no texts.
 pub fn print(values: &[Value]) -> Vec<u8> {
-    spaced(values, |out, value| Verb::default().value(out, value, 'v', 0))
-}
-
-/// The values as [`print`], with what is not there shown as an action shows it.
-pub(crate) fn print_shown(values: &[Value]) -> Vec<u8> {
-    spaced(values, print_value)
-}
-
-fn spaced(values: &[Value], write: impl Fn(&mut Vec<u8>, &Value)) -> Vec<u8> {
     let is_text = |value: &Value| matches!(value, Value::String(_));
     let mut out = Vec::new();
     for (i, value) in values.iter().enumerate() {
         if i > 0 && !is_text(value) && !is_text(&values[i - 1]) {
             out.push(b' ');
         }
-        write(&mut out, value);
+        Verb::default().value(&mut out, value, 'v', 0);
     }
     out
+}
+
+/// The values as [`print`], with what is not there as the text an action shows for it.
+pub(crate) fn print_shown(values: &[Value]) -> Vec<u8> {
+    let shown = |value: &Value| if value.is_nil() { Value::from(NO_VALUE) } else { value.clone() };
+    print(&values.iter().map(shown).collect::<Vec<_>>())
 }
 
 /// The values as `println` writes them: with a space between all, and a line feed.
@@ -410,38 +406,5 @@ impl Verb {
             }
         };
         Self { zero: false, ..self }.padded(out, text.as_bytes());
-    }
-
-    fn float(self, out: &mut Vec<u8>, value: &Value, number: f64, c: char) {
-        let format = match (c, self.precision) {
-            ('v' | 'g' | 'G', None) => FloatFormat::General,
-            ('v' | 'g' | 'G', Some(places)) => FloatFormat::Significant(places),
-            ('f' | 'F', places) => FloatFormat::Fixed(places.unwrap_or(6)),
-            ('e' | 'E', places) => FloatFormat::FixedExponent(places.unwrap_or(6)),
-            _ => return self.bad(out, value, c),
-        };
-        let mut text = format_float(number, format);
-        if matches!(c, 'G' | 'E') {
-            text = text.to_uppercase().replace("INF", "Inf").replace("NAN", "NaN");
-        }
-        let (sign, digits) = match text.strip_prefix(['-', '+']) {
-            Some(digits) => (&text[..1], digits),
-            None => ("", text.as_str()),
-        };
-        let sign = match sign {
-            "-" => "-",
-            _ if self.plus => "+",
-            _ if self.space => " ",
-            // Only infinities carry a sign of their own.
-            "+" => "+",
-            _ => "",
-        };
-        let zero = self.zero && number.is_finite();
-        if zero && !self.minus {
-            let least = self.width.unwrap_or(0).saturating_sub(sign.len());
-            out.extend_from_slice(format!("{sign}{digits:0>least$}").as_bytes());
-        } else {
-            Self { zero: false, ..self }.padded(out, format!("{sign}{digits}").as_bytes());
-        }
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn number(text: &str) -> Parsed<OperandKind> {
         Ok(magnitude) => {
             let value = if negative { -magnitude } else { magnitude };
             match i64::try_from(value) {
+                // Go takes an `e` behind a sign for an exponent, also where it is a digit.
+                Ok(value) if radix == 16 && digits.len() < text.len() && lower.contains('e') => {
+                    Ok(OperandKind::Constant(Value::Float(value as f64)))
+                }
                 Ok(value) => Ok(OperandKind::Constant(Value::Int(value, Type::Int))),
                 Err(_) if u64::try_from(value).is_ok() => Ok(OperandKind::Overflow),
                 Err(_) => Err(format!("integer overflow: {text:?}")),

@@ -52,10 +52,8 @@ fn hex<'t>(text: &'t str, rest: &'t str) -> Result<(Escaped, &'t str), RegexErro
     let Some(inside) = rest.strip_prefix('{') else {
         let digits = rest.get(..2).filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(value) = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()) else {
-            // As far as the first character that is out of place.
-            let good = rest.chars().take(2).take_while(char::is_ascii_hexdigit).count();
-            let bad = rest[good..].chars().next().map_or(0, char::len_utf8);
-            return Err(invalid(text, &rest[good + bad..]));
+            let pair: usize = rest.chars().take(2).map(char::len_utf8).sum();
+            return Err(invalid(text, &rest[pair..]));
         };
         return Ok((Escaped::Char(char::from(value)), &rest[2..]));
     };

@@ -214,7 +214,8 @@ impl<'p> Parser<'p> {
     fn open_flagged(&mut self) -> Result<(), RegexError> {
         let start = self.rest;
         for prefix in ["(?P<", "(?<"] {
-            let Some(after) = start.strip_prefix(prefix) else { continue };
+            // With nothing behind it, it is no name that begins.
+            let Some(after) = start.strip_prefix(prefix).filter(|after| !after.is_empty()) else { continue };
             let Some(end) = after.find('>') else {
                 return Err(RegexError::syntax("invalid named capture", start));
             };
