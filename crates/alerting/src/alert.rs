@@ -1,15 +1,16 @@
 //! Alerts: what is told, since when, and until when.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use config::alertmanager::MatcherMode;
 use config::alertmanager::matchers::is_valid_name;
 use jiff::Timestamp;
 use model::Labels;
 use model::labels::Quoted;
+
+use crate::annotations::Annotations;
 
 /// The label that holds the name of an alert.
 pub const ALERT_NAME: &str = "alertname";
@@ -75,7 +76,7 @@ pub struct Alert {
     /// What it is known by.
     pub labels: Labels,
     /// What is said about it; values may be empty.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     /// Since when it fires.
     pub starts_at: Timestamp,
     /// When it was, or will be, resolved; `None` in a notification on an alert that still fires.
@@ -85,7 +86,7 @@ pub struct Alert {
     /// Whether the end was set here, for want of one in what was received.
     pub timeout: bool,
     /// Where the alert comes from.
-    pub generator_url: String,
+    pub generator_url: Arc<str>,
     /// Hashes of the labels.
     pub hashes: Hashes,
 }
@@ -124,7 +125,7 @@ impl Alert {
             return Err("at least one label pair required".to_owned());
         }
         let labels = self.labels.iter().map(|(name, _)| ("label set", name));
-        let annotations = self.annotations.keys().map(|name| ("annotations", name.as_str()));
+        let annotations = self.annotations.iter().map(|(name, _)| ("annotations", name));
         match labels.chain(annotations).find(|(_, name)| !is_valid_name(name, mode)) {
             Some((what, name)) => Err(format!("invalid {what}: invalid name {}", Quoted(name))),
             None => Ok(()),
@@ -207,12 +208,12 @@ mod tests {
     fn alert(start: i64, end: i64, updated: i64, timeout: bool) -> Alert {
         Alert {
             labels: Labels::from_pairs([("alertname", "Down"), ("job", "api")]),
-            annotations: BTreeMap::new(),
+            annotations: Annotations::default(),
             starts_at: from_ms(start),
             ends_at: Some(from_ms(end)),
             updated_at: from_ms(updated),
             timeout,
-            generator_url: String::new(),
+            generator_url: "".into(),
             hashes: Hashes::default(),
         }
     }

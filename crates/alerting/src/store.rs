@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::alert::{Alert, Fingerprint};
+use crate::annotations::SharedTexts;
 
 /// How many alerts are taken; 0 for no limit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +46,7 @@ pub struct Marked {
 #[derive(Debug, Default)]
 pub struct AlertStore {
     alerts: HashMap<Fingerprint, Known>,
+    texts: SharedTexts,
     limits: StoreLimits,
     per_name: BTreeMap<String, usize>,
     limited: u64,
@@ -57,9 +59,10 @@ impl AlertStore {
     }
 
     /// Takes an alert, merged with the one of its labels that is known. `None` when there are too many.
-    pub fn put(&mut self, alert: Alert, now: Timestamp) -> Option<Arc<Alert>> {
+    pub fn put(&mut self, mut alert: Alert, now: Timestamp) -> Option<Arc<Alert>> {
         let fingerprint = alert.fingerprint();
         if let Some(known) = self.alerts.get_mut(&fingerprint) {
+            self.texts.share(&mut alert, Some(&known.alert));
             let merged = if alert.overlaps(&known.alert) { known.alert.merge(&alert, now) } else { alert };
             known.alert = Arc::new(merged);
             return Some(known.alert.clone());
@@ -71,6 +74,7 @@ impl AlertStore {
             return None;
         }
         *self.per_name.entry(alert.name().to_owned()).or_default() += 1;
+        self.texts.share(&mut alert, None);
         let alert = Arc::new(alert);
         self.alerts.insert(fingerprint, Known { alert: alert.clone(), mark: Mark::Unprocessed });
         Some(alert)

@@ -16,6 +16,7 @@ use crate::core::Delivery;
 
 pub use data::{AlertData, Data, status};
 pub(crate) use functions::go_json;
+use render::Library;
 pub use render::Renderer;
 
 /// Names used by configurations everywhere; the texts are ours.
@@ -27,8 +28,9 @@ const DEFAULTS: [(&str, &str); 2] = [
 /// The templates of a configuration, and those that come with the program.
 #[derive(Debug, Clone)]
 pub struct TemplateSet {
-    templates: Templates,
-    clock: ClockDebug,
+    library: Arc<Library>,
+    /// All functions, but for that of the labels of the route, which is another for each notification.
+    functions: Functions,
 }
 
 /// A clock in a structure that is printed for debugging.
@@ -46,7 +48,8 @@ impl TemplateSet {
     /// the file.
     pub fn load(patterns: &[PathBuf], clock: SharedClock) -> Result<Self, String> {
         let no_labels = functions::Labels::none();
-        let mut templates = Templates::new(functions::all(&clock, no_labels));
+        let functions = functions::all(&clock, no_labels);
+        let mut templates = Templates::new(functions.clone());
         for (name, text) in DEFAULTS {
             templates.parse(name, text).map_err(|error| error.to_string())?;
         }
@@ -57,13 +60,13 @@ impl TemplateSet {
                 parse_file(&mut templates, &file)?;
             }
         }
-        Ok(Self { templates, clock: ClockDebug(clock) })
+        Ok(Self { library: Arc::new(Library::new(templates)), functions })
     }
 
     /// What carries out texts with these data.
     pub fn renderer(&self, data: &Arc<Data>) -> Renderer {
         let labels = functions::Labels::rendered(data.route_labels.clone());
-        Renderer::new(self.templates.with_functions(functions::all(&self.clock.0, labels)), data.value())
+        Renderer::new(self.library.clone(), labels.added_to(&self.functions), data.value())
     }
 
     /// Carries out a text as a template.
@@ -94,8 +97,7 @@ impl TemplateSet {
         }
         let resolver = Arc::new(Resolver {
             raw: labels.clone(),
-            templates: self.templates.clone(),
-            clock: self.clock.0.clone(),
+            templates: self.clone(),
             data: Arc::new(data.clone()).value(),
             stack: Mutex::default(),
         });
@@ -127,8 +129,7 @@ fn parse_file(templates: &mut Templates, file: &Path) -> Result<(), String> {
 /// Resolves labels of a route, each of which may be a template that refers to others.
 struct Resolver {
     raw: BTreeMap<String, String>,
-    templates: Templates,
-    clock: SharedClock,
+    templates: TemplateSet,
     data: Value,
     /// Labels being resolved, the outermost first.
     stack: Mutex<Vec<String>>,
@@ -147,8 +148,8 @@ impl Resolver {
         }
         let inner = self.clone();
         let labels = functions::Labels::resolved(move |name| inner.resolve(name));
-        let functions: Functions = functions::all(&self.clock, labels);
-        let renderer = Renderer::new(self.templates.with_functions(functions), self.data.clone());
+        let TemplateSet { library, functions } = &self.templates;
+        let renderer = Renderer::new(library.clone(), labels.added_to(functions), self.data.clone());
         let rendered = renderer.text(text);
         self.stack.lock().pop();
         rendered

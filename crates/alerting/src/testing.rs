@@ -20,7 +20,7 @@ pub(crate) fn alert(labels: &[(&str, &str)], start_ms: i64, end_ms: i64) -> Aler
         ends_at: Some(from_ms(end_ms)),
         updated_at: from_ms(start_ms),
         timeout: false,
-        generator_url: String::new(),
+        generator_url: "".into(),
         hashes: Default::default(),
     }
 }

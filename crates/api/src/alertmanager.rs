@@ -2,7 +2,7 @@
 //!
 //! The paths and shapes are those of Alertmanager's OpenAPI description. The paths `explain`, `routes` and
 //! `notifications` are ours. In reading order: `guard` (what no handler need look at), `failure`, `query` (parameters),
-//! `read` (bodies), `alerts`, `silences`, `explain`, `routes`.
+//! `read` (bodies), `shown` (long lists), `alerts`, `silences`, `explain`, `routes`.
 
 mod alerts;
 mod explain;
@@ -12,6 +12,7 @@ mod meter;
 mod query;
 mod read;
 mod routes;
+mod shown;
 mod silences;
 
 use std::sync::Arc;
@@ -195,9 +196,9 @@ fn show_time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// Labels as a JSON object.
-fn show_labels(labels: &model::Labels) -> Json {
-    labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect()
+/// Names and texts as a JSON object.
+fn show_pairs<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Json {
+    pairs.map(|(name, value)| (name.to_owned(), Json::from(value))).collect()
 }
 
 /// Has something computed where it keeps nobody waiting.

@@ -26,7 +26,7 @@ pub fn run(options: &History) -> Result<(), BenchError> {
     let blocks = root.join("blocks");
     make_blocks(options, start_s, end_s, &root.join("history.om"), &blocks)?;
     let mut all = Vec::new();
-    for &kind in &options.common.programs {
+    for &kind in options.common.programs.iter().filter(|kind| kind.stores_samples()) {
         eprintln!("bench: {} ...", kind.name());
         all.push(run_one(kind, options, start_s, end_s, &blocks)?);
     }

@@ -65,8 +65,8 @@ struct Common {
     /// The Bartizan binary.
     #[arg(long, default_value = "target/release/bartizan")]
     bartizan: PathBuf,
-    /// Programs to run, in this order.
-    #[arg(long, value_delimiter = ',', default_value = "prometheus,victoria-metrics,bartizan")]
+    /// Programs to run, in this order; those that cannot do what is measured are left out.
+    #[arg(long, value_delimiter = ',', default_value = "prometheus,victoria-metrics,alertmanager,bartizan")]
     programs: Vec<Kind>,
     /// Where data goes; removed after the run.
     #[arg(long, default_value = "target/bench")]
@@ -228,7 +228,7 @@ struct Alerts {
     #[arg(long, default_value_t = 60)]
     duration_s: u64,
     /// Alerts whose way to a mail server is timed.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 60)]
     mails: usize,
     /// The Python that has aiosmtpd.
     #[arg(long, default_value = "target/tools/bin/python")]

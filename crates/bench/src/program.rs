@@ -38,6 +38,16 @@ impl Kind {
         matches!(self, Self::Prometheus | Self::Bartizan)
     }
 
+    /// Whether it keeps samples.
+    pub fn stores_samples(self) -> bool {
+        self != Self::Alertmanager
+    }
+
+    /// Whether it is, or can be, an Alertmanager.
+    pub fn takes_alerts(self) -> bool {
+        matches!(self, Self::Alertmanager | Self::Bartizan)
+    }
+
     /// What to add to a query so that an answer is computed, not remembered.
     pub fn uncached(self) -> &'static str {
         if self == Self::VictoriaMetrics { "&nocache=1" } else { "" }

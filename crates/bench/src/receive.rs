@@ -21,7 +21,7 @@ use crate::{Receive, http};
 /// Runs each program in turn.
 pub fn run(options: &Receive) -> Result<(), BenchError> {
     let mut all = Vec::new();
-    for &kind in &options.common.programs {
+    for &kind in options.common.programs.iter().filter(|kind| kind.stores_samples()) {
         eprintln!("bench: {} ...", kind.name());
         let figures = one(kind, options)?;
         eprintln!("{}", serde_json::to_string(&figures)?);

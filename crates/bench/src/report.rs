@@ -127,11 +127,28 @@ pub fn publish_text(scenario: &str, text: &str, out: Option<&Path>) -> Result<()
 
 /// What every report begins with.
 pub fn head(scenario: &str, setting: &str) -> String {
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    let mut text = format!("# {scenario}\n\n{setting}\n\n* command: `bench {}`\n", command.join(" "));
+    let command = without_paths(std::env::args().skip(1)).join(" ");
+    let mut text = format!("# {scenario}\n\n{setting}\n\n* command: `bench {command}`\n");
     let _ = writeln!(text, "* machine: {}", machine());
     let _ = writeln!(text, "* date: {}\n", shell("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]));
     text
+}
+
+/// Options that say where something is on the machine of the run, which is nobody else's concern.
+const PATHS: [&str; 4] = ["--bartizan", "--dir", "--out", "--python"];
+
+/// The arguments of a command without options that are paths.
+fn without_paths(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let name = argument.split('=').next().unwrap_or_default();
+        if !PATHS.contains(&name) {
+            kept.push(argument);
+        } else if name == argument {
+            arguments.next();
+        }
+    }
+    kept
 }
 
 fn render(scenario: &str, setting: &str, all: &[Figures]) -> Result<String, BenchError> {
@@ -206,4 +223,16 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_do_not_say_where_things_are() {
+        let given = ["rules", "--bartizan", "/a/b", "--rules", "5", "--out=/c", "--dir", "d", "--repeat=3"];
+        let kept = without_paths(given.into_iter().map(str::to_owned));
+        assert_eq!(kept, ["rules", "--rules", "5", "--repeat=3"]);
+    }
 }

@@ -32,7 +32,7 @@ pub const READY_LIMIT: Duration = Duration::from_secs(600);
 /// Scrape-to-stored CPU, memory, disk, queries and restart of each program in turn.
 pub fn live(options: &Live) -> Result<(), BenchError> {
     let mut all = Vec::new();
-    for &kind in &options.common.programs {
+    for &kind in options.common.programs.iter().filter(|kind| kind.stores_samples()) {
         eprintln!("bench: {} ...", kind.name());
         let figures = live_one(kind, options)?;
         eprintln!("{}", serde_json::to_string(&figures)?);
@@ -112,7 +112,7 @@ fn restart(
 /// Time and memory until an empty server is ready.
 pub fn start(options: &Common) -> Result<(), BenchError> {
     let mut all = Vec::new();
-    for &kind in &options.programs {
+    for &kind in options.programs.iter().filter(|kind| kind.stores_samples()) {
         let dir = fresh_dir(options, kind)?;
         let config = write_config(&dir, 15, None)?;
         let mut figures = Figures::new(kind);

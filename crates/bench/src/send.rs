@@ -21,7 +21,7 @@ use crate::targets::Targets;
 /// Runs each program in turn.
 pub fn run(options: &Send) -> Result<(), BenchError> {
     let mut all = Vec::new();
-    for &kind in options.common.programs.iter().filter(|kind| **kind != Kind::VictoriaMetrics) {
+    for &kind in options.common.programs.iter().filter(|kind| kind.reads_prometheus_config()) {
         eprintln!("bench: {} ...", kind.name());
         let without = one(kind, options, false)?;
         let with = one(kind, options, true)?;

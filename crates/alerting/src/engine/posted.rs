@@ -1,12 +1,13 @@
 //! Alerts as they are received.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Alertmanager;
 use crate::alert::{Alert, after};
+use crate::annotations::Annotations;
 
 /// Alerts taken at once: others who want the lock do not wait for a whole large request.
 const AT_ONCE: usize = 1024;
@@ -17,13 +18,13 @@ pub struct PostedAlert {
     /// What it is known by.
     pub labels: model::Labels,
     /// What is said about it.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     /// Since when it fires.
     pub starts_at: Option<Timestamp>,
     /// When it was, or will be, resolved.
     pub ends_at: Option<Timestamp>,
     /// Where it comes from.
-    pub generator_url: String,
+    pub generator_url: Arc<str>,
 }
 
 /// Why some alerts were not taken; the others were.

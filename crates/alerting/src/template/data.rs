@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::Labels;
 
 use crate::alert::ALERT_NAME;
+use crate::annotations::Annotations;
 use crate::core::{Delivery, GroupView, Told};
 
 /// The reason of what is shown without a notification.
@@ -46,13 +47,13 @@ pub struct AlertData {
     /// Its labels.
     pub labels: Labels,
     /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     /// Since when it fires.
     pub starts_at: Timestamp,
     /// Until when it fired.
     pub ends_at: Option<Timestamp>,
     /// Where it comes from.
-    pub generator_url: String,
+    pub generator_url: Arc<str>,
     /// What it is known by.
     pub fingerprint: String,
 }
@@ -88,14 +89,13 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
 }
 
 /// The annotations that all have.
-fn common_annotations<'a>(
-    mut sets: impl Iterator<Item = &'a BTreeMap<String, String>>,
-) -> BTreeMap<String, String> {
-    let mut common = sets.next().cloned().unwrap_or_default();
+fn common_annotations<'a>(mut sets: impl Iterator<Item = &'a Annotations>) -> BTreeMap<String, String> {
+    let Some(first) = sets.next() else { return BTreeMap::new() };
+    let mut common: Vec<(&str, &str)> = first.iter().collect();
     for set in sets {
-        common.retain(|name, value| set.get(name) == Some(value));
+        common.retain(|(name, text)| set.get(name) == Some(*text));
     }
-    common
+    common.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
 /// The entries of a map, as texts.
@@ -258,10 +258,10 @@ impl Object for One {
         Some(match name {
             "Status" => alert.status.into(),
             "Labels" => Pairs::map(alert.labels.iter()),
-            "Annotations" => Pairs::map(pairs(&alert.annotations)),
+            "Annotations" => Pairs::map(alert.annotations.iter()),
             "StartsAt" => time(Some(alert.starts_at)).value(),
             "EndsAt" => time(alert.ends_at).value(),
-            "GeneratorURL" => alert.generator_url.as_str().into(),
+            "GeneratorURL" => (*alert.generator_url).into(),
             "Fingerprint" => alert.fingerprint.as_str().into(),
             _ => return None,
         })
@@ -439,8 +439,8 @@ pub(crate) fn show_time(at: Timestamp) -> String {
     at.to_string()
 }
 
-fn set_json(labels: &Labels) -> serde_json::Value {
-    labels.iter().map(|(name, value)| (name.to_owned(), serde_json::Value::from(value))).collect()
+fn set_json<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> serde_json::Value {
+    pairs.map(|(name, value)| (name.to_owned(), serde_json::Value::from(value))).collect()
 }
 
 impl AlertData {
@@ -448,11 +448,11 @@ impl AlertData {
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "status": self.status,
-            "labels": set_json(&self.labels),
-            "annotations": self.annotations,
+            "labels": set_json(self.labels.iter()),
+            "annotations": set_json(self.annotations.iter()),
             "startsAt": show_time(self.starts_at),
             "endsAt": self.ends_at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), show_time),
-            "generatorURL": self.generator_url,
+            "generatorURL": *self.generator_url,
             "fingerprint": self.fingerprint,
         })
     }
@@ -466,8 +466,8 @@ impl Data {
             "status": self.status,
             "alerts": self.alerts.iter().map(|alert| alert.json()).collect::<Vec<_>>(),
             "notification_reason": self.reason,
-            "groupLabels": set_json(&self.group_labels),
-            "commonLabels": set_json(&self.common_labels),
+            "groupLabels": set_json(self.group_labels.iter()),
+            "commonLabels": set_json(self.common_labels.iter()),
             "commonAnnotations": self.common_annotations,
             "routeLabels": self.route_labels,
             "externalURL": self.external_url,
@@ -514,10 +514,10 @@ impl AlertData {
         Ok(Self {
             status: status(json["status"] == "resolved"),
             labels: Labels::from_pairs(texts_of(json, "labels")?),
-            annotations: texts_of(json, "annotations")?,
+            annotations: texts_of(json, "annotations")?.into_iter().collect(),
             starts_at: time("startsAt")?.unwrap_or(Timestamp::UNIX_EPOCH),
             ends_at: time("endsAt")?,
-            generator_url: text("generatorURL").to_owned(),
+            generator_url: text("generatorURL").into(),
             fingerprint: text("fingerprint").to_owned(),
         })
     }

@@ -32,20 +32,23 @@ impl Labels {
     pub fn resolved(lookup: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(lookup))
     }
+
+    /// The functions with the one that looks these labels up.
+    pub fn added_to(self, functions: &Functions) -> Functions {
+        let look_up = move |arguments: &Arguments| (self.0)(&arguments.text(0)?).map(Value::from);
+        functions.with([("routeLabels", Function::of(1, look_up))])
+    }
 }
 
 /// All functions.
 pub(super) fn all(clock: &SharedClock, labels: Labels) -> Functions {
-    Functions::default()
+    let functions = Functions::default()
         .with(library::text_functions())
         .with([("humanizeDuration", library::humanize_duration())])
         .with(texts())
         .with(times(clock))
-        .with(collections())
-        .with([(
-            "routeLabels",
-            Function::of(1, move |arguments| (labels.0)(&arguments.text(0)?).map(Value::from)),
-        )])
+        .with(collections());
+    labels.added_to(&functions)
 }
 
 fn texts() -> Vec<(&'static str, Function)> {

@@ -1,16 +1,51 @@
 //! Carrying out the texts of one notification.
 
-use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use config::alertmanager::values::Any;
-use gotmpl::{MissingKey, Templates, Value};
+use gotmpl::{Functions, MissingKey, Templates, Value};
+use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::functions;
 
+/// The most texts that are kept, and the longest of them in bytes. Texts of configurations are few and short.
+const MOST_TEXTS: usize = 1000;
+const LONGEST_TEXT_BYTES: usize = 64 << 10;
+
+/// The templates of a configuration, and texts that were read with them: the same few are carried out for each
+/// notification.
+#[derive(Debug, Default)]
+pub(super) struct Library {
+    pub(super) templates: Templates,
+    read: Mutex<HashMap<String, Templates>>,
+}
+
+impl Library {
+    pub fn new(templates: Templates) -> Self {
+        Self { templates, read: Mutex::default() }
+    }
+
+    /// The templates with a text among them, without a name. What it defines only it sees.
+    fn with_text(&self, text: &str) -> Result<Templates, String> {
+        if let Some(known) = self.read.lock().get(text) {
+            return Ok(known.clone());
+        }
+        let mut templates = self.templates.clone();
+        templates.parse("", text).map_err(|error| error.to_string())?;
+        let mut read = self.read.lock();
+        if read.len() < MOST_TEXTS && text.len() <= LONGEST_TEXT_BYTES {
+            read.insert(text.to_owned(), templates.clone());
+        }
+        Ok(templates)
+    }
+}
+
 /// Carries out texts with the same data.
 pub struct Renderer {
-    templates: RefCell<Templates>,
+    library: Arc<Library>,
+    functions: Functions,
     data: Value,
 }
 
@@ -20,14 +55,9 @@ impl std::fmt::Debug for Renderer {
     }
 }
 
-/// Whether a text may define templates, which only it may see.
-fn may_define(text: &str) -> bool {
-    text.contains("define") || text.contains("block")
-}
-
 impl Renderer {
-    pub(super) fn new(templates: Templates, data: Value) -> Self {
-        Self { templates: RefCell::new(templates), data }
+    pub(super) fn new(library: Arc<Library>, functions: Functions, data: Value) -> Self {
+        Self { library, functions, data }
     }
 
     /// Carries out a text as a template.
@@ -44,18 +74,7 @@ impl Renderer {
         if !text.contains("{{") {
             return Ok(text.to_owned());
         }
-        if may_define(text) {
-            return self.run_in(&mut self.templates.borrow().clone(), text, html);
-        }
-        let mut templates = self.templates.borrow_mut();
-        let rendered = self.run_in(&mut templates, text, html);
-        // The next text may be blank, which does not take the place of one that is not.
-        templates.remove("");
-        rendered
-    }
-
-    fn run_in(&self, templates: &mut Templates, text: &str, html: bool) -> Result<String, String> {
-        templates.parse("", text).map_err(|error| error.to_string())?;
+        let templates = self.library.with_text(text)?.with_functions(self.functions.clone());
         let (data, mut out) = (self.data.clone(), Vec::new());
         let done = if html {
             templates.render_html("", data, MissingKey::Zero, &mut out)

@@ -13,8 +13,8 @@ fn set() -> TemplateSet {
 
 fn data() -> Data {
     let mut firing = alert(&[("alertname", "Down"), ("job", "api"), ("i", "1")], 0, 100);
-    firing.annotations = [("summary".to_owned(), "1 < 2 & so on".to_owned())].into();
-    firing.generator_url = "http://prom/graph?g0.expr=up".to_owned();
+    firing.annotations = [("summary", "1 < 2 & so on")].into_iter().collect();
+    firing.generator_url = "http://prom/graph?g0.expr=up".into();
     let resolved = alert(&[("alertname", "Down"), ("job", "api"), ("i", "2")], 0, 50);
     let told = |alert, resolved| Told { alert: Arc::new(alert), resolved };
     let delivery = Delivery {
@@ -43,7 +43,7 @@ fn every_default_template_renders_for_firing_resolved_and_empty_data() {
     let mut empty = data();
     empty.alerts = Arc::default();
     let mut ran = 0;
-    for name in set.templates.names().filter(|name| name.contains(".default.")) {
+    for name in set.library.templates.names().filter(|name| name.contains(".default.")) {
         if name == "pagerduty.default.instances" {
             continue;
         }
@@ -123,6 +123,19 @@ fn labels_of_routes_may_refer_to_each_other_but_not_in_circles() {
 }
 
 #[test]
+fn texts_that_were_read_before_see_new_data_and_only_their_own_definitions() {
+    let (set, mut data) = (set(), data());
+    data.route_labels.clear();
+    let text = r#"{{ define "mine" }}[{{ .Status }} {{ routeLabels "team" }}]{{ end }}{{ template "mine" . }}"#;
+    assert_eq!(set.text(text, &data).unwrap(), "[firing ]");
+    data.status = status(true);
+    data.route_labels = BTreeMap::from([("team".to_owned(), "ops".to_owned())]);
+    assert_eq!(set.text(text, &data).unwrap(), "[resolved ops]");
+    assert!(set.text(r#"{{ template "mine" . }}"#, &data).is_err());
+    assert!(set.text("{{ .Status", &data).is_err() && set.text("{{ .Status", &data).is_err());
+}
+
+#[test]
 fn texts_in_payloads_become_what_they_read_as() {
     let (set, data) = (set(), data());
     let payload = Any::Map(vec![
@@ -194,7 +207,7 @@ fn recorded(json: &serde_json::Value) -> Data {
         )
     };
     let text = |json: &serde_json::Value| json.as_str().unwrap_or_default().to_owned();
-    let texts = |json: &serde_json::Value| {
+    let texts = |json: &serde_json::Value| -> BTreeMap<String, String> {
         let entries = json.as_object().cloned().unwrap_or_default();
         entries.iter().map(|(name, value)| (name.clone(), text(value))).collect()
     };
@@ -206,10 +219,10 @@ fn recorded(json: &serde_json::Value) -> Data {
         Arc::new(AlertData {
             status: status(json["status"] == "resolved"),
             labels: labels(&json["labels"]),
-            annotations: texts(&json["annotations"]),
+            annotations: texts(&json["annotations"]).into_iter().collect(),
             starts_at: json["startsAt"].as_str().unwrap().parse().unwrap(),
             ends_at,
-            generator_url: text(&json["generatorURL"]),
+            generator_url: text(&json["generatorURL"]).into(),
             fingerprint: text(&json["fingerprint"]),
         })
     };

@@ -39,7 +39,8 @@ impl Received {
     }
 }
 
-/// What a receiver answers to the n-th request of a line: a status and a body of JSON or text.
+/// What a receiver answers to the n-th request of a line: a status and a body of JSON or text. With status 0 it closes
+/// the connection instead.
 pub type Answer = fn(usize, &Received) -> (u16, String);
 
 /// Listens on loopback, answers and records.
@@ -70,7 +71,10 @@ impl Receiver {
                     "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len() + missing_bytes
                 );
-                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+                if status > 0 {
+                    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+                }
+                drop(stream);
                 if sender.send(request).is_err() {
                     return;
                 }
@@ -152,10 +156,10 @@ pub fn alert(name: &str, resolved: bool) -> PostedAlert {
     let now = alerting::alert::from_ms(base::Clock::now_ms(&base::SystemClock::new()));
     PostedAlert {
         labels: Labels::from_pairs([("alertname", name), ("severity", "critical"), ("job", "api")]),
-        annotations: [("summary".to_owned(), "5 < 6 & so on".to_owned())].into(),
+        annotations: [("summary", "5 < 6 & so on")].into_iter().collect(),
         starts_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         ends_at: resolved.then_some(now),
-        generator_url: "http://prom/graph".to_owned(),
+        generator_url: "http://prom/graph".into(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Alerts and groups of them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use alerting::Alert;
 use alerting::alert::Fingerprint;
@@ -14,11 +13,11 @@ use config::alertmanager::Matcher;
 use jiff::Timestamp;
 use model::Labels;
 use model::regex::AnchoredRegex;
-use serde_json::{Value as Json, json};
 
 use super::query::{Query, satisfies};
 use super::read::{Part, document, is_uri};
-use super::{Answer, Failure, Shared, body, computed, show_labels, show_time};
+use super::shown::{Listed, Named, ShownAlert, ShownGroup, Written};
+use super::{Failure, Shared, body, computed};
 
 /// What a list is narrowed down by.
 struct Filter {
@@ -81,98 +80,85 @@ impl Filter {
     }
 }
 
-fn show(alert: &Alert, by: &Suppression, receivers: &[String], muted_by: &[String]) -> Json {
-    let inhibited_by: Vec<String> =
-        by.inhibited_by.iter().map(|inhibition| inhibition.source.to_string()).collect();
-    let is_suppressed = !by.silenced_by.is_empty() || !inhibited_by.is_empty() || !muted_by.is_empty();
-    let mut shown = json!({
-        "labels": show_labels(&alert.labels),
-        "annotations": alert.annotations,
-        "startsAt": show_time(alert.starts_at),
-        "endsAt": show_time(alert.ends_at.unwrap_or(alert.starts_at)),
-        "updatedAt": show_time(alert.updated_at),
-        "fingerprint": alert.fingerprint().to_string(),
-        "receivers": receivers.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
-        "status": {
-            "state": if is_suppressed { "suppressed" } else { "active" },
-            "silencedBy": by.silenced_by,
-            "inhibitedBy": inhibited_by,
-            "mutedBy": muted_by,
-        },
-    });
-    if !alert.generator_url.is_empty() {
-        shown["generatorURL"] = alert.generator_url.as_str().into();
-    }
-    shown
-}
-
-pub(super) async fn list(State(manager): Shared, RawQuery(raw): RawQuery) -> Answer {
+pub(super) async fn list(State(manager): Shared, RawQuery(raw): RawQuery) -> Result<Written, Failure> {
     let query = Query::parse(raw.as_deref(), &PARAMETERS)?;
     let filter = Filter::of(&query, &manager)?;
     computed(move || {
         let now = manager.now();
-        let view = manager.with_core(Core::view);
-        let shown = view.alerts.iter().filter_map(|alert| {
+        let mut view = manager.with_core(Core::view);
+        view.alerts.sort_by_key(|alert| alert.fingerprint());
+        let found = view.alerts.iter().filter_map(|alert| {
             let routes = view.tree.matching(&alert.labels);
-            let receivers: Vec<String> = routes.into_iter().map(|route| route.receiver.clone()).collect();
+            let receivers: Vec<&str> = routes.into_iter().map(|route| route.receiver.as_str()).collect();
             let taken = receivers.iter().any(|name| filter.takes_receiver(name))
                 && receivers.iter().any(|name| filter.takes_labels_of(name));
             let by = if taken { filter.passes(&view.suppressors, alert, now)? } else { return None };
-            Some((alert.fingerprint(), show(alert, &by, &receivers, &[])))
+            Some((alert, by, receivers))
         });
-        let mut shown: Vec<(Fingerprint, Json)> = shown.collect();
-        shown.sort_by_key(|(fingerprint, _)| *fingerprint);
-        Ok(axum::Json(shown.into_iter().map(|(_, alert)| alert).collect()))
+        let found: Vec<_> = found.collect();
+        let shown = found
+            .iter()
+            .map(|(alert, by, receivers)| ShownAlert::new(alert, by, receivers.iter().copied(), &[]));
+        Written::of(&Listed::new(shown))
     })
     .await
 }
 
-pub(super) async fn groups(State(manager): Shared, RawQuery(raw): RawQuery) -> Answer {
+pub(super) async fn groups(State(manager): Shared, RawQuery(raw): RawQuery) -> Result<Written, Failure> {
     let query = Query::parse(raw.as_deref(), &PARAMETERS)?;
     let filter = Filter::of(&query, &manager)?;
     let show_muted = query.flag("muted");
-    computed(move || Ok(axum::Json(show_groups(&manager, &filter, show_muted)))).await
+    computed(move || show_groups(&manager, &filter, show_muted)).await
 }
 
-fn show_groups(manager: &alerting::Alertmanager, filter: &Filter, show_muted: bool) -> Json {
+fn show_groups(
+    manager: &alerting::Alertmanager,
+    filter: &Filter,
+    show_muted: bool,
+) -> Result<Written, Failure> {
     let now = manager.now();
     let (mut groups, tree, suppressors) = manager.with_core(Core::view_groups);
     groups.retain(|group| filter.takes_receiver(&group.receiver) && filter.takes_labels_of(&group.receiver));
     GroupView::sort_all(&mut groups);
-    // Each alert with the receivers of all groups it is in.
-    let mut receivers: HashMap<Fingerprint, Vec<String>> = HashMap::new();
-    let mut found = Vec::new();
+    let mut found: Vec<(GroupView, Vec<Suppression>)> = Vec::new();
     for mut group in groups {
         group.sort();
-        let passes =
-            |alert: &Arc<Alert>| filter.passes(&suppressors, alert, now).map(|by| (alert.clone(), by));
-        let alerts: Vec<_> = group.alerts.iter().filter_map(passes).collect();
-        for (alert, _) in &alerts {
-            receivers.entry(alert.fingerprint()).or_default().push(group.receiver.clone());
-        }
-        if !alerts.is_empty() {
-            let labels = tree.get(group.route).map(|route| route.labels.clone()).unwrap_or_default();
-            found.push((group, labels, alerts));
+        let mut suppressions = Vec::new();
+        group.alerts.retain(|alert| {
+            let by = filter.passes(&suppressors, alert, now);
+            suppressions.extend(by.clone());
+            by.is_some()
+        });
+        if !group.alerts.is_empty() {
+            found.push((group, suppressions));
         }
     }
-    receivers.values_mut().for_each(|names| names.sort());
+    // Each alert with the receivers of all groups it is in.
+    let mut receivers: HashMap<Fingerprint, Vec<&str>> = HashMap::new();
+    for (group, _) in &found {
+        for alert in &group.alerts {
+            receivers.entry(alert.fingerprint()).or_default().push(&group.receiver);
+        }
+    }
+    receivers.values_mut().for_each(|names| names.sort_unstable());
     let templates = manager.templates();
     let external_url = &manager.options().external_url;
-    let shown = found.into_iter().filter(|(group, ..)| show_muted || group.muted_by.is_empty());
-    let shown = shown.map(|(group, route_labels, alerts)| {
-        let data = alerting::template::Data::of_group(&group, &route_labels, external_url, now);
-        let one = |(alert, by): &(Arc<Alert>, Suppression)| {
+    let shown = found.iter().filter(|(group, _)| show_muted || group.muted_by.is_empty());
+    let shown = shown.map(|(group, suppressions)| {
+        let route_labels = tree.get(group.route).map(|route| route.labels.clone()).unwrap_or_default();
+        let data = alerting::template::Data::of_group(group, &route_labels, external_url, now);
+        let alerts = group.alerts.iter().zip(suppressions).map(|(alert, by)| {
             let names = receivers.get(&alert.fingerprint()).map_or(&[][..], Vec::as_slice);
-            show(alert, by, names, &group.muted_by)
-        };
-        json!({
-            "labels": show_labels(&group.labels),
-            "routeLabels": templates.route_labels(&route_labels, &data),
-            "receiver": {"name": group.receiver},
-            "alerts": alerts.iter().map(one).collect::<Vec<_>>(),
-        })
+            ShownAlert::new(alert, by, names.iter().copied(), &group.muted_by)
+        });
+        ShownGroup {
+            alerts: alerts.collect(),
+            labels: &group.labels,
+            receiver: Named { name: &group.receiver },
+            route_labels: templates.route_labels(&route_labels, &data),
+        }
     });
-    shown.collect()
+    Written::of(&Listed::new(shown))
 }
 
 pub(super) async fn post(
@@ -203,11 +189,11 @@ fn read(body: Part<'_>) -> Result<Vec<PostedAlert>, Failure> {
         let labels = item.field("labels")?;
         let url = item.field("generatorURL")?.text("generatorURL")?.unwrap_or_default();
         let alert = PostedAlert {
-            labels: Labels::from_pairs(labels.texts("labels")?),
-            annotations: item.field("annotations")?.texts("annotations")?,
+            labels: Labels::from_pairs(labels.pairs("labels")?),
+            annotations: item.field("annotations")?.pairs("annotations")?.into_iter().collect(),
             starts_at: item.field("startsAt")?.time("startsAt")?.get(),
             ends_at: item.field("endsAt")?.time("endsAt")?.get(),
-            generator_url: url.to_owned(),
+            generator_url: url.into(),
         };
         if invalid.is_none() && !url.is_empty() && !is_uri(url) {
             invalid = Some(Failure::format(&format!("{i}.generatorURL"), "body", "uri", url));

@@ -12,7 +12,7 @@ use model::matcher::MatchOp;
 use serde_json::{Value as Json, json};
 
 use super::query::Query;
-use super::{Answer, Failure, Shared, computed, show_labels, show_time};
+use super::{Answer, Failure, Shared, computed, show_pairs, show_time};
 
 /// The most alerts that are explained at once.
 const MAX_EXPLAINED: usize = 50;
@@ -20,8 +20,10 @@ const MAX_EXPLAINED: usize = 50;
 fn show_told(told: &ToldBefore, now: Timestamp) -> Json {
     json!({
         "integration": told.integration,
-        "toldAt": told.entry.as_ref().map(|entry| show_time(entry.at)),
+        // What was only perhaps told has no time.
+        "toldAt": told.entry.as_ref().filter(|entry| entry.perhaps.is_empty()).map(|entry| show_time(entry.at)),
         "knowsFiring": told.knows_firing,
+        "perhapsKnowsFiring": told.perhaps_firing,
         "firing": told.entry.as_ref().map_or(0, |entry| entry.firing.len()),
         "resolved": told.entry.as_ref().map_or(0, |entry| entry.resolved.len()),
         "repeatsAfter": told.repeats_after.filter(|at| *at > now).map(show_time),
@@ -72,7 +74,7 @@ fn show(labels: &Labels, explanation: &Explanation, silences: &[Arc<Silence>], n
         .as_ref()
         .map(|inhibition| json!({"rule": inhibition.rule, "fingerprint": inhibition.source.to_string()}));
     json!({
-        "labels": show_labels(labels),
+        "labels": show_pairs(labels.iter()),
         "isKnown": explanation.known,
         "isFiring": explanation.firing,
         "silencedBy": by.silenced_by,

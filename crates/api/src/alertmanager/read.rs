@@ -103,14 +103,20 @@ impl<'j> Part<'j> {
 
     /// Texts by name.
     pub fn texts(&self, field: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let own = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+        Ok(self.pairs(field)?.into_iter().map(own).collect())
+    }
+
+    /// Names and texts, as they stand in the body.
+    pub fn pairs(&self, field: &str) -> Result<Vec<(&'j str, &'j str)>, Failure> {
         let entries = match self.value {
-            Json::Null => return Ok(BTreeMap::new()),
+            Json::Null => return Ok(Vec::new()),
             Json::Object(entries) => entries,
             _ => return Err(self.wrong(field, "an object")),
         };
-        let entry = |(name, value): (&String, &'j Json)| {
+        let entry = |(name, value): (&'j String, &'j Json)| {
             let value = Self { body: self.body, value }.text(field)?;
-            Ok((name.clone(), value.unwrap_or_default().to_owned()))
+            Ok((name.as_str(), value.unwrap_or_default()))
         };
         entries.iter().map(entry).collect()
     }
