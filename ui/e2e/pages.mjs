@@ -29,7 +29,7 @@ export class DashboardsPage {
     await this.page.goto('/dashboards/import');
     await this.page.fill('#dashboard-json', JSON.stringify(json));
     await this.page.getByRole('button', { name: 'Load' }).click();
-    await this.page.getByRole('button', { name: 'Import' }).click();
+    await this.page.getByRole('button', { name: 'Import', exact: true }).click();
     const refusal = this.page.getByRole('alert');
     const done = this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
     const refused = refusal.waitFor().then(async () => {
@@ -85,6 +85,104 @@ export class DashboardPage {
     await this.page.getByTestId('data-testid TimePicker Open Button').click();
     await this.page.getByText(name, { exact: true }).click();
     await this.settled();
+  }
+}
+
+/** A dashboard that is edited. */
+export class EditPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  button(name) {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  async start() {
+    await this.button('Edit').click();
+    await this.button('Add').waitFor();
+  }
+
+  /** Adds a panel with one query, and stays in its editor. */
+  async addPanel(expr) {
+    const first = this.button('Add visualization');
+    if (await first.isVisible()) await first.click();
+    else {
+      await this.button('Add').click();
+      await this.page.getByRole('menuitem', { name: 'Visualization' }).click();
+    }
+    await this.writeQuery('A', expr);
+  }
+
+  async writeQuery(refId, expr) {
+    const editor = this.page.getByLabel(`Query ${refId} text`);
+    await editor.click();
+    await this.page.keyboard.press('ControlOrMeta+a');
+    await this.page.keyboard.type(expr);
+    await this.page.keyboard.press('Escape');
+    await this.page.keyboard.press('Shift+Enter');
+    await this.page.waitForLoadState('networkidle');
+  }
+
+  async visualize(name) {
+    await this.page.getByRole('button', { name: /^Visualization:/ }).click();
+    await this.page.getByRole('option', { name, exact: true }).click();
+  }
+
+  async leavePanel() {
+    await this.button('Back to dashboard').click();
+    await this.page.getByTestId('panel-preview').waitFor({ state: 'detached' });
+  }
+
+  async settings(part) {
+    await this.button('Settings').click();
+    await this.page.getByRole('tab', { name: part }).click();
+  }
+
+  async leaveSettings() {
+    await this.button('Back to dashboard').click();
+    await this.button('Settings').waitFor();
+  }
+
+  /** Saves for the first time, or as a copy. */
+  async saveNew(title) {
+    await this.page.getByRole('button', { name: /^Save (dashboard|as copy)$/ }).click();
+    await this.page.fill('#copy-title', title);
+    await this.button('Save').click();
+    await this.page.waitForURL((url) => url.pathname.startsWith('/d/'));
+    await this.button('Edit').waitFor();
+  }
+
+  async save(message) {
+    await this.button('Save dashboard').click();
+    await this.page.fill('#save-message', message);
+    await this.button('Save').click();
+  }
+
+  /** Where a panel is in the window, once it moves no more. */
+  async box(title) {
+    const header = this.page.getByRole('heading', { name: title, exact: true });
+    const item = this.page.locator('.react-grid-item').filter({ has: header });
+    let last;
+    for (;;) {
+      const box = await item.boundingBox();
+      if (JSON.stringify(box) === JSON.stringify(last)) return box;
+      last = box;
+      await this.page.waitForTimeout(120);
+    }
+  }
+
+  /** Takes hold at one point and lets go at another, by steps as a hand does. */
+  async drag(from, to) {
+    await this.page.mouse.move(from.x, from.y);
+    await this.page.mouse.down();
+    for (let step = 1; step <= 10; step++) {
+      await this.page.mouse.move(
+        from.x + ((to.x - from.x) * step) / 10,
+        from.y + ((to.y - from.y) * step) / 10,
+      );
+    }
+    await this.page.mouse.up();
   }
 }
 
