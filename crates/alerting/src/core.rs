@@ -12,6 +12,7 @@
 mod explain;
 mod group;
 mod job;
+mod times;
 pub mod turns;
 mod view;
 
@@ -35,6 +36,7 @@ pub use group::GroupView;
 use group::{Carried, Group};
 pub use job::{Attempt, Tally, UnderWay};
 use job::{Flush, Job, Line, Orphans};
+pub use times::QueryTimes;
 pub use view::{Suppressors, View};
 
 /// Attempts that are remembered to explain what happened.
@@ -122,6 +124,8 @@ pub struct Failure {
     pub message: String,
     /// The kind, as metrics name it.
     pub reason: &'static str,
+    /// Whether the receiver may have taken the notification nevertheless: it had it, and its answer did not come.
+    pub perhaps_told: bool,
 }
 
 impl Failure {
@@ -142,7 +146,13 @@ impl Failure {
             message.truncate(message.floor_char_boundary(Self::LONGEST_BYTES));
             message.push('\u{2026}');
         }
-        Self { message, reason }
+        Self { message, reason, perhaps_told: false }
+    }
+
+    /// The same, of a receiver that may have taken the notification nevertheless, or may not.
+    pub fn perhaps_told(mut self, perhaps: bool) -> Self {
+        self.perhaps_told = perhaps;
+        self
     }
 }
 
@@ -219,6 +229,7 @@ pub struct Core {
     /// How long to give those before this instance to tell first; nothing when it is alone.
     peer_wait: Duration,
     turns: turns::Turns,
+    times: Option<QueryTimes>,
 }
 
 impl Core {
@@ -252,6 +263,7 @@ impl Core {
             suppressed: Suppressed::default(),
             peer_wait: Duration::ZERO,
             turns: turns::Turns::default(),
+            times: None,
             options,
         };
         core.configure(settings, integrations);

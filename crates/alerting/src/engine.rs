@@ -212,6 +212,7 @@ impl Alertmanager {
         };
         let integrations = ordered.iter().map(|channel| channel.integration());
         let mut core = Core::new(&loaded.settings, integrations, core_options);
+        core.measure(clock.clone());
         let dir = options.storage_path.clone();
         let failed = |error| EngineError::State { path: dir.clone(), error };
         let metrics = Metrics::default();

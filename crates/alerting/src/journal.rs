@@ -9,11 +9,14 @@
 //! What is damaged costs only itself: reading goes on at the next frame whose sum holds, and a copy of the damaged
 //! file is kept before anything of it is removed. The journal is locked while it is open.
 
+mod disk;
+
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record;
+use disk::{Disk, Files, sync_dir, write_synced};
 
 /// A record is never larger; what claims to be is damage.
 const LARGEST_RECORD_BYTES: usize = 64 << 20;
@@ -28,7 +31,7 @@ const MOST_COPIES: u32 = 100;
 #[derive(Debug)]
 pub struct Journal {
     snapshot: PathBuf,
-    log: File,
+    disk: Box<dyn Disk>,
     /// Where the next frame goes: behind the last one that is whole.
     end: u64,
     /// Whether something may lie behind the end that would hide what is appended.
@@ -86,8 +89,8 @@ impl Journal {
             ));
         }
         let mut journal = Self {
+            disk: Box::new(Files { log, snapshot: snapshot.clone() }),
             snapshot,
-            log,
             end: read.end as u64,
             is_littered: true,
             snapshot_bytes: bytes.len() as u64,
@@ -99,8 +102,7 @@ impl Journal {
 
     /// Removes what lies behind the last whole frame.
     fn cut(&mut self) -> io::Result<()> {
-        self.log.set_len(self.end)?;
-        self.log.seek(SeekFrom::Start(self.end))?;
+        self.disk.cut_log(self.end)?;
         self.is_littered = false;
         Ok(())
     }
@@ -114,7 +116,7 @@ impl Journal {
             self.cut()?;
         }
         self.is_littered = true;
-        if let Err(error) = self.log.write_all(&frames).and_then(|()| self.log.sync_data()) {
+        if let Err(error) = self.disk.write_log(self.end, &frames).and_then(|()| self.disk.sync_log()) {
             // If that fails too, the next call does it, or fails.
             let _ = self.cut();
             return Err(error);
@@ -128,17 +130,12 @@ impl Journal {
     /// appended.
     pub fn replace(&mut self, records: impl IntoIterator<Item = Vec<u8>>) -> io::Result<()> {
         let bytes = record::join(records);
-        let temporary = self.snapshot.with_extension("tmp");
-        write_synced(&temporary, &bytes)?;
-        std::fs::rename(&temporary, &self.snapshot)?;
-        if let Some(dir) = self.snapshot.parent() {
-            sync_dir(dir)?;
-        }
+        self.disk.replace_snapshot(&bytes)?;
         self.snapshot_bytes = bytes.len() as u64;
         self.end = 0;
         self.is_littered = true;
         self.cut()?;
-        self.log.sync_data()
+        self.disk.sync_log()
     }
 
     /// Keeps records that nobody can read, as frames at the end of `name.unreadable`.
@@ -176,16 +173,6 @@ fn lock(log: &File, path: &Path) -> io::Result<()> {
             ))
         }
     }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// Keeps the bytes of a file under a name that is still free. Where there are too many copies the last is written

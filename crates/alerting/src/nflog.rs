@@ -56,6 +56,8 @@ pub struct LogEntry {
     pub resolved: Vec<u64>,
     /// What the integration keeps.
     pub notes: Notes,
+    /// Hashes of alerts that may have been told as firing besides, by attempts that got no answer; sorted.
+    pub perhaps: Vec<u64>,
     /// When the entry is forgotten.
     pub expires_at: Timestamp,
 }
@@ -108,6 +110,24 @@ fn with_remembered(mut resolved: Vec<u64>, firing: &[u64], before: &[u64]) -> Ve
     resolved
 }
 
+/// The most alerts that are remembered as perhaps told.
+const MAX_PERHAPS: usize = 10_000;
+
+/// What is in a sorted list and in none of others.
+fn without(hashes: &[u64], others: &[&[u64]]) -> Vec<u64> {
+    let is_elsewhere = |hash: &u64| others.iter().any(|other| other.binary_search(hash).is_ok());
+    hashes.iter().copied().filter(|hash| !is_elsewhere(hash)).collect()
+}
+
+/// What is in either of two lists, sorted.
+fn union(some: &[u64], others: &[u64]) -> Vec<u64> {
+    let mut all = [some, others].concat();
+    all.sort_unstable();
+    all.dedup();
+    all.truncate(MAX_PERHAPS);
+    all
+}
+
 /// Decides whether an integration has to be told, from what it was told last.
 ///
 /// Hashes of alerts are sorted. That all alerts are resolved is a reason even where resolved alerts are not told, so that the log forgets what
@@ -123,11 +143,12 @@ pub fn decide(
     if !is_within(firing, &entry.firing) {
         return Some(if entry.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
     }
+    let may_know = || entry.perhaps.iter().any(|hash| resolved.binary_search(hash).is_ok());
     if firing.is_empty() {
-        // What fired and was resolved between two notifications is not worth one.
-        return (!entry.firing.is_empty()).then_some(Reason::AllResolved);
+        // What fired and was resolved between two notifications is not worth one, unless somebody may have heard.
+        return (!entry.firing.is_empty() || may_know()).then_some(Reason::AllResolved);
     }
-    if sends_resolved && !is_within(resolved, &entry.resolved) {
+    if sends_resolved && (!is_within(resolved, &entry.resolved) || may_know()) {
         return Some(Reason::NewResolved);
     }
     (entry.at < before(now, repeat_interval)).then_some(Reason::Repeat)
@@ -188,9 +209,8 @@ impl NotificationLog {
             Some(known) => with_remembered(resolved, &firing, &known.resolved),
             None => resolved,
         };
-        // An entry must outlive the next repetition, and need not live much longer.
-        let expiry = repeat_interval.saturating_mul(2);
-        let lives = if expiry.is_zero() { self.retention } else { expiry.min(self.retention) };
+        // Whatever state the receiver took those for, it knows better now.
+        let perhaps = known.map_or(Vec::new(), |known| without(&known.perhaps, &[&firing, &resolved]));
         LogEntry {
             group_key: group_key.to_owned(),
             integration: (integration.receiver.clone(), integration.kind.to_owned(), integration.index),
@@ -198,16 +218,68 @@ impl NotificationLog {
             firing,
             resolved,
             notes,
-            expires_at: after(now, lives),
+            perhaps,
+            expires_at: after(now, self.life(repeat_interval)),
         }
+    }
+
+    /// How long an entry is kept: it must outlive the next repetition, and need not live much longer.
+    fn life(&self, repeat_interval: Duration) -> Duration {
+        let expiry = repeat_interval.saturating_mul(2);
+        if expiry.is_zero() { self.retention } else { expiry.min(self.retention) }
+    }
+
+    /// The entry for a notification that got no answer, to be merged and written down; `None` where all that fires was
+    /// told, for sure or perhaps.
+    pub fn perhaps(
+        &self,
+        group_key: &str,
+        integration: &IntegrationKey,
+        firing: &[u64],
+        repeat_interval: Duration,
+        now: Timestamp,
+    ) -> Option<LogEntry> {
+        let known = self.get(group_key, integration).map(|known| (**known).clone());
+        let mut entry = known.unwrap_or_else(|| LogEntry {
+            at: Timestamp::UNIX_EPOCH,
+            ..self.entry(group_key, integration, Default::default(), Notes::new(), repeat_interval, now)
+        });
+        let told = std::mem::take(&mut entry.perhaps);
+        entry.perhaps = union(&told, &without(firing, &[&entry.firing]));
+        if entry.perhaps == told {
+            return None;
+        }
+        // Before everything that was or will be told for sure, whenever others hear of it.
+        entry.at = after(entry.at, Duration::from_nanos(1));
+        entry.expires_at = entry.expires_at.max(after(now, self.life(repeat_interval)));
+        Some(entry)
+    }
+
+    /// Joins what several instances say that was perhaps told since the same notification. Whether that was news.
+    fn join(known: &mut Arc<LogEntry>, entry: &LogEntry) -> bool {
+        if known.at != entry.at || is_within(&entry.perhaps, &known.perhaps) {
+            return false;
+        }
+        let known = Arc::make_mut(known);
+        known.perhaps = union(&known.perhaps, &entry.perhaps);
+        known.expires_at = known.expires_at.max(entry.expires_at);
+        true
     }
 
     /// Takes an entry, from here or from elsewhere, unless a later one is known or it is to be forgotten. Says
     /// whether it was news.
-    pub fn merge(&mut self, entry: LogEntry, now: Timestamp) -> bool {
+    pub fn merge(&mut self, mut entry: LogEntry, now: Timestamp) -> bool {
         let key = entry.line();
-        if entry.expires_at < now || self.entries.get(&key).is_some_and(|known| known.at >= entry.at) {
+        if entry.expires_at < now {
             return false;
+        }
+        if let Some(known) = self.entries.get_mut(&key).filter(|known| known.at >= entry.at) {
+            return Self::join(known, &entry);
+        }
+        if let Some(known) = self.entries.get(&key).filter(|known| !known.perhaps.is_empty()) {
+            // Who told for sure may not have heard of it.
+            let rest = without(&known.perhaps, &[&entry.firing, &entry.resolved]);
+            entry.perhaps = union(&entry.perhaps, &rest);
         }
         self.entries.insert(key, Arc::new(entry));
         true
@@ -226,6 +298,9 @@ impl NotificationLog {
     }
 }
 
+/// The number of the field that only this program writes; others skip it.
+const PERHAPS: u32 = 1001;
+
 static RECEIVER: Schema =
     Schema { message: "nflogpb.Receiver", fields: &[(1, "group_name"), (2, "integration"), (3, "idx")] };
 static ENTRY: Schema = Schema {
@@ -237,6 +312,7 @@ static ENTRY: Schema = Schema {
         (6, "firing_alerts"),
         (7, "resolved_alerts"),
         (8, "receiver_data"),
+        (PERHAPS, "perhaps_told"),
     ],
 };
 static NOTE: Schema =
@@ -279,6 +355,7 @@ pub fn encode(entry: &LogEntry) -> Vec<u8> {
                 });
             });
         }
+        put_hashes(out, PERHAPS, &entry.perhaps);
     });
     put_time(&mut out, 2, entry.expires_at);
     out
@@ -298,6 +375,7 @@ fn decode_record(bytes: &[u8]) -> Result<LogEntry, wire::protobuf::ProtobufError
         firing: Vec::new(),
         resolved: Vec::new(),
         notes: Notes::new(),
+        perhaps: Vec::new(),
         expires_at: epoch,
     };
     let mut reader = Reader::new(bytes, &RECORD);
@@ -311,6 +389,7 @@ fn decode_record(bytes: &[u8]) -> Result<LogEntry, wire::protobuf::ProtobufError
     // Other writers may have another order.
     entry.firing.sort_unstable();
     entry.resolved.sort_unstable();
+    entry.perhaps.sort_unstable();
     Ok(entry)
 }
 
@@ -350,6 +429,10 @@ fn decode_entry(mut reader: Reader<'_>, entry: &mut LogEntry) -> Result<(), wire
                 }
                 entry.notes.extend(note.map(|note| (name, note)));
             }
+            PERHAPS => reader.uints(|hash| {
+                entry.perhaps.push(hash);
+                Ok(())
+            })?,
             _ => reader.skip()?,
         }
     }
@@ -407,6 +490,52 @@ mod tests {
         assert_eq!(decided(Some(entry(&[1, 2], &[], 0)), &[1], &[2], true), Some(Reason::NewResolved));
         assert_eq!(decided(Some(entry(&[1, 2], &[], 1)), &[1], &[2], false), None);
         assert_eq!(decided(Some(entry(&[1, 2], &[3], 1)), &[1], &[3], true), None, "told before");
+    }
+
+    #[test]
+    fn what_was_perhaps_told_is_told_to_be_resolved() {
+        let mut log = NotificationLog::new(Duration::from_secs(432_000));
+        let perhaps = |log: &NotificationLog, firing: &[u64], at| {
+            log.perhaps("{}:{}", &integration(), firing, REPEAT, from_ms(at))
+        };
+        let first = perhaps(&log, &[1, 5], 1).unwrap();
+        assert_eq!(decode(&encode(&first)).unwrap(), first);
+        assert_eq!(decided(Some(first.clone()), &[1], &[], true), Some(Reason::First), "it is not sure");
+        assert_eq!(decided(Some(first.clone()), &[], &[5], true), Some(Reason::AllResolved));
+        assert_eq!(decided(Some(first.clone()), &[], &[2], true), None, "of that nobody heard");
+        log.merge(first, from_ms(1));
+        assert_eq!(perhaps(&log, &[5], 2), None, "known already");
+        let second = perhaps(&log, &[7], 2).unwrap();
+        assert_eq!((&second.firing[..], &second.perhaps[..]), (&[][..], &[1, 5, 7][..]));
+        // What is told for sure takes the place of that.
+        log.merge(second, from_ms(2));
+        log.merge(entry(&[1], &[5], 3), from_ms(3));
+        assert_eq!(log.get("{}:{}", &integration()).unwrap().perhaps, [7]);
+        let third = perhaps(&log, &[1, 9], 4).unwrap();
+        assert_eq!((&third.firing[..], &third.perhaps[..]), (&[1][..], &[7, 9][..]));
+        assert_eq!(third.notes.len(), 2, "what is kept stays");
+        assert_eq!(decided(Some(third.clone()), &[1], &[5], true), None, "told before");
+        assert_eq!(decided(Some(third), &[1], &[9], true), Some(Reason::NewResolved));
+    }
+
+    #[test]
+    fn what_is_perhaps_told_never_hides_what_is_told() {
+        let mut log = NotificationLog::new(Duration::from_secs(432_000));
+        let elsewhere = NotificationLog::new(Duration::from_secs(432_000));
+        let perhaps = |firing: &[u64], at| {
+            elsewhere.perhaps("{}:{}", &integration(), firing, REPEAT, from_ms(at)).unwrap()
+        };
+        assert!(log.merge(perhaps(&[1], 10), from_ms(10)));
+        assert!(log.merge(perhaps(&[2], 11), from_ms(11)) && !log.merge(perhaps(&[1], 12), from_ms(12)));
+        assert_eq!(log.get("{}:{}", &integration()).unwrap().perhaps, [1, 2]);
+        assert!(log.merge(entry(&[1], &[], 5), from_ms(13)));
+        let told = log.get("{}:{}", &integration()).unwrap();
+        assert_eq!(
+            (&told.firing[..], &told.perhaps[..]),
+            (&[1][..], &[2][..]),
+            "who told it did not hear of it"
+        );
+        assert!(!log.merge(perhaps(&[3], 14), from_ms(14)), "nor somebody else of that");
     }
 
     #[test]

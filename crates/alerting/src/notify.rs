@@ -18,6 +18,7 @@ mod sns;
 mod webhook;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::clock::SharedClock;
@@ -49,22 +50,29 @@ pub struct SendError {
     pub retry: bool,
     /// The kind, as metrics name it.
     pub reason: &'static str,
+    /// Whether it may have been accepted nevertheless, or in part.
+    pub perhaps_told: bool,
 }
 
 impl SendError {
     /// A failure that no other attempt will mend.
     fn fatal(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry: false, reason: "other" }
+        Self { message: message.into(), retry: false, reason: "other", perhaps_told: false }
     }
 
     /// A failure that may pass.
     fn passing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry: true, reason: "other" }
+        Self { retry: true, ..Self::fatal(message) }
     }
 
     /// A failure of ours that should not be possible.
     pub(crate) fn defect(error: &tokio::task::JoinError) -> Self {
-        Self::passing(format!("sending ended by a defect: {error}"))
+        Self::passing(format!("sending ended by a defect: {error}")).perhaps_told(true)
+    }
+
+    fn perhaps_told(mut self, perhaps: bool) -> Self {
+        self.perhaps_told = perhaps;
+        self
     }
 }
 
@@ -294,6 +302,7 @@ impl Channel {
     /// Sends a notification within `limit`, whatever it takes: waiting for others on the same channel, rendering, and
     /// all requests. What the integration wants to keep about the group comes back.
     pub async fn send(self: Arc<Self>, delivery: Delivery, limit: Duration) -> Result<Notes, SendError> {
+        let has_begun = AtomicBool::new(false);
         let sending = async {
             let Ok(_slot) = self.slots.acquire().await else { return Err(timed_out()) };
             let (channel, notes) = (self.clone(), delivery.notes.clone());
@@ -302,9 +311,11 @@ impl Channel {
                 tokio::task::spawn_blocking(move || channel.compose(&delivery)).await
             };
             let plan = plan.unwrap_or_else(|error| Err(SendError::defect(&error)))?;
+            has_begun.store(true, Ordering::Relaxed);
             self.carry_out(plan, notes, limit).await
         };
-        tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| Err(timed_out()))
+        let sent = tokio::time::timeout(limit, sending).await;
+        sent.unwrap_or_else(|_| Err(timed_out().perhaps_told(has_begun.load(Ordering::Relaxed))))
     }
 
     /// Renders a notification. This computes, and reads files.
@@ -340,8 +351,13 @@ impl Channel {
     async fn carry_out(&self, plan: Plan, mut notes: Notes, limit: Duration) -> Result<Notes, SendError> {
         match plan {
             Plan::Calls(calls) => {
-                for call in calls {
-                    call.send(&self.client, limit).await?;
+                for (index, call) in calls.into_iter().enumerate() {
+                    let sent = call.send(&self.client, limit).await;
+                    // Of several requests the first makes the alert known.
+                    sent.map_err(|error| SendError {
+                        perhaps_told: error.perhaps_told || index > 0,
+                        ..error
+                    })?;
                 }
             }
             Plan::Mail(job) => job.send().await?,
@@ -363,15 +379,18 @@ fn timed_out() -> SendError {
         message: "context deadline exceeded".to_owned(),
         retry: true,
         reason: "contextDeadlineExceeded",
+        perhaps_told: false,
     }
 }
 
 impl From<Result<Notes, SendError>> for Outcome {
     fn from(sent: Result<Notes, SendError>) -> Self {
+        let failure =
+            |error: SendError| Failure::of(error.message, error.reason).perhaps_told(error.perhaps_told);
         match sent {
             Ok(notes) => Self::Sent(notes),
-            Err(error) if error.retry => Self::Retry(Failure::of(error.message, error.reason)),
-            Err(error) => Self::Failed(Failure::of(error.message, error.reason)),
+            Err(error) if error.retry => Self::Retry(failure(error)),
+            Err(error) => Self::Failed(failure(error)),
         }
     }
 }

@@ -47,6 +47,8 @@ enum Action {
     Resolve(usize, usize),
     /// An integration answers, or does not; and how long it takes.
     Receiver { index: usize, up: bool, latency: Duration },
+    /// Of what an integration accepts it answers one in so many not; 0 for none.
+    LoseAnswers { index: usize, one_in: usize },
     /// An instance is stopped, and starts again after a while, perhaps with an empty disk.
     Restart { index: usize, down: Duration, loses_state: bool },
     /// As that, without any warning.
@@ -93,6 +95,7 @@ struct Network {
 struct Receiver {
     up: bool,
     latency: Duration,
+    loses_one_in: usize,
 }
 
 /// What an alert is doing.
@@ -136,7 +139,7 @@ impl World {
             network,
             sides: vec![0; count],
             instances: Vec::new(),
-            receivers: vec![Receiver { up: true, latency: Duration::from_millis(20) }; 2],
+            receivers: vec![Receiver { up: true, latency: Duration::from_millis(20), loses_one_in: 0 }; 2],
             alerts: BTreeMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
@@ -434,7 +437,7 @@ impl World {
 
     /// A notification reaches its receiver, which takes its time, and does not accept what nobody waits for any more.
     fn arrive(&mut self, from: usize, life: u64, delivery: Delivery) {
-        let Receiver { up, latency } = self.receivers[delivery.integration.index as usize].clone();
+        let Receiver { up, latency, .. } = self.receivers[delivery.integration.index as usize].clone();
         let limit = delivery.deadline.duration_since(self.clock(from).wall);
         let limit = Duration::try_from(limit).unwrap_or_default();
         let refused = match up {
@@ -453,7 +456,14 @@ impl World {
         self.note(|| format!("accepted from {from}: {}", judge::show(delivery)));
         self.judge.accept(self.now, from, delivery);
         let delay = self.delay();
-        let outcome = Outcome::Sent(Notes::new());
+        let one_in = self.receivers[delivery.integration.index as usize].loses_one_in;
+        let outcome = if one_in > 0 && self.random.below(one_in) == 0 {
+            self.note(|| "its answer is lost".to_owned());
+            self.judge.excuse(delivery, self.instances.len());
+            Outcome::Retry(Failure::new("cut off").perhaps_told(true))
+        } else {
+            Outcome::Sent(Notes::new())
+        };
         self.after(delay, Event::Outcome { to: from, life, job: delivery.job, outcome });
     }
 
@@ -477,7 +487,11 @@ impl World {
                 }
                 self.post_all();
             }
-            Action::Receiver { index, up, latency } => self.receivers[index] = Receiver { up, latency },
+            Action::Receiver { index, up, latency } => {
+                let receiver = &mut self.receivers[index];
+                (receiver.up, receiver.latency) = (up, latency);
+            }
+            Action::LoseAnswers { index, one_in } => self.receivers[index].loses_one_in = one_in,
             Action::Restart { index, down, loses_state } => {
                 let life = self.instances[index].life;
                 let Some(running) = self.instances[index].running.as_mut().filter(|running| !running.stops)

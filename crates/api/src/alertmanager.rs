@@ -2,9 +2,10 @@
 //!
 //! The paths and shapes are those of Alertmanager's OpenAPI description. The paths `explain`, `routes` and
 //! `notifications` are ours. In reading order: `guard` (what no handler need look at), `failure`, `query` (parameters),
-//! `read` (bodies), `shown` (long lists), `alerts`, `silences`, `explain`, `routes`.
+//! `read` (bodies), `shown` (long lists), `alerts`, `silences`, `explain`, `routes`, `description` (of all that).
 
 mod alerts;
+mod description;
 mod explain;
 mod failure;
 mod guard;
@@ -76,6 +77,7 @@ pub fn api_v2(manager: Arc<Alertmanager>, budget: ByteBudget) -> Router {
         .route("/explain", get(explain::explain))
         .route("/routes", get(routes::tree))
         .route("/notifications", get(routes::notifications))
+        .route(description::PATH, get(description::swagger))
         .fallback(|| async { Failure::Absent })
         .layer(middleware::from_fn(guard::check_form))
         .layer(middleware::map_response(no_store))

@@ -90,6 +90,29 @@ impl Server {
             };
             listeners.push(bound.map_err(|error| ServeError::Listen { address: address.clone(), error })?);
         }
+        Self::of(listeners, options, security)
+    }
+
+    /// Takes sockets that listen already, in place of the addresses of the options.
+    pub fn adopt(
+        sockets: Vec<std::net::TcpListener>,
+        options: ServerOptions,
+        security: Arc<ArcSwap<Security>>,
+    ) -> Result<Self, ServeError> {
+        let adopted = |socket: std::net::TcpListener| {
+            socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)).map_err(|error| {
+                ServeError::Listen { address: "a socket that was handed over".to_owned(), error }
+            })
+        };
+        let listeners = sockets.into_iter().map(adopted).collect::<Result<_, _>>()?;
+        Self::of(listeners, options, security)
+    }
+
+    fn of(
+        listeners: Vec<TcpListener>,
+        options: ServerOptions,
+        security: Arc<ArcSwap<Security>>,
+    ) -> Result<Self, ServeError> {
         let tls = options.tls.as_ref().map(tls::acceptor).transpose().map_err(ServeError::Tls)?;
         Ok(Self { listeners, options, tls, security })
     }

@@ -253,8 +253,13 @@ impl Client {
         method: &str,
         shown: &str,
     ) -> Result<(http::response::Parts, Incoming), ClientError> {
-        let failed =
-            |cause: String| ClientError::Exchange { method: method.to_owned(), url: shown.to_owned(), cause };
+        let exchange = |cause: String, may_have_arrived| ClientError::Exchange {
+            method: method.to_owned(),
+            url: shown.to_owned(),
+            cause,
+            may_have_arrived,
+        };
+        let failed = |cause: String| exchange(cause, false);
         let mut url = Url::parse(&request.url).map_err(|error| failed(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(failed(format!("unsupported protocol scheme {:?}", url.scheme())));
@@ -263,8 +268,8 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             // Credentials go to the host they were meant for and nowhere else.
             let at_home = url.origin() == origin;
-            let sent =
-                self.send_once(&request, &url, at_home).await?.map_err(|error| failed(describe(&error)))?;
+            let sent = self.send_once(&request, &url, at_home).await?;
+            let sent = sent.map_err(|error| exchange(describe(&error), !error.is_connect()))?;
             let (head, body) = sent.into_parts();
             let location = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
             let keeps_method = match head.status.as_u16() {

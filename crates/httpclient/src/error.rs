@@ -31,6 +31,8 @@ pub enum ClientError {
         url: String,
         /// Why.
         cause: String,
+        /// Whether the server may have got the request: it may if there was a connection.
+        may_have_arrived: bool,
     },
     /// The answer did not arrive in time.
     #[error("{method} {url:?}: context deadline exceeded")]
@@ -58,6 +60,15 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the server may have got the request, and done what it asks for, although no answer came.
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Exchange { may_have_arrived, .. } => *may_have_arrived,
+            Self::Timeout { .. } | Self::Body(_) | Self::BodyTimeout | Self::BodyTooLarge { .. } => true,
+            Self::File { .. } | Self::Tls(_) | Self::Request(_) | Self::Token(_) => false,
+        }
+    }
+
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::BodyTimeout)

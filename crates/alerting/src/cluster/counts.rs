@@ -72,6 +72,10 @@ pub struct TransportCounts {
 /// Counts of what happened in the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
+    /// Silences heard of and passed on.
+    pub silences_passed_on: Counter,
+    /// Entries of the log of notifications heard of and passed on.
+    pub entries_passed_on: Counter,
     /// Full states received.
     pub states_received: Traffic,
     /// Full states sent.

@@ -360,6 +360,7 @@ impl Peer {
                 for record in records {
                     if core.silences_mut().merge(record.clone(), now.wall) {
                         if pass_on {
+                            self.counts.silences_passed_on.inc();
                             self.broadcast(state::silence_part(&record), false);
                         }
                         self.effects.silences.push(record);
@@ -398,6 +399,7 @@ impl Peer {
     fn hear(&mut self, core: &mut Core, entry: LogEntry, pass_on: bool, now: Now) {
         if core.hear(entry.clone(), now.wall) {
             if pass_on {
+                self.counts.entries_passed_on.inc();
                 self.broadcast(state::entry_part(&entry), false);
             }
             self.effects.heard.push(entry);

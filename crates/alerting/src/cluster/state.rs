@@ -205,6 +205,7 @@ mod tests {
             firing: vec![1, 2],
             resolved: vec![],
             notes: Notes::new(),
+            perhaps: vec![3],
             expires_at: from_ms(9),
         }
     }

@@ -57,6 +57,8 @@ pub struct Told {
     pub entry: Option<Arc<LogEntry>>,
     /// Whether the alert was told as firing.
     pub knows_firing: bool,
+    /// Whether it may have been told as firing, by an attempt that got no answer.
+    pub perhaps_firing: bool,
     /// When the notification is repeated if nothing changes.
     pub repeats_after: Option<Timestamp>,
 }
@@ -83,12 +85,14 @@ impl Core {
         let muted_by =
             if is_active { self.intervals_now(&route.mute_intervals, now) } else { active.clone() };
         let hash = log_hash(labels);
-        let integrations = self.integrations.get(&route.receiver).map_or(&[][..], Vec::as_slice);
-        let told = integrations.iter().map(|integration| {
+        let told = self.integrations_of(&route.receiver).iter().map(|integration| {
             let entry = self.log.get(&group_key, &integration.key).cloned();
             Told {
                 integration: integration.key.to_string(),
                 knows_firing: entry.as_ref().is_some_and(|entry| entry.firing.binary_search(&hash).is_ok()),
+                perhaps_firing: entry
+                    .as_ref()
+                    .is_some_and(|entry| entry.perhaps.binary_search(&hash).is_ok()),
                 repeats_after: entry
                     .as_ref()
                     .map(|entry| crate::alert::after(entry.at, route.repeat_interval)),

@@ -219,13 +219,18 @@ impl Core {
         let muted_by = if is_active { self.intervals_now(mute, now) } else { active.clone() };
         let before = alerts.len();
         self.silence_queries += before as u64;
-        let (inhibitor, silences, store) = (&self.inhibitor, self.silences.live(), &mut self.alerts);
+        let begun = self.stopwatch();
+        let silences = self.silences.live();
+        let all_silenced: Vec<bool> =
+            alerts.iter().map(|told| silences.is_silenced(&told.alert.labels, now)).collect();
+        self.queried(|times| &times.silences, begun);
+        let (inhibitor, store) = (&self.inhibitor, &mut self.alerts);
         let mut is_silenced = Vec::with_capacity(before);
+        let mut all_silenced = all_silenced.into_iter();
         let mut left = alerts;
         left.retain(|told| {
-            let labels = &told.alert.labels;
-            let inhibited = inhibitor.inhibits(labels, now).is_some();
-            let silenced = silences.is_silenced(labels, now);
+            let inhibited = inhibitor.inhibits(&told.alert.labels, now).is_some();
+            let silenced = all_silenced.next() == Some(true);
             store.mark(told.alert.fingerprint(), inhibited || silenced);
             if !inhibited {
                 is_silenced.push(silenced);

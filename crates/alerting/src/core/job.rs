@@ -9,7 +9,7 @@ use model::Labels;
 
 use super::{Core, Delivery, Due, Failure, Group, Integration, Outcome, Told, Work, pause};
 use crate::alert::after;
-use crate::nflog::{IntegrationKey, Notes, Reason, decide, line};
+use crate::nflog::{IntegrationKey, LogEntry, Notes, Reason, decide, line};
 use crate::route::Route;
 
 /// How long after its deadline an attempt is given up of which nothing is heard.
@@ -210,6 +210,7 @@ impl Core {
             // Whoever was to send it is gone; the group must not wait for ever.
             State::Telling { sending: true, .. } => {
                 let failure = Failure::new("nothing was heard of the attempt until long after its deadline");
+                let failure = failure.perhaps_told(true);
                 self.finished(id, Outcome::Failed(failure), now, work);
             }
             State::Telling { attempt, last, .. } if now >= job.deadline => {
@@ -248,7 +249,9 @@ impl Core {
         let Some(job) = self.jobs.get(&id) else { return false };
         let flush = job.flush.clone();
         self.log_queries += 1;
+        let begun = self.stopwatch();
         let entry = self.log.get(&job.group_key, &job.integration.key);
+        self.queried(|times| &times.log, begun);
         let sends_resolved = job.integration.sends_resolved;
         let reason = decide(
             entry.map(AsRef::as_ref),
@@ -328,6 +331,7 @@ impl Core {
             Outcome::Sent(_) => None,
             Outcome::Retry(failure) | Outcome::Failed(failure) => Some(failure.clone()),
         };
+        let perhaps_told = failure.as_ref().is_some_and(|failure| failure.perhaps_told);
         if let Some(failure) = &failure {
             // The same error again is no news.
             if last.as_ref().is_none_or(|last| last.message != failure.message) {
@@ -347,6 +351,9 @@ impl Core {
         self.clear_job_timer(id);
         self.end_turn(id);
         self.remember(remembered);
+        if perhaps_told {
+            self.note_perhaps(id, now, work);
+        }
         match outcome {
             Outcome::Sent(notes) => {
                 self.note_told(id, notes, now, work);
@@ -366,6 +373,29 @@ impl Core {
         if self.log.merge(entry.clone(), now) {
             work.entries.push(entry);
         }
+    }
+
+    /// Writes to the log that the integration may know what it was not known to accept: should that end before an
+    /// attempt succeeds, it hears so.
+    fn note_perhaps(&mut self, id: u64, now: Timestamp, work: &mut Work) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let firing = &job.flush.firing;
+        let entry = self.log.perhaps(&job.group_key, &job.integration.key, firing, job.repeat_interval, now);
+        if let Some(entry) = entry
+            && self.log.merge(entry.clone(), now)
+        {
+            work.entries.push(entry);
+        }
+    }
+
+    /// Writes to the log what attempts that are under way may have told, because their outcome will not be known.
+    pub fn abandon(&mut self, now: Timestamp) -> Vec<LogEntry> {
+        let mut work = Work::default();
+        let under_way = self.jobs.iter().filter(|(_, job)| job.is_sending()).map(|(id, _)| *id);
+        for id in under_way.collect::<Vec<_>>() {
+            self.note_perhaps(id, now, &mut work);
+        }
+        work.entries
     }
 
     fn end_job(&mut self, id: u64, succeeded: bool, now: Timestamp, work: &mut Work) {

@@ -264,5 +264,6 @@ fn an_explanation_says_which_route_what_suppresses_and_what_was_told() {
     assert_eq!(explanation.routes[0].due_at, None);
 }
 
+mod perhaps;
 mod random;
 mod reload;

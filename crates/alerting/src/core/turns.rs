@@ -208,8 +208,13 @@ impl Core {
     /// Takes an entry of the log from another instance, unless a later one is known. Says whether it was news.
     pub fn hear(&mut self, entry: LogEntry, now: Timestamp) -> bool {
         let line = entry.line();
+        // What was only perhaps told overtakes nobody.
+        let overtakes = match self.log.get_line(&line) {
+            Some(known) => (&known.firing, &known.resolved) != (&entry.firing, &entry.resolved),
+            None => !(entry.firing.is_empty() && entry.resolved.is_empty()),
+        };
         let news = self.log.merge(entry, now);
-        if news {
+        if news && overtakes {
             self.turns.heard.insert(line, now);
         }
         news

@@ -156,6 +156,12 @@ impl Sheet<'_> {
         self.add(name, help, Kind::Counter, &[(&[], value as f64)]);
     }
 
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        let mut family = Family::new(format!("alertmanager_{name}"), help, Kind::Histogram);
+        family.points.push(Point { labels: Vec::new(), value: histogram.value() });
+        self.0.push(family);
+    }
+
     fn summary(&mut self, name: &str, help: &str, summary: &Summary) {
         let mut family = Family::new(format!("alertmanager_{name}"), help, Kind::Summary);
         family.points.push(Point { labels: Vec::new(), value: summary.value() });
@@ -194,6 +200,15 @@ fn collect(manager: &Alertmanager, families: &mut Vec<Family>) {
     });
     of_state("silences", &metrics.silences, &mut sheet);
     of_state("nflog", &metrics.log, &mut sheet);
+    let (silences, entries) = manager.cluster().map_or((0, 0), |cluster| {
+        cluster.with_peer(|peer| {
+            let counts = peer.counts();
+            (counts.silences_passed_on.get(), counts.entries_passed_on.get())
+        })
+    });
+    let help = "Number of received gossip messages that have been further gossiped.";
+    sheet.counter("silences_gossip_messages_propagated_total", help, silences);
+    sheet.counter("nflog_gossip_messages_propagated_total", help, entries);
     of_notifications(manager, &tallies, families);
 }
 
@@ -290,6 +305,17 @@ fn of_core(core: &Core, now: Timestamp, sheet: &mut Sheet<'_>) {
     let (log, silences) = core.queries();
     sheet.counter("nflog_queries_total", "How many times the log of notifications was asked.", log);
     sheet.counter("silences_queries_total", "How many times silences were asked about an alert.", silences);
+    // Neither can fail here.
+    sheet.counter("nflog_query_errors_total", "How many times asking the log of notifications failed.", 0);
+    sheet.counter("silences_query_errors_total", "How many times asking silences failed.", 0);
+    if let Some(times) = core.query_times() {
+        let log = "How long it takes to look up what an integration was told last.";
+        sheet.histogram("nflog_query_duration_seconds", log, &times.log);
+        let silences = "How long it takes to match the alerts of a group against silences.";
+        sheet.histogram("silences_query_duration_seconds", silences, &times.silences);
+    }
+    let known = core.silences().iter().count() as f64;
+    sheet.gauge("silences_state_size", "The number of silences, expired ones included.", known);
 }
 
 fn of_state(name: &str, metrics: &StateMetrics, sheet: &mut Sheet<'_>) {

@@ -59,6 +59,8 @@ impl Alertmanager {
         // What is under way may still be accepted; give it a moment, so that it is not repeated after a restart.
         let mut under_way = self.under_way.subscribe();
         let _ = tokio::time::timeout(FAREWELL, under_way.wait_for(|count| *count == 0)).await;
+        let perhaps_told = self.core.lock().abandon(self.now());
+        self.share(&perhaps_told);
         // Only now the others get all that was told.
         drop(leave);
         if let Some(membership) = membership {

@@ -1,5 +1,7 @@
 use super::*;
 
+mod faults;
+
 fn records(dir: &Path) -> Vec<Vec<u8>> {
     Journal::open(dir, "silences").unwrap().1.records
 }
@@ -97,14 +99,15 @@ fn what_cannot_be_removed_hides_nothing_that_comes_later() {
     let path = dir.path().join("silences.journal");
     let (mut journal, _) = Journal::open(dir.path(), "silences").unwrap();
     journal.append([&b"one"[..]]).unwrap();
-    let good = std::mem::replace(&mut journal.log, File::open(&path).unwrap());
+    let broken = Files { log: File::open(&path).unwrap(), snapshot: dir.path().join("silences") };
+    let good = std::mem::replace(&mut journal.disk, Box::new(broken));
     // Neither writing nor cutting works.
     assert!(journal.append([&b"two"[..]]).is_err());
     assert!(journal.append([&b"two"[..]]).is_err());
     // Half a frame is there when it works again.
     let mut half = OpenOptions::new().append(true).open(&path).unwrap();
     half.write_all(&[9, 0, 0, 0, 1, 2]).unwrap();
-    journal.log = good;
+    journal.disk = good;
     journal.append([&b"three"[..]]).unwrap();
     drop(journal);
     assert_eq!(records(dir.path()), [b"one".to_vec(), b"three".to_vec()]);

@@ -42,6 +42,13 @@ pub(super) struct Call {
     pub timeout: Option<Duration>,
     /// What goes before messages about it.
     pub about: String,
+    /// What an answer with a status and a body that is no success says.
+    pub details: fn(u16, &[u8]) -> String,
+}
+
+/// The whole of an answer.
+fn whole(_: u16, body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim().to_owned()
 }
 
 impl Call {
@@ -56,7 +63,13 @@ impl Call {
             judge: Judge::Status,
             timeout: None,
             about: String::new(),
+            details: whole,
         }
+    }
+
+    pub fn explained_by(mut self, details: fn(u16, &[u8]) -> String) -> Self {
+        self.details = details;
+        self
     }
 
     pub fn retry_on(mut self, statuses: &'static [u16]) -> Self {
@@ -92,12 +105,14 @@ impl Call {
         }
         let about = if self.about.is_empty() { String::new() } else { format!("{}: ", self.about) };
         if !is_accepted {
-            let text = String::from_utf8_lossy(&body);
-            let details = if text.is_empty() { String::new() } else { format!(": {}", text.trim()) };
+            let details = (self.details)(status, &body);
+            let details = if details.is_empty() { details } else { format!(": {details}") };
             return Err(SendError {
                 message: format!("{about}unexpected status code {status}{details}"),
                 retry: status / 100 == 5 || self.retries_all || self.retry_on.contains(&status),
                 reason: reason_of(status),
+                // A proxy says so when it lost whoever it asked.
+                perhaps_told: matches!(status, 502 | 504),
             });
         }
         let is_json =
@@ -118,7 +133,7 @@ fn unsent(error: &ClientError) -> SendError {
         other => other.to_string(),
     };
     let reason = if error.is_timeout() { "contextDeadlineExceeded" } else { "other" };
-    SendError { message, retry: true, reason }
+    SendError { message, retry: true, reason, perhaps_told: error.may_have_arrived() }
 }
 
 fn reason_of(status: u16) -> &'static str {
@@ -134,7 +149,10 @@ fn reason_of(status: u16) -> &'static str {
 fn judge(judge: Judge, body: &[u8], is_json: bool) -> Result<Json, SendError> {
     let text = || String::from_utf8_lossy(body).into_owned();
     let parsed: Option<Json> = serde_json::from_slice(body).ok();
-    let refused = |message: String| Err(SendError { message, retry: false, reason: "clientError" });
+    let refusal = |message: String, retry| {
+        Err(SendError { message, retry, reason: "clientError", perhaps_told: false })
+    };
+    let refused = |message: String| refusal(message, false);
     let field = |name: &str| parsed.as_ref().map_or(&Json::Null, |json| &json[name]);
     match judge {
         Judge::Status => {}
@@ -143,7 +161,8 @@ fn judge(judge: Judge, body: &[u8], is_json: bool) -> Result<Json, SendError> {
             return refused(format!("received an error response from Slack: {}", text()));
         }
         Judge::Slack | Judge::Success | Judge::Wechat | Judge::Ok if parsed.is_none() => {
-            return Err(SendError::passing(format!("could not unmarshal JSON response {:?}", text())));
+            let message = format!("could not unmarshal JSON response {:?}", text());
+            return Err(SendError::passing(message).perhaps_told(true));
         }
         Judge::Slack if field("ok") != true => {
             return refused(format!(
@@ -164,7 +183,7 @@ fn judge(judge: Judge, body: &[u8], is_json: bool) -> Result<Json, SendError> {
             let message = field("errmsg").as_str().unwrap_or_default().to_owned();
             // The token has expired; it is dropped and the next attempt fetches another.
             let retry = field("errcode") == 42001;
-            return Err(SendError { message, retry, reason: "clientError" });
+            return refusal(message, retry);
         }
         Judge::Slack | Judge::Success | Judge::Wechat | Judge::Ok => {}
     }

@@ -248,15 +248,19 @@ fn telegram(config: &TelegramConfig, render: &Render<'_>) -> Result<Call, SendEr
         }
         id => id,
     };
-    let yes = |holds: bool| if holds { Json::Bool(true) } else { Json::Null };
-    let thread = if config.message_thread_id == 0 { Json::Null } else { config.message_thread_id.into() };
+    // All values are texts, as in a form.
+    let yes = |holds: bool| if holds { "true" } else { "" };
+    let thread = match config.message_thread_id {
+        0 => String::new(),
+        id => id.to_string(),
+    };
     let body = object([
         ("chat_id", chat.to_string().into()),
         ("text", text.into()),
         ("parse_mode", config.parse_mode.as_str().into()),
-        ("disable_notification", yes(config.disable_notifications)),
-        ("disable_web_page_preview", true.into()),
-        ("message_thread_id", thread),
+        ("disable_notification", yes(config.disable_notifications).into()),
+        ("disable_web_page_preview", yes(true).into()),
+        ("message_thread_id", thread.into()),
     ]);
     let url = format!("{}/bot{token}/sendMessage", config.api_url.as_str().trim_end_matches('/'));
     let mut call = Call::json(url, &body).judged_by(Judge::Ok);
@@ -340,7 +344,8 @@ impl WechatPlan {
         let token = match known {
             Some(token) => token.text,
             None => {
-                let text = self.fetch_token(client, limit).await?;
+                let fetched = self.fetch_token(client, limit).await;
+                let text = fetched.map_err(|error| error.perhaps_told(false))?;
                 *kept.lock() = Some(Token { text: text.clone(), until: clock.monotonic() + TOKEN_LIFE });
                 text
             }

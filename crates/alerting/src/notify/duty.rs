@@ -32,6 +32,29 @@ impl Settings {
     }
 }
 
+/// What an answer of incident.io says of an error.
+fn incidentio_error(_: u16, body: &[u8]) -> String {
+    let Ok(said) = serde_json::from_slice::<Json>(body) else { return String::new() };
+    let all = texts(&said["errors"], ", ");
+    let parts = [said["message"].as_str(), said["error"].as_str(), Some(all.as_str())];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// What an answer of PagerDuty says of an event it does not take.
+fn pagerduty_error(status: u16, body: &[u8]) -> String {
+    match serde_json::from_slice::<Json>(body) {
+        Ok(said) if status == 400 => {
+            format!("{}: {}", said["message"].as_str().unwrap_or_default(), texts(&said["errors"], ","))
+        }
+        _ => String::new(),
+    }
+}
+
+fn texts(list: &Json, separator: &str) -> String {
+    let items = list.as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(separator)
+}
+
 fn own_limit(timeout: GoDuration) -> Option<std::time::Duration> {
     Some(timeout.get()).filter(|timeout| !timeout.is_zero())
 }
@@ -48,7 +71,7 @@ fn incidentio(config: &IncidentioConfig, render: &Render<'_>) -> Result<Call, Se
         alerts.truncate(1);
         call = Call::json(url, &body);
     }
-    call.retry_on = &[429];
+    call = call.retry_on(&[429]).explained_by(incidentio_error);
     if !given(&config.alert_source_token).is_empty() || !config.alert_source_token_file.is_empty() {
         let token = secret(given(&config.alert_source_token), &config.alert_source_token_file)?;
         call.headers.push((header::AUTHORIZATION, format!("Bearer {token}")));
@@ -80,7 +103,7 @@ fn pagerduty(config: &PagerdutyConfig, render: &Render<'_>) -> Result<Call, Send
     } else {
         (config.url.as_str(), &[429])
     };
-    let mut call = Call::json(url, &body).retry_on(retry_on);
+    let mut call = Call::json(url, &body).retry_on(retry_on).explained_by(pagerduty_error);
     call.timeout = own_limit(config.timeout);
     Ok(call)
 }
@@ -273,4 +296,22 @@ fn victorops(config: &VictoropsConfig, render: &Render<'_>) -> Result<Call, Send
         body[name.as_str()] = render.text(value)?.into();
     }
     Ok(Call::json(url, &body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_in_the_words_of_the_service() {
+        let said = br#"{"status":"invalid event","message":"Event object is invalid","errors":["a","b"]}"#;
+        assert_eq!(pagerduty_error(400, said), "Event object is invalid: a,b");
+        assert_eq!(
+            (pagerduty_error(429, said), pagerduty_error(400, b"<html>")),
+            (String::new(), String::new())
+        );
+        assert_eq!(incidentio_error(422, br#"{"message":"m","error":"e","errors":["a","b"]}"#), "m: e: a, b");
+        assert_eq!(incidentio_error(500, br#"{"errors":["a"]}"#), "a");
+        assert_eq!(incidentio_error(500, b"oops"), "");
+    }
 }

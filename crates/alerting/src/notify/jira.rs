@@ -125,6 +125,7 @@ impl Plan {
     pub async fn send(&self, client: &Client, limit: Duration) -> Result<(), SendError> {
         let session = Session { plan: self, client, limit };
         let found = session.call_url(Method::POST, self.search_url.clone(), Some(&self.search)).await;
+        let found = found.map_err(|error| error.perhaps_told(false));
         let found = found.map_err(about("failed to look up existing issues"))?;
         let issue = found["issues"].as_array().and_then(|issues| issues.first());
         let mut body = json!({"fields": self.fields});
@@ -143,7 +144,7 @@ impl Plan {
         }
         let updated = session.call(Method::PUT, &format!("issue/{key}"), Some(&body)).await;
         updated.map_err(about("failed to update the issue"))?;
-        session.transition(issue, key).await
+        session.transition(issue, key).await.map_err(|error| error.perhaps_told(true))
     }
 }
 

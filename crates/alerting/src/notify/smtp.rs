@@ -212,8 +212,13 @@ impl Session {
         let failed = |error: std::io::Error| SendError::passing(format!("write mail: {error}"));
         self.stream.write_all(&dotted(&mail.message)).await.map_err(failed)?;
         self.stream.flush().await.map_err(failed)?;
-        self.expect("end of mail", &[250]).await?;
-        Ok(())
+        // A reply decides; without one the mail may be on its way.
+        let reply = self.reply().await.map_err(|error| error.perhaps_told(true))?;
+        if reply.code == 250 {
+            return Ok(());
+        }
+        let text = reply.lines.join(" ");
+        Err(SendError::passing(format!("send end of mail command: {} {text}", reply.code)))
     }
 }
 

@@ -82,6 +82,11 @@ impl Judge {
         }
     }
 
+    /// The answer to a notification was lost: each of so many instances may repeat it.
+    pub fn excuse(&mut self, delivery: &Delivery, instances: usize) {
+        *self.excused.entry(line(delivery)).or_default() += instances;
+    }
+
     pub fn partitioned(&mut self, now: Duration, was_whole: bool, is_whole: bool) {
         if !is_whole {
             self.parted_until = Some(Duration::MAX);

@@ -91,6 +91,29 @@ fn a_receiver_that_was_down_for_an_hour_is_told_once() {
 }
 
 #[test]
+fn what_a_receiver_took_without_an_answer_is_told_to_be_resolved_by_whoever_is_left() {
+    for killed in [false, true] {
+        let mut world = world(3, 11);
+        for index in 0..2 {
+            world.at(1, Action::LoseAnswers { index, one_in: 1 });
+        }
+        world.at(5, Action::Fire(0, 0));
+        world.at(20, Action::Resolve(0, 0));
+        if killed {
+            // It was heard of by the others.
+            world.at(30, Action::Kill { index: 0, down: 3600 * SECOND, loses_state: true });
+            world.at(30, Action::Kill { index: 1, down: 3600 * SECOND, loses_state: true });
+        }
+        for index in 0..2 {
+            world.at(60, Action::LoseAnswers { index, one_in: 0 });
+        }
+        world.run(600);
+        assert!(world.told()[0] >= 2, "killed: {killed}");
+        world.check(11);
+    }
+}
+
+#[test]
 fn a_receiver_slower_than_the_wait_of_the_next_instance_is_told_once() {
     let mut world = world(3, 6);
     for index in 0..2 {
@@ -212,8 +235,11 @@ impl Script<'_> {
                 self.world.at(at, Action::Receiver { index, up: false, latency: latency / 10 });
                 at += 30 + self.below(400) as u64;
                 self.world.at(at, Action::Receiver { index, up: true, latency });
+                let one_in = [0, 0, 2, 1][self.below(4)];
+                self.world.at(at, Action::LoseAnswers { index, one_in });
                 at += 60 + self.below(600) as u64;
             }
+            self.world.at(at, Action::LoseAnswers { index, one_in: 0 });
             let latency = Duration::from_millis(50);
             self.world.at(at, Action::Receiver { index, up: true, latency });
         }

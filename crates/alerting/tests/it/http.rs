@@ -51,6 +51,33 @@ fn what_was_accepted_is_not_told_again_because_the_answer_breaks_off() {
 }
 
 #[test]
+fn what_was_taken_without_an_answer_is_told_to_be_resolved_after_a_restart() {
+    let receiver = Receiver::start(|n, _| if n == 0 { (0, String::new()) } else { (200, String::new()) });
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = format!("  webhook_configs: [{{url: 'http://{}/hook'}}]\n", receiver.address);
+    let first = runtime();
+    let manager = start(dir.path(), &yaml, &first);
+    manager.post(vec![alert("Down", false)]).unwrap();
+    assert_eq!(receiver.next().json()["status"], "firing");
+    let labels = alert("Down", false).labels;
+    while !manager.with_core(|core| {
+        let routes = core.explain(&labels, manager.now()).routes;
+        routes[0].told[0].perhaps_firing
+    }) {
+        std::thread::yield_now();
+    }
+    // The process is killed: what the journal has by then is all there is, once its writer has got there.
+    while std::fs::metadata(dir.path().join("data/nflog.journal")).unwrap().len() == 0 {
+        std::thread::yield_now();
+    }
+    drop((manager, first));
+    let second = runtime();
+    let manager = start(dir.path(), &yaml, &second);
+    manager.post(vec![alert("Down", true)]).unwrap();
+    assert_eq!(receiver.next().json()["status"], "resolved");
+}
+
+#[test]
 fn a_webhook_may_have_a_payload_of_its_own() {
     let receiver = Receiver::start(|_, _| (200, String::new()));
     let dir = tempfile::tempdir().unwrap();

@@ -13,11 +13,15 @@ use tokio::sync::Semaphore;
 use super::failure::Failure;
 
 /// The methods of a path below the API; none when there is no such path.
-fn methods(path: &str) -> &'static [&'static str] {
+pub(super) fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "/status" | "/receivers" | "/alerts/groups" | "/explain" | "/routes" | "/notifications" => {
-            &["GET"]
-        }
+        "/status"
+        | "/receivers"
+        | "/alerts/groups"
+        | "/explain"
+        | "/routes"
+        | "/notifications"
+        | super::description::PATH => &["GET"],
         "/silences" | "/alerts" => &["GET", "POST"],
         _ => match path.strip_prefix("/silence/") {
             Some(id) if !id.is_empty() && !id.contains('/') => &["DELETE", "GET"],
