@@ -165,6 +165,12 @@ export const operations = {
 
   logStorage: () => request<LogStorage>('/loki/api/v1/storage'),
 
+  /** How many streams had entries. */
+  async logStreams(startMs: number, endMs: number): Promise<number> {
+    const parameters = { query: '{service_name=~".+"}', start: `${startMs}000000`, end: `${endMs}000000` };
+    return (await request<{ streams: number }>('/loki/api/v1/index/stats', { parameters })).streams;
+  },
+
   /** Bytes of logs by the values of a label. */
   async logVolume(label: string, startMs: number, endMs: number): Promise<{ name: string; bytes: number }[]> {
     const parameters = {

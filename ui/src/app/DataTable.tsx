@@ -8,6 +8,8 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   /** Numbers stand at the right. */
   numeric?: boolean;
+  /** Times are not broken. */
+  nowrap?: boolean;
 }
 
 interface Props<Row> {
@@ -38,8 +40,8 @@ export function DataTable<Row>({ label, rows, columns, rowKey, empty = 'Nothing 
         <tbody>
           {rows.map((row) => (
             <tr key={rowKey(row)}>
-              {columns.map(({ header, cell, numeric }) => (
-                <td key={header} className={numeric ? styles.numeric : undefined}>
+              {columns.map(({ header, cell, numeric, nowrap }) => (
+                <td key={header} className={numeric ? styles.numeric : nowrap ? styles.nowrap : undefined}>
                   {cell(row)}
                 </td>
               ))}
@@ -67,6 +69,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     td: { overflowWrap: 'break-word' },
     'tbody tr:hover': { background: theme.colors.action.hover },
   }),
+  nowrap: css({ whiteSpace: 'nowrap' }),
   numeric: css({
     fontVariantNumeric: 'tabular-nums',
     textAlign: 'right !important' as 'right',

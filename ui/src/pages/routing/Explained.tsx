@@ -1,6 +1,7 @@
 import { css } from '@emotion/css';
 import { Badge, TextLink } from '@grafana/ui';
 import type { Explanation } from '~/api/routing';
+import { Code } from '~/app/Code';
 import { LabelList } from '~/app/LabelList';
 import { time } from '~/app/format';
 
@@ -20,18 +21,18 @@ export function Explained({ explanation }: { explanation: Explanation }) {
       ))}
       {inhibitedBy && (
         <p>
-          Inhibited by rule <code>{inhibitedBy.rule}</code>
+          Inhibited by rule <Code>{inhibitedBy.rule}</Code>
         </p>
       )}
       {routes.map((route) => (
         <section key={route.route} aria-label={`Route to ${route.receiver}`}>
           <h3 className={HEADING}>
-            To <strong>{route.receiver}</strong>, in the group <code>{route.groupKey}</code>
+            To <strong>{route.receiver}</strong>, in the group <Code>{route.groupKey}</Code>
           </h3>
           <ul className={LIST}>
             {route.notTaken.map(({ route: other, matcher }) => (
               <li key={other}>
-                <code>{other}</code> does not take it: <code>{matcher}</code> does not hold
+                <Code>{other}</Code> does not take it: <Code>{matcher}</Code> does not hold
               </li>
             ))}
             {route.mutedBy.length > 0 && <li>Muted now by {route.mutedBy.join(', ')}</li>}
@@ -63,5 +64,5 @@ export function Explained({ explanation }: { explanation: Explanation }) {
 }
 
 const ARTICLE = css({ overflowWrap: 'anywhere' });
-const HEADING = css({ fontSize: 14 });
+const HEADING = css({ fontSize: 14, lineHeight: 1.6 });
 const LIST = css({ paddingLeft: 20 });

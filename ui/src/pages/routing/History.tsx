@@ -2,6 +2,7 @@ import { css } from '@emotion/css';
 import { Badge, InlineSwitch, Select } from '@grafana/ui';
 import { useCallback } from 'react';
 import { routing, type Attempt, type LastTold, type RoutingTree } from '~/api/routing';
+import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { count, time } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
@@ -11,7 +12,7 @@ const REFRESH_MS = 10_000;
 const SHOWN_MAX = 200;
 
 const ATTEMPTS: Column<Attempt>[] = [
-  { header: 'Time', cell: ({ at }) => time(at) },
+  { header: 'Time', cell: ({ at }) => time(at), nowrap: true },
   {
     header: 'Outcome',
     cell: ({ error, isRepeated }) => (
@@ -24,15 +25,15 @@ const ATTEMPTS: Column<Attempt>[] = [
   { header: 'Receiver', cell: ({ receiver }) => receiver },
   { header: 'By', cell: ({ integration, attempt }) => `${integration}, attempt ${attempt}` },
   { header: 'Why', cell: ({ reason }) => reason },
-  { header: 'Group', cell: ({ groupKey }) => <code className={WRAP}>{groupKey}</code> },
-  { header: 'Error', cell: ({ error }) => <span className={WRAP}>{error}</span> },
+  { header: 'Group', cell: ({ groupKey }) => <Code>{groupKey}</Code> },
+  { header: 'Error', cell: ({ error }) => error && <div className={ERROR}>{error}</div> },
 ];
 
 const TOLD: Column<LastTold>[] = [
-  { header: 'Time', cell: ({ at }) => time(at) },
+  { header: 'Time', cell: ({ at }) => time(at), nowrap: true },
   { header: 'Receiver', cell: ({ receiver }) => receiver },
   { header: 'By', cell: ({ integration }) => integration },
-  { header: 'Group', cell: ({ groupKey }) => <code className={WRAP}>{groupKey}</code> },
+  { header: 'Group', cell: ({ groupKey }) => <Code>{groupKey}</Code> },
   { header: 'Firing', cell: ({ firing }) => count(firing), numeric: true },
   { header: 'Resolved', cell: ({ resolved }) => count(resolved), numeric: true },
 ];
@@ -94,5 +95,5 @@ export function History({ receivers }: { receivers: RoutingTree['receivers'] }) 
 }
 
 const BAR = css({ display: 'flex', flexWrap: 'wrap', gap: 8 });
-const WRAP = css({ overflowWrap: 'anywhere' });
+const ERROR = css({ minWidth: 200, overflowWrap: 'anywhere' });
 const HEADING = css({ fontSize: 18 });

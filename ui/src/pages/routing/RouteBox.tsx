@@ -2,6 +2,7 @@ import { css, cx } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { Badge, Icon, useStyles2 } from '@grafana/ui';
 import type { RouteNode } from '~/api/routing';
+import { Code } from '~/app/Code';
 import { count } from '~/app/format';
 import { period } from './way';
 
@@ -30,11 +31,7 @@ export function RouteBox({ route, taken, way, isTesting }: Props) {
         <div className={styles.row}>
           {isTaken && <Icon name="check-circle" title="Goes here" />}
           {route.matchers.length ? (
-            route.matchers.map((matcher) => (
-              <code key={matcher} className={styles.matcher}>
-                {matcher}
-              </code>
-            ))
+            route.matchers.map((matcher) => <Code key={matcher}>{matcher}</Code>)
           ) : (
             <em>all alerts</em>
           )}
@@ -98,7 +95,6 @@ const getStyles = (theme: GrafanaTheme2) => {
     // Still to be read: what is not the way only stands back.
     apart: css({ borderStyle: 'dashed' }),
     row: css({ alignItems: 'center', display: 'flex', flexWrap: 'wrap', gap: theme.spacing(0.75) }),
-    matcher: css({ overflowWrap: 'anywhere' }),
     weak: css({ color: theme.colors.text.secondary, fontSize: theme.typography.bodySmall.fontSize }),
     below: css({ borderLeft: line, listStyle: 'none', marginLeft: 14, paddingLeft: 16 }),
   };

@@ -8,6 +8,7 @@ import {
   type BadgeColor,
 } from '@grafana/ui';
 import type { Rule, RuleAlert } from '~/api/prometheus';
+import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
@@ -101,7 +102,7 @@ const columns = (source: Source): Column<Rule>[] => [
     header: 'Expression',
     cell: ({ query }) => (
       <TextLink href={hrefOf(query, source)} inline={false} color="primary">
-        <code className={CODE}>{query}</code>
+        <Code>{query}</Code>
       </TextLink>
     ),
   },
@@ -160,4 +161,3 @@ const ABOUT = css({
   overflowWrap: 'anywhere',
 });
 const ERROR = css({ overflowWrap: 'anywhere' });
-const CODE = css({ whiteSpace: 'pre-wrap' });

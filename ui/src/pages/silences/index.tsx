@@ -12,6 +12,7 @@ import { useCallback, useState } from 'react';
 import { ownAlertmanager, writeMatcher, type GettableAlert, type Silence } from '~/api/alertmanager';
 import { encodeParameters } from '~/api/http';
 import { may } from '~/api/session';
+import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { Page } from '~/app/Page';
 import { count, time } from '~/app/format';
@@ -110,10 +111,10 @@ function columns(held: Map<string, number>, end: (silence: Silence) => void): Co
       header: 'State',
       cell: ({ id, status }) => <Badge id={id} text={status.state} color={BADGES[status.state]} />,
     },
-    { header: 'Silences', cell: ({ matchers }) => <code>{matchers.map(writeMatcher).join(', ')}</code> },
+    { header: 'Silences', cell: ({ matchers }) => <Code>{matchers.map(writeMatcher).join(', ')}</Code> },
     { header: 'Alerts', cell: ({ id }) => count(held.get(id) ?? 0), numeric: true },
-    { header: 'From', cell: ({ startsAt }) => time(startsAt) },
-    { header: 'Until', cell: ({ endsAt }) => time(endsAt) },
+    { header: 'From', cell: ({ startsAt }) => time(startsAt), nowrap: true },
+    { header: 'Until', cell: ({ endsAt }) => time(endsAt), nowrap: true },
     { header: 'By', cell: ({ createdBy }) => createdBy },
     { header: 'Comment', cell: ({ comment }) => comment },
     { header: 'Actions', cell: (silence) => <Actions silence={silence} end={end} /> },

@@ -187,15 +187,16 @@ function MatcherRow({ matcher, onChange, onRemove }: RowProps) {
         value={matcher.name}
         onChange={({ currentTarget }) => onChange({ name: currentTarget.value })}
       />
-      <Select
-        aria-label="Operator"
-        width={12}
-        options={OPERATORS.map((value) => ({ label: value, value }))}
-        value={operatorOf(matcher)}
-        onChange={({ value = '=' }) =>
-          onChange({ isRegex: value.includes('~'), isEqual: value.startsWith('=') })
-        }
-      />
+      <div className={OPERATOR}>
+        <Select
+          aria-label="Operator"
+          options={OPERATORS.map((value) => ({ label: value, value }))}
+          value={operatorOf(matcher)}
+          onChange={({ value = '=' }) =>
+            onChange({ isRegex: value.includes('~'), isEqual: value.startsWith('=') })
+          }
+        />
+      </div>
       <Input
         aria-label="Value"
         placeholder="value"
@@ -209,4 +210,5 @@ function MatcherRow({ matcher, onChange, onRemove }: RowProps) {
 
 const FORM = css({ display: 'flex', flexDirection: 'column', gap: 16, maxWidth: 800 });
 const TIMES = css({ display: 'flex', flexWrap: 'wrap', gap: 16 });
+const OPERATOR = css({ flex: '0 0 72px' });
 const ROW = css({ alignItems: 'center', display: 'flex', gap: 8, marginBottom: 8 });

@@ -3,6 +3,7 @@ import { Badge, Button, TextLink } from '@grafana/ui';
 import { useCallback, useRef, useState } from 'react';
 import { operations, type QueryView } from '~/api/operations';
 import { may } from '~/api/session';
+import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { Tiles, type Tile } from '~/app/Tiles';
 import { bytes, count, duration, seconds, time } from '~/app/format';
@@ -81,13 +82,13 @@ const COLUMNS: Column<QueryView>[] = [
     header: 'Query',
     cell: (view) => (
       <TextLink href={hrefOf(view)} inline={false}>
-        <code className={CODE}>{view.query}</code>
+        <Code>{view.query}</Code>
       </TextLink>
     ),
   },
   { header: 'Of', cell: (view) => <RangeOf view={view} /> },
   { header: 'Asked by', cell: ({ asker }) => asker ?? '' },
-  { header: 'Began', cell: ({ startedMs }) => time(startedMs) },
+  { header: 'Began', cell: ({ startedMs }) => time(startedMs), nowrap: true },
   {
     header: 'Time',
     cell: ({ seconds: took, isWaiting }) => (
@@ -139,4 +140,3 @@ function hrefOf({ query, kind, startMs, endMs }: QueryView): string {
 }
 
 const HEADING = css({ fontSize: 18 });
-const CODE = css({ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' });

@@ -2,6 +2,7 @@ import { css } from '@emotion/css';
 import { Badge, Input } from '@grafana/ui';
 import { useCallback, useState } from 'react';
 import { operations, type LogDay, type LogStorage } from '~/api/operations';
+import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { Tiles } from '~/app/Tiles';
 import { bytes, count } from '~/app/format';
@@ -42,7 +43,14 @@ const COLUMNS: Column<LogDay>[] = [
 /** Logs in memory, in their log and in the bucket, and how long they are kept. */
 export function LogStore() {
   const { value, error } = useLoad(
-    useCallback(() => operations.logStorage(), []),
+    useCallback(async () => {
+      const now = Date.now();
+      const [storage, streams] = await Promise.all([
+        operations.logStorage(),
+        operations.logStreams(now - DAY_MS, now),
+      ]);
+      return { ...storage, streams };
+    }, []),
     REFRESH_MS,
   );
   if (error) return <p role="alert">{error.message}</p>;
@@ -70,7 +78,7 @@ export function LogStore() {
           columns={[
             {
               header: 'Streams',
-              cell: ({ selector }) => (selector === '{}' ? 'all others' : <code>{selector}</code>),
+              cell: ({ selector }) => (selector === '{}' ? 'all others' : <Code>{selector}</Code>),
             },
             {
               header: 'Kept for',
@@ -83,7 +91,7 @@ export function LogStore() {
   );
 }
 
-function Numbers({ storage }: { storage: LogStorage }) {
+function Numbers({ storage }: { storage: LogStorage & { streams: number } }) {
   const sum = (of: (day: LogDay) => number) => storage.days.reduce((all, day) => all + of(day), 0);
   return (
     <Tiles
@@ -91,6 +99,7 @@ function Numbers({ storage }: { storage: LogStorage }) {
       tiles={[
         { label: 'Entries in the bucket', value: count(sum(({ entries }) => entries)) },
         { label: 'Size in the bucket', value: bytes(sum(({ sizeBytes }) => sizeBytes)) },
+        { label: 'Streams of the last day', value: count(storage.streams) },
         { label: 'Objects', value: count(sum(({ objects }) => objects)) },
         {
           label: 'In memory',

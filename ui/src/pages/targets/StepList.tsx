@@ -1,6 +1,7 @@
 import { css, cx } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { Badge, useStyles2, type BadgeColor } from '@grafana/ui';
+import { Code } from '~/app/Code';
 import type { Change, ExplainedStep } from './steps';
 
 const OUTCOMES: Record<ExplainedStep['outcome'], { text: string; color: BadgeColor }> = {
@@ -27,8 +28,8 @@ export function StepList({ steps }: { steps: ExplainedStep[] }) {
           {step.outcome !== 'unreached' && (
             <>
               {step.compared !== undefined && (
-                <div className={styles.detail}>
-                  compared: <code>{step.compared === '' ? '(empty)' : step.compared}</code>
+                <div className={styles.compared}>
+                  compared: <Code>{step.compared === '' ? '(empty)' : step.compared}</Code>
                 </div>
               )}
               {step.changes.map((change) => (
@@ -78,6 +79,7 @@ const getStyles = (theme: GrafanaTheme2) => {
     head: css({ alignItems: 'center', display: 'flex', flexWrap: 'wrap', gap: theme.spacing(1) }),
     number: css({ color: theme.colors.text.secondary, minWidth: 20 }),
     detail: css({ display: 'flex', flexDirection: 'column', paddingLeft: 28, paddingTop: 4 }),
+    compared: css({ overflowWrap: 'anywhere', paddingLeft: 28, paddingTop: 4 }),
     removed: css({ ...code, color: theme.colors.error.text }),
     added: css({ ...code, color: theme.colors.success.text }),
   };

@@ -160,7 +160,7 @@ function Unusable({ targets: { unusable } }: { targets: AllTargets }) {
   return (
     <section aria-label="Targets that cannot be scraped">
       <h2 className={HEADING}>These cannot be scraped</h2>
-      <ul>
+      <ul className={LIST}>
         {unusable.map(({ scrapePool, error }) => (
           <li key={`${scrapePool} ${error}`}>
             <strong>{scrapePool}</strong>: <span className={ERROR}>{error}</span>
@@ -214,3 +214,4 @@ const FILTER = css({ flex: '1 1 240px', maxWidth: 480 });
 const ERROR = css({ maxWidth: 420, overflowWrap: 'anywhere' });
 const WEAK = css({ opacity: 0.75 });
 const HEADING = css({ fontSize: 16 });
+const LIST = css({ paddingLeft: 20 });
