@@ -51,10 +51,10 @@ impl Time {
         Timestamp::from_millisecond(ms).map(Self::utc).map_err(|error| error.to_string())
     }
 
-    /// The same moment in the zone `name`; an empty name is Universal Time.
+    /// The same moment in the zone `name`; an empty name is Universal Time, and so is the zone of this server.
     pub fn in_zone(&self, name: &str) -> Result<Self, String> {
         let zone = match name {
-            "" | "UTC" => TimeZone::UTC,
+            "" | "UTC" | "Local" => TimeZone::UTC,
             name => TimeZone::get(name).map_err(|_| format!("unknown time zone {name}"))?,
         };
         Ok(Self { at: self.at.with_time_zone(zone) })
@@ -82,6 +82,40 @@ impl Time {
         Span { nanoseconds: clamped as i64 }
     }
 
+    /// Years, months and days later; a day that a month has not is one of the next.
+    fn added(&self, arguments: &[Value]) -> Result<Self, String> {
+        let number = |i: usize| {
+            let number = arguments.get(i).and_then(Value::as_integer).and_then(|number| i64::try_from(number).ok());
+            number.ok_or("wrong type for value; expected int")
+        };
+        let (years, months, days) = (number(0)?, number(1)?, number(2)?);
+        let at = &self.at;
+        let span = jiff::Span::new().try_years(years).and_then(|span| span.try_months(months));
+        let moved = span
+            .and_then(|span| at.datetime().first_of_month().checked_add(span))
+            .and_then(|first| first.checked_add(jiff::Span::new().try_days(days.saturating_add(at.day().into()) - 1)?))
+            .and_then(|date| date.to_zoned(at.time_zone().clone()));
+        moved.map(|at| Self { at }).map_err(|error| error.to_string())
+    }
+
+    /// The moment down to, or rounded to, multiples of a duration since the year 1.
+    fn whole(&self, of: Span, rounds: bool) -> Result<Self, String> {
+        if of.nanoseconds <= 0 {
+            return Ok(self.clone());
+        }
+        let (unit, at) = (i128::from(of.nanoseconds), self.timestamp().as_nanosecond());
+        let rest = (at - Self::zero().timestamp().as_nanosecond()).rem_euclid(unit);
+        let by = if rounds && rest + rest >= unit { unit - rest } else { -rest };
+        self.shifted(SignedDuration::from_nanos(i64::try_from(by).unwrap_or_default()))
+    }
+
+    /// What the zone is called.
+    fn location(&self) -> Value {
+        let zone = self.at.time_zone();
+        let name = if *zone == TimeZone::UTC { "UTC" } else { zone.iana_name().unwrap_or_default() };
+        Named { of: "*time.Location", text: name.to_owned(), number: None }.value()
+    }
+
     fn shifted(&self, by: SignedDuration) -> Result<Self, String> {
         self.at.checked_add(by).map(|at| Self { at }).map_err(|error| error.to_string())
     }
@@ -100,7 +134,7 @@ pub fn time_of(value: &Value) -> Result<Time, String> {
 /// The duration an argument is.
 fn span_of(value: Option<&Value>) -> Result<Span, String> {
     match value.map(Value::underlying) {
-        Some(Value::Int(nanoseconds, Type::Int64)) => Ok(Span { nanoseconds }),
+        Some(Value::Int(nanoseconds, Type::Int | Type::Int64)) => Ok(Span { nanoseconds }),
         _ => Err("wrong type for value; expected time.Duration".to_owned()),
     }
 }
@@ -114,6 +148,11 @@ impl Object for Time {
         Some(self)
     }
 
+    fn equals(&self, other: &Value) -> Option<bool> {
+        let other = time_of(other).ok()?;
+        Some(self.timestamp() == other.timestamp() && self.at.time_zone() == other.at.time_zone())
+    }
+
     fn text(&self) -> Option<String> {
         Some(self.format("2006-01-02 15:04:05.999999999 -0700 MST"))
     }
@@ -121,7 +160,9 @@ impl Object for Time {
     fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         let int = |number: i64| Ok(Value::from(number));
         let int64 = |number: i64| Ok(Value::Int(number, Type::Int64));
-        let text = |text: &str| Ok(Value::from(text));
+        let named = |of, text: &str, number: i8| {
+            Ok(Named { of, text: text.to_owned(), number: Some(number.into()) }.value())
+        };
         let other = || arguments.first().map_or_else(|| Err("missing argument".to_owned()), time_of);
         let at = &self.at;
         let ns = self.timestamp().as_nanosecond();
@@ -142,8 +183,14 @@ impl Object for Time {
             "UnixMicro" => int64(ns.div_euclid(1_000) as i64),
             "UnixNano" => int64(ns as i64),
             "Year" => int(i64::from(at.year())),
-            "Month" => text(layout::MONTHS[usize::from(at.month().unsigned_abs() - 1)]),
-            "Weekday" => text(layout::WEEKDAYS[at.weekday().to_sunday_zero_offset() as usize]),
+            "Month" => {
+                named("time.Month", layout::MONTHS[usize::from(at.month().unsigned_abs() - 1)], at.month())
+            }
+            "Weekday" => {
+                let day = at.weekday().to_sunday_zero_offset();
+                named("time.Weekday", layout::WEEKDAYS[usize::from(day.unsigned_abs())], day)
+            }
+            "Location" => Ok(self.location()),
             "Day" => int(i64::from(at.day())),
             "YearDay" => int(i64::from(at.day_of_year())),
             "Hour" => int(i64::from(at.hour())),
@@ -155,11 +202,47 @@ impl Object for Time {
             "Before" => other().map(|other| (self.timestamp() < other.timestamp()).into()),
             "After" => other().map(|other| (self.timestamp() > other.timestamp()).into()),
             "Equal" => other().map(|other| (self.timestamp() == other.timestamp()).into()),
+            "Compare" => other().map(|other| (self.timestamp().cmp(&other.timestamp()) as i64).into()),
+            "AddDate" => self.added(arguments).map(Time::value),
+            "Truncate" => span_of(arguments.first()).and_then(|unit| self.whole(unit, false)).map(Time::value),
+            "Round" => span_of(arguments.first()).and_then(|unit| self.whole(unit, true)).map(Time::value),
             "Add" => span_of(arguments.first())
                 .and_then(|span| self.shifted(SignedDuration::from_nanos(span.nanoseconds)))
                 .map(Time::value),
             _ => return None,
         })
+    }
+}
+
+/// A month, a day of the week or a zone: a name, and mostly a number.
+#[derive(Debug)]
+struct Named {
+    of: &'static str,
+    text: String,
+    number: Option<i64>,
+}
+
+impl Named {
+    fn value(self) -> Value {
+        Value::Object(Arc::new(self))
+    }
+}
+
+impl Object for Named {
+    fn type_name(&self) -> &'static str {
+        self.of
+    }
+
+    fn underlying(&self) -> Value {
+        self.number.map_or(Value::Nil, Value::from)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.text.clone())
+    }
+
+    fn call(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
+        (name == "String").then(|| Ok(self.text.as_str().into()))
     }
 }
 
@@ -180,6 +263,18 @@ impl Span {
     pub fn value(self) -> Value {
         Value::Object(Arc::new(self))
     }
+
+    /// Down to, or rounded to, multiples of a duration.
+    fn whole(self, of: Self, rounds: bool) -> Self {
+        let (ns, unit) = (i128::from(self.nanoseconds), i128::from(of.nanoseconds));
+        if unit <= 0 {
+            return self;
+        }
+        let rest = ns % unit;
+        let away = if rounds && rest.abs() * 2 >= unit { unit * ns.signum() } else { 0 };
+        let clamped = (ns - rest + away).clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        Self { nanoseconds: clamped as i64 }
+    }
 }
 
 impl Object for Span {
@@ -195,8 +290,11 @@ impl Object for Span {
         Some(model::duration::format_go_duration(self.nanoseconds))
     }
 
-    fn call(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         let ns = self.nanoseconds;
+        if matches!(name, "Round" | "Truncate") {
+            return Some(span_of(arguments.first()).map(|unit| self.whole(unit, name == "Round").value()));
+        }
         Some(Ok(match name {
             "Hours" => Value::Float(ns as f64 / 3.6e12),
             "Minutes" => Value::Float(ns as f64 / 6e10),

@@ -123,6 +123,16 @@ pub trait Object: std::fmt::Debug + Send + Sync {
         Value::Nil
     }
 
+    /// The names of a record's fields, in the order they are printed.
+    fn fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether this is the same as another value; `None` where they cannot be compared.
+    fn equals(&self, _other: &Value) -> Option<bool> {
+        None
+    }
+
     /// The value itself, for functions that know its type.
     fn as_any(&self) -> Option<&dyn std::any::Any> {
         None
@@ -286,6 +296,14 @@ impl Value {
     }
 }
 
+/// A value as it is compared: a number or text with methods as a number or text.
+fn plain(value: &Value) -> Value {
+    match value.underlying() {
+        Value::Missing | Value::Nil | Value::List(_) | Value::Map(_) => value.clone(),
+        simple => simple,
+    }
+}
+
 /// What two values can be compared as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Basic {
@@ -311,30 +329,34 @@ fn incompatible(a: &Value, b: &Value) -> String {
 
 /// `eq` of two values.
 pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
-    match (a, b) {
+    match (&plain(a), &plain(b)) {
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::Float(a), Value::Float(b)) => Ok(a == b),
         (Value::String(a), Value::String(b)) => Ok(a == b),
-        _ => match (a.as_integer(), b.as_integer()) {
+        (plain_a, plain_b) => match (plain_a.as_integer(), plain_b.as_integer()) {
             (Some(a), Some(b)) => Ok(a == b),
             _ if a.is_nil() || b.is_nil() => Ok(a.is_nil() == b.is_nil()),
-            _ if basic(a) != basic(b) => Err(incompatible(a, b)),
-            _ => Err(format!("non-comparable types {}, {}", a.type_name(), b.type_name())),
+            _ if basic(plain_a) != basic(plain_b) => Err(incompatible(a, b)),
+            _ => match a {
+                Value::Object(object) => object.equals(b),
+                _ => None,
+            }
+            .ok_or_else(|| format!("non-comparable types {}, {}", a.type_name(), b.type_name())),
         },
     }
 }
 
 /// The order of two values, for `lt` and its kin.
 pub(crate) fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
-    match (a, b) {
+    match (&plain(a), &plain(b)) {
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b)),
         (Value::String(a), Value::String(b)) => Ok(Some(a.cmp(b))),
-        _ => match (a.as_integer(), b.as_integer()) {
+        (plain_a, plain_b) => match (plain_a.as_integer(), plain_b.as_integer()) {
             (Some(a), Some(b)) => Ok(Some(a.cmp(&b))),
-            _ if basic(a).is_none() || basic(b).is_none() || basic(a) == basic(b) => {
-                Err("invalid type for comparison".to_owned())
-            }
-            _ => Err(incompatible(a, b)),
+            _ => match (basic(plain_a), basic(plain_b)) {
+                (Some(of_a), Some(of_b)) if of_a != of_b => Err(incompatible(a, b)),
+                _ => Err("invalid type for comparison".to_owned()),
+            },
         },
     }
 }

@@ -1,7 +1,7 @@
 //! `printf` and its kin, as Go's `fmt` writes values.
 
 use crate::escape::is_printable;
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 mod float;
 mod quote;
@@ -65,6 +65,8 @@ struct Verb {
     zero: bool,
     /// `%#v`
     sharp_v: bool,
+    /// `%+v`
+    plus_v: bool,
 }
 
 /// The arguments of a format, and where it is in them.
@@ -167,7 +169,8 @@ fn one(out: &mut Vec<u8>, rest: &mut &[u8], cursor: &mut Cursor<'_>) {
         cursor.at += 1;
         if c == 'v' {
             // A plus asks for names of fields, not for signs.
-            (verb.sharp_v, verb.sharp, verb.plus) = (verb.sharp, false, false);
+            (verb.sharp_v, verb.plus_v) = (verb.sharp, verb.plus);
+            (verb.sharp, verb.plus) = (false, false);
         }
         verb.value(out, value, c, 0);
     } else {
@@ -287,10 +290,24 @@ impl Verb {
                 Some(text) if matches!(c, 'v' | 's' | 'q' | 'x' | 'X') && !self.sharp_v => {
                     self.text(out, value, text.as_bytes(), c);
                 }
+                _ if !object.fields().is_empty() => self.record(out, &**object, c, depth),
                 _ => self.value(out, &object.underlying(), c, depth + 1),
             },
             _ => self.bad(out, value, c),
         }
+    }
+
+    fn record(self, out: &mut Vec<u8>, record: &dyn Object, c: char, depth: usize) {
+        out.push(b'{');
+        for (i, name) in record.fields().iter().enumerate() {
+            self.separate(out, i);
+            if self.plus_v || self.sharp_v {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b':');
+            }
+            self.value(out, &record.field(name).unwrap_or(Value::Nil), c, depth + 1);
+        }
+        out.push(b'}');
     }
 
     fn separate(self, out: &mut Vec<u8>, i: usize) {

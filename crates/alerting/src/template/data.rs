@@ -185,6 +185,13 @@ impl Object for Root {
         Some(self)
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        &[
+            "Receiver", "Status", "Alerts", "NotificationReason", "GroupLabels", "CommonLabels",
+            "CommonAnnotations", "RouteLabels", "ExternalURL",
+        ]
+    }
+
     fn field(&self, name: &str) -> Option<Value> {
         let data = &self.0;
         Some(match name {
@@ -222,10 +229,13 @@ impl Object for Alerts {
         "template.Alerts"
     }
 
-    fn call(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
-        match name {
-            "Firing" => Some(Ok(self.of("firing"))),
-            "Resolved" => Some(Ok(self.of("resolved"))),
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        match (name, arguments.len()) {
+            ("Firing", 0) => Some(Ok(self.of("firing"))),
+            ("Resolved", 0) => Some(Ok(self.of("resolved"))),
+            ("Firing" | "Resolved", got) => {
+                Some(Err(format!("wrong number of args for {name}: want 0 got {got}")))
+            }
             _ => None,
         }
     }
@@ -251,6 +261,10 @@ impl Object for One {
 
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"]
     }
 
     fn field(&self, name: &str) -> Option<Value> {
@@ -359,8 +373,8 @@ impl Object for Pair {
         }
     }
 
-    fn text(&self) -> Option<String> {
-        Some(format!("{{{} {}}}", self.name, self.value))
+    fn fields(&self) -> &'static [&'static str] {
+        &["Name", "Value"]
     }
 }
 
