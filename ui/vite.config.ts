@@ -3,6 +3,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 import { compressed } from './build/compressed.ts';
 import { grafanaAssets } from './build/grafanaAssets.ts';
+import { mended } from './build/mended.ts';
 
 const root = import.meta.dirname;
 const monaco = path.join(root, 'build/noMonaco.js');
@@ -21,7 +22,7 @@ const proxy = Object.fromEntries(
 export default defineConfig({
   // Relative to the page's <base>, which the server fills in.
   base: './',
-  plugins: [react(), grafanaAssets(root), compressed()],
+  plugins: [react(), mended(), grafanaAssets(root), compressed()],
   resolve: {
     alias: [
       { find: /^~\//, replacement: `${path.join(root, 'src')}/` },

@@ -209,6 +209,20 @@ export class ExplorePage {
   }
 }
 
+/** The lines of a page that shows logs. */
+export class LogsPart {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Opens a line, counted from 1, unless it is open. */
+  async open(place) {
+    const toggle = this.page.getByRole('button', { name: `Details of line ${place}`, exact: true }).first();
+    await this.page.waitForLoadState('networkidle');
+    if ((await toggle.getAttribute('aria-expanded')) !== 'true') await toggle.click();
+  }
+}
+
 export class SilencesPage {
   constructor(page) {
     this.page = page;
