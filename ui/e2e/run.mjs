@@ -2,12 +2,13 @@
 import { openBrowser } from './browser.mjs';
 import { dashboards } from './journeys/dashboards.mjs';
 import { operations } from './journeys/operations.mjs';
+import { editing } from './journeys/editing.mjs';
 import { explore } from './journeys/explore.mjs';
 import { keyboard } from './journeys/keyboard.mjs';
 import { pages } from './journeys/pages.mjs';
 import { queries } from './journeys/queries.mjs';
 
-const JOURNEYS = { pages, explore, queries, keyboard, operations, dashboards };
+const JOURNEYS = { pages, explore, queries, keyboard, editing, operations, dashboards };
 const [asked] = process.argv.slice(2);
 
 const browser = await openBrowser();

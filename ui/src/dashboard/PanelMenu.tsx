@@ -79,7 +79,7 @@ function editItems(scene: DashboardScene, panel: VizPanel): PanelMenuItem[] {
     { text: 'Copy', iconClassName: 'clipboard-alt', onClick: change('copy') },
     {
       text: 'Move or resize',
-      iconClassName: 'expand-arrows',
+      iconClassName: 'arrows-h',
       subMenu: [
         step('Move left', 'left'),
         step('Move right', 'right'),

@@ -3,11 +3,12 @@ import { sceneGraph, type SceneRefreshPicker, type VizPanel } from '@grafana/sce
 import { useEffect } from 'react';
 import type { DashboardScene } from './DashboardScene';
 import { openInspector } from './inspect';
+import { panelId } from './PanelMenu';
 
-/** Keys that follow `t` or `d` within this are one with it. */
+/** Keys that follow `t`, `d` or `p` within this are one with it. */
 const SEQUENCE_MS = 1000;
 
-/** The keys that Grafana's users know: `t` and `d` begin pairs, `v` and `i` mean the panel under the pointer. */
+/** The keys that Grafana's users know: `t`, `d` and `p` begin pairs, `v`, `e` and `i` mean the panel under the pointer. */
 export function useShortcuts(scene: DashboardScene): void {
   useEffect(() => {
     let hovered: string | undefined;
@@ -18,7 +19,7 @@ export function useShortcuts(scene: DashboardScene): void {
     };
     const press = (event: KeyboardEvent) => {
       if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-      const isPair = Date.now() - first.at < SEQUENCE_MS && (first.key === 't' || first.key === 'd');
+      const isPair = Date.now() - first.at < SEQUENCE_MS && ['t', 'd', 'p'].includes(first.key);
       const keys = isPair ? `${first.key} ${event.key}` : event.key;
       first = { key: isPair ? '' : event.key, at: Date.now() };
       act(scene, keys, hovered ? scene.findPanel(hovered) : undefined);
@@ -58,12 +59,25 @@ function act(scene: DashboardScene, keys: string, panel: VizPanel | undefined): 
       return panel && locationService.partial({ viewPanel: viewPanel ? null : panel.state.key });
     case 'i':
       return panel && openInspector(panel, 'data');
+    case 'e':
+    case 'p d':
+    case 'p r':
+      return panel && change(scene, panel, keys);
+    case 'd s':
+      return scene.mayEdit() ? locationService.partial({ editView: 'general' }) : undefined;
     case 'Escape':
       if (kiosk || viewPanel) locationService.partial({ kiosk: null, viewPanel: null });
       return undefined;
     default:
       return undefined;
   }
+}
+
+/** Only what is edited already loses or gains panels by a key. */
+function change(scene: DashboardScene, panel: VizPanel, keys: string): void {
+  if (keys === 'e') void scene.changePanel(panelId(panel), 'edit');
+  else if (scene.state.isEditing)
+    void scene.changePanel(panelId(panel), keys === 'p d' ? 'duplicate' : 'remove');
 }
 
 const refresh = (picker: SceneRefreshPicker) => picker.onRefresh();

@@ -1,4 +1,4 @@
-import { Alert, Button, Combobox, Field, FileDropzone, Input, Stack, TextArea } from '@grafana/ui';
+import { Alert, Box, Button, Combobox, Field, FileDropzone, Input, Stack, TextArea } from '@grafana/ui';
 import { locationService } from '@grafana/runtime';
 import { useState } from 'react';
 import { useLocation } from 'react-router-dom';
@@ -165,7 +165,9 @@ function Details({ read: { json, dashboard, other }, folder: first, onBack, atte
       )}
       {dashboards().hasHistory && (
         <Field label="Folder" noMargin>
-          <FolderPicker value={folder} onChange={setFolder} />
+          <Box maxWidth={60}>
+            <FolderPicker value={folder} onChange={setFolder} />
+          </Box>
         </Field>
       )}
       {inputs.map((input) => (

@@ -39,11 +39,13 @@ export function LinkList({ value, onChange }: Props) {
             value={url}
             onChange={({ currentTarget }) => set(at, { url: currentTarget.value })}
           />
-          <Checkbox
-            label="In a new tab"
-            value={targetBlank}
-            onChange={({ currentTarget }) => set(at, { targetBlank: currentTarget.checked })}
-          />
+          <div>
+            <Checkbox
+              label="In a new tab"
+              value={targetBlank}
+              onChange={({ currentTarget }) => set(at, { targetBlank: currentTarget.checked })}
+            />
+          </div>
         </Stack>
       ))}
       <div>

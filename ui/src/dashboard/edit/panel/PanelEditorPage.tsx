@@ -108,51 +108,55 @@ function Editor({
             </div>
             <div {...rows.splitterProps} />
             <div {...rows.secondaryProps}>
-              <section className={styles.below} aria-label="Data">
-                {asks ? (
-                  <>
-                    <TabsBar>
-                      <Tab
-                        label="Queries"
-                        counter={json.targets?.length ?? 0}
-                        icon="database"
-                        active={tab === 'queries'}
-                        onChangeTab={() => setTab('queries')}
-                      />
-                      <Tab
-                        label="Transformations"
-                        counter={json.transformations?.length ?? 0}
-                        icon="process"
-                        active={tab === 'transformations'}
-                        onChangeTab={() => setTab('transformations')}
-                      />
-                    </TabsBar>
-                    <div className={styles.tab}>
-                      {tab === 'queries' ? (
-                        <QueriesTab scene={scene} preview={preview} />
-                      ) : (
-                        <TransformationsTab preview={preview} />
-                      )}
-                    </div>
-                  </>
-                ) : (
-                  <p className={styles.none}>This panel shows no data of queries.</p>
-                )}
-              </section>
+              <div className={styles.pane}>
+                <section className={styles.below} aria-label="Data">
+                  {asks ? (
+                    <>
+                      <TabsBar className={styles.tabs}>
+                        <Tab
+                          label="Queries"
+                          counter={json.targets?.length ?? 0}
+                          icon="database"
+                          active={tab === 'queries'}
+                          onChangeTab={() => setTab('queries')}
+                        />
+                        <Tab
+                          label="Transformations"
+                          counter={json.transformations?.length ?? 0}
+                          icon="process"
+                          active={tab === 'transformations'}
+                          onChangeTab={() => setTab('transformations')}
+                        />
+                      </TabsBar>
+                      <div className={styles.tab}>
+                        {tab === 'queries' ? (
+                          <QueriesTab scene={scene} preview={preview} />
+                        ) : (
+                          <TransformationsTab preview={preview} />
+                        )}
+                      </div>
+                    </>
+                  ) : (
+                    <p className={styles.none}>This panel shows no data of queries.</p>
+                  )}
+                </section>
+              </div>
             </div>
           </div>
         </div>
         <div {...split.splitterProps} />
         <div {...split.secondaryProps}>
-          <aside className={styles.options} aria-label="Panel options">
-            <VizPicker
-              type={json.type}
-              isOpen={isPicking}
-              onOpen={setPicking}
-              onPick={(type) => void importPanelPlugin(type).then((picked) => preview.setType(picked))}
-            />
-            {!isPicking && plugin && <OptionsPane scene={scene} preview={preview} plugin={plugin} />}
-          </aside>
+          <div className={styles.pane}>
+            <aside className={styles.options} aria-label="Panel options">
+              <VizPicker
+                type={json.type}
+                isOpen={isPicking}
+                onOpen={setPicking}
+                onPick={(type) => void importPanelPlugin(type).then((picked) => preview.setType(picked))}
+              />
+              {!isPicking && plugin && <OptionsPane scene={scene} preview={preview} plugin={plugin} />}
+            </aside>
+          </div>
         </div>
       </div>
     </>
@@ -212,7 +216,10 @@ const getStyles = (theme: GrafanaTheme2) => ({
     position: 'relative',
     width: '100%',
   }),
-  below: css({ display: 'flex', flexDirection: 'column', minHeight: 0, width: '100%', height: '100%' }),
+  // What is in a pane scrolls, and does not decide how large the pane is.
+  pane: css({ flex: '1 1 auto', minHeight: 160, minWidth: 280, position: 'relative', width: '100%' }),
+  below: css({ display: 'flex', flexDirection: 'column', inset: 0, position: 'absolute' }),
+  tabs: css({ flex: '0 0 auto' }),
   tab: css({ flex: '1 1 auto', minHeight: 0, overflow: 'auto', padding: theme.spacing(2, 0.5) }),
   none: css({ color: theme.colors.text.secondary, padding: theme.spacing(2) }),
   options: css({
@@ -221,8 +228,8 @@ const getStyles = (theme: GrafanaTheme2) => ({
     borderRadius: theme.shape.radius.default,
     display: 'flex',
     flexDirection: 'column',
-    height: '100%',
+    inset: 0,
     overflow: 'hidden',
-    width: '100%',
+    position: 'absolute',
   }),
 });

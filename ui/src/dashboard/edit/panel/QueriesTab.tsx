@@ -7,6 +7,7 @@ import type { DashboardScene } from '../../DashboardScene';
 import { openInspector } from '../../inspect';
 import { refIdAt } from '../../load';
 import type { PanelJson, Reference, Target } from '../../model';
+import { NEW_TARGET } from '../newPanel';
 import { DataSourceSelect } from '../DataSourceSelect';
 import { moved, removedAt, replacedAt } from '../json';
 import type { PanelPreview } from './preview';
@@ -107,7 +108,7 @@ function freeRefId(targets: Target[]): string {
 
 const newTarget = ({ targets = [], datasource }: PanelJson): Target => ({
   refId: freeRefId(targets),
-  expr: '',
+  ...NEW_TARGET,
   ...(datasource && uidOf(datasource) !== MIXED ? { datasource } : {}),
 });
 

@@ -14,7 +14,7 @@ const LEGENDS = [
 
 /** What series are called: `{{job}}` is the value of a label. */
 function Legend({ target, set }: Props) {
-  const value = String(target.legendFormat ?? '__auto');
+  const value = String(target.legendFormat ?? '');
   const options = LEGENDS.some((each) => each.value === value)
     ? LEGENDS
     : [...LEGENDS, { label: value, value, description: 'Custom' }];

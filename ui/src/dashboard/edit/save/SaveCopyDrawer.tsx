@@ -66,11 +66,13 @@ export function SaveCopyDrawer({ scene, onClose }: Props) {
           </Field>
         )}
         {!isNew && dashboard.tags.length > 0 && (
-          <Checkbox
-            label="Copy tags"
-            value={keepsTags}
-            onChange={({ currentTarget }) => setKeepsTags(currentTarget.checked)}
-          />
+          <div>
+            <Checkbox
+              label="Copy tags"
+              value={keepsTags}
+              onChange={({ currentTarget }) => setKeepsTags(currentTarget.checked)}
+            />
+          </div>
         )}
         {problem && (
           <Alert title="The dashboard was not saved" severity="error">

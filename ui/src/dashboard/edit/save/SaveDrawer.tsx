@@ -62,20 +62,24 @@ export function SaveDrawer({ scene, onClose }: Props) {
       ) : (
         <Stack direction="column" gap={2}>
           {timed !== dashboard && (
-            <Checkbox
-              label="Update the default time range"
-              description={`Begins with ${timed.time.from} to ${timed.time.to}`}
-              value={time}
-              onChange={({ currentTarget }) => setTime(currentTarget.checked)}
-            />
+            <div>
+              <Checkbox
+                label="Update the default time range"
+                description={`Begins with ${timed.time.from} to ${timed.time.to}`}
+                value={time}
+                onChange={({ currentTarget }) => setTime(currentTarget.checked)}
+              />
+            </div>
           )}
           {valued !== dashboard && (
-            <Checkbox
-              label="Update the default values of variables"
-              description="Begins with the values that are chosen now"
-              value={values}
-              onChange={({ currentTarget }) => setValues(currentTarget.checked)}
-            />
+            <div>
+              <Checkbox
+                label="Update the default values of variables"
+                description="Begins with the values that are chosen now"
+                value={values}
+                onChange={({ currentTarget }) => setValues(currentTarget.checked)}
+              />
+            </div>
           )}
           {dashboards().hasHistory && (
             <Field label="What was changed" noMargin>

@@ -99,16 +99,20 @@ function Form({ annotation, set }: FormProps) {
           onChange={({ currentTarget }) => set({ name: currentTarget.value })}
         />
       </Field>
-      <Checkbox
-        label="Shown"
-        value={enable ?? true}
-        onChange={({ currentTarget }) => set({ enable: currentTarget.checked })}
-      />
-      <Checkbox
-        label="Without a switch above the panels"
-        value={hide ?? false}
-        onChange={({ currentTarget }) => set({ hide: currentTarget.checked })}
-      />
+      <div>
+        <Checkbox
+          label="Shown"
+          value={enable ?? true}
+          onChange={({ currentTarget }) => set({ enable: currentTarget.checked })}
+        />
+      </div>
+      <div>
+        <Checkbox
+          label="Without a switch above the panels"
+          value={hide ?? false}
+          onChange={({ currentTarget }) => set({ hide: currentTarget.checked })}
+        />
+      </div>
       <Field label="Colour" noMargin>
         <ColorPickerInput
           id="annotation-color"

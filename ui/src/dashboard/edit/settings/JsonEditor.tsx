@@ -61,6 +61,8 @@ export function JsonEditor({ value, onChange, label, isReadOnly = false, check, 
         ],
       }),
     });
+    // What scrolls is reached by the keyboard.
+    created.scrollDOM.tabIndex = 0;
     view.current = created;
     return () => created.destroy();
   }, [theme, label, isReadOnly, height]);

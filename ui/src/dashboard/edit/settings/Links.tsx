@@ -112,27 +112,35 @@ function LinkForm({ link, onChange, onClose }: FormProps) {
         </>
       )}
       {isTags && (
-        <Checkbox
-          label="As a menu"
-          value={link.asDropdown ?? false}
-          onChange={({ currentTarget }) => set({ asDropdown: currentTarget.checked })}
-        />
+        <div>
+          <Checkbox
+            label="As a menu"
+            value={link.asDropdown ?? false}
+            onChange={({ currentTarget }) => set({ asDropdown: currentTarget.checked })}
+          />
+        </div>
       )}
-      <Checkbox
-        label="With the time range"
-        value={link.keepTime ?? false}
-        onChange={({ currentTarget }) => set({ keepTime: currentTarget.checked })}
-      />
-      <Checkbox
-        label="With the values of variables"
-        value={link.includeVars ?? false}
-        onChange={({ currentTarget }) => set({ includeVars: currentTarget.checked })}
-      />
-      <Checkbox
-        label="In a new tab"
-        value={link.targetBlank ?? false}
-        onChange={({ currentTarget }) => set({ targetBlank: currentTarget.checked })}
-      />
+      <div>
+        <Checkbox
+          label="With the time range"
+          value={link.keepTime ?? false}
+          onChange={({ currentTarget }) => set({ keepTime: currentTarget.checked })}
+        />
+      </div>
+      <div>
+        <Checkbox
+          label="With the values of variables"
+          value={link.includeVars ?? false}
+          onChange={({ currentTarget }) => set({ includeVars: currentTarget.checked })}
+        />
+      </div>
+      <div>
+        <Checkbox
+          label="In a new tab"
+          value={link.targetBlank ?? false}
+          onChange={({ currentTarget }) => set({ targetBlank: currentTarget.checked })}
+        />
+      </div>
       <div>
         <Button onClick={onClose}>Back to list</Button>
       </div>
