@@ -39,7 +39,7 @@ export async function keyboard(browser) {
     await hands.to(/Time range/);
     await page.keyboard.press('Enter');
     await page.getByText('Last 15 minutes', { exact: true }).waitFor();
-    await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT');
+    await hands.to(/quick ranges/i, 'textbox');
     await page.keyboard.type('Last 15 minutes');
     await hands.to(/Last 15 minutes/);
     await page.keyboard.press('Space');
@@ -49,14 +49,14 @@ export async function keyboard(browser) {
     await page.keyboard.press('Enter');
     await page.waitForURL('**/alerts**');
     await page.getByText('NobodyTouchedTheMouse').first().waitFor();
-    await hands.to(/^Silence/);
+    await hands.to(/^Silence(?!s)/);
     await page.keyboard.press('Enter');
     await page.waitForURL('**/silences/new**');
     await page.locator('#comment').waitFor();
-    await hands.to(/author|by/i, 'textbox');
+    await hands.to(/^Who silences/, 'textbox');
     await page.keyboard.press('Control+A');
     await page.keyboard.type('somebody');
-    await hands.to(/comment/i, 'textbox');
+    await hands.to(/^Why/, 'textbox');
     await page.keyboard.type('typed');
     await hands.to(/^(Create silence|Silence)$/, 'button');
     await page.keyboard.press('Enter');
@@ -105,7 +105,13 @@ function focused() {
     .split(' ')
     .map((id) => document.getElementById(id)?.textContent ?? '');
   const labels = [...(element.labels ?? [])].map(({ textContent }) => textContent);
-  const text = [element.getAttribute('aria-label'), ...labelled, ...labels, element.textContent]
+  const text = [
+    element.getAttribute('aria-label'),
+    ...labelled,
+    ...labels,
+    element.placeholder,
+    element.textContent,
+  ]
     .find((each) => each?.trim())
     ?.trim();
   const kinds = { A: 'link', BUTTON: 'button', INPUT: 'textbox', TEXTAREA: 'textbox' };
