@@ -25,6 +25,9 @@ export interface Session {
 
 const RANKS: Record<Role, number> = { viewer: 1, editor: 2, admin: 3 };
 
+/** Whether logs and an Alertmanager are there beside metrics: in the embedded default, which alone keeps users. */
+export const hasAllParts = () => current.isKept;
+
 let current: Session = { isKept: false, role: 'viewer' };
 
 export const session = (): Session => current;

@@ -5,13 +5,15 @@ import { useState, type ReactNode } from 'react';
 import { useLocation } from 'react-router-dom';
 import { PREFIX } from '~/api/http';
 import { profile } from '~/api/admin';
-import { logOut, may, session } from '~/api/session';
+import { hasAllParts, logOut, may, session } from '~/api/session';
 import { loadPreferences, savePreferences } from './preferences';
 
 interface Entry {
   label: string;
   href: string;
   icon: IconName;
+  /** Whether it is about the Alertmanager, which a server in Prometheus's seat has not. */
+  isAlerting?: boolean;
 }
 
 const ENTRIES: Entry[] = [
@@ -19,14 +21,19 @@ const ENTRIES: Entry[] = [
   { label: 'Dashboards', href: '/dashboards', icon: 'apps' },
   { label: 'Explore', href: '/explore', icon: 'compass' },
   { label: 'Alerts', href: '/alerts', icon: 'bell' },
-  { label: 'Silences', href: '/silences', icon: 'bell-slash' },
-  { label: 'Notifications', href: '/routing', icon: 'envelope' },
+  { label: 'Silences', href: '/silences', icon: 'bell-slash', isAlerting: true },
+  { label: 'Notifications', href: '/routing', icon: 'envelope', isAlerting: true },
   { label: 'Rules', href: '/rules', icon: 'list-ul' },
   { label: 'Targets', href: '/targets', icon: 'sitemap' },
   { label: 'Status', href: '/status', icon: 'info-circle' },
 ];
 /** Where users and data sources are kept. */
 const ADMINISTRATION: Entry = { label: 'Administration', href: '/admin', icon: 'shield' };
+
+const entries = () => [
+  ...ENTRIES.filter(({ isAlerting }) => !isAlerting || hasAllParts()),
+  ...(session().isKept && may('editor') ? [ADMINISTRATION] : []),
+];
 
 /** What is around every page: where one can go, and how it looks. */
 export function Frame({ children }: { children: ReactNode }) {
@@ -53,7 +60,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <a href="/" className={cx(styles.name, styles.brand)}>
           <Tower /> <span>Bartizan</span>
         </a>
-        {[...ENTRIES, ...(session().isKept && may('editor') ? [ADMINISTRATION] : [])].map((entry) => (
+        {entries().map((entry) => (
           <NavLink
             key={entry.href}
             entry={entry}

@@ -59,12 +59,13 @@ export function SourceForm({ old, onDone }: Props) {
       />
       <Access fields={fields} set={set} hasSecrets={old !== undefined} />
       <Checkbox
+        className={LEFT}
         label="Panels that name no data source of this kind ask it"
         value={fields.isDefault}
         onChange={({ currentTarget }) => set({ isDefault: currentTarget.checked })}
       />
       {told && <Alert title={told.text} severity={told.severity} />}
-      <div className={ROW}>
+      <div className={BUTTONS}>
         <Button type="submit" disabled={!isComplete}>
           Save
         </Button>
@@ -148,7 +149,7 @@ interface TextProps {
 
 function Text({ id, label, description, placeholder, type, value, onChange }: TextProps) {
   return (
-    <Field label={label} description={description} className={FIELD} noMargin>
+    <Field label={label} description={description} noMargin>
       <Input
         id={id}
         type={type ?? 'text'}
@@ -162,5 +163,12 @@ function Text({ id, label, description, placeholder, type, value, onChange }: Te
 }
 
 const FORM = css({ display: 'flex', flexDirection: 'column', gap: 12 });
-const ROW = css({ alignItems: 'flex-end', display: 'flex', flexWrap: 'wrap', gap: 12 });
-const FIELD = css({ flex: '1 1 200px' });
+const ROW = css({
+  alignItems: 'flex-end',
+  display: 'flex',
+  flexWrap: 'wrap',
+  gap: 12,
+  '> div': { flex: '1 1 200px' },
+});
+const BUTTONS = css({ display: 'flex', gap: 12 });
+const LEFT = css({ alignSelf: 'flex-start' });

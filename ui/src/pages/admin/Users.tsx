@@ -1,5 +1,5 @@
 import { css } from '@emotion/css';
-import { Alert, Button, ConfirmModal, Modal, Select } from '@grafana/ui';
+import { Alert, Badge, Button, ConfirmModal, Modal, Select } from '@grafana/ui';
 import { useCallback, useState } from 'react';
 import { users, type KnownUser } from '~/api/admin';
 import { session, type Role } from '~/api/session';
@@ -123,14 +123,17 @@ function columns(act: Act, doThis: (doing: Doing) => void): Column<KnownUser>[] 
     {
       header: 'May log in',
       cell: ({ id, login, isDisabled }) => (
-        <Button
-          size="sm"
-          variant="secondary"
-          aria-label={`${isDisabled ? 'Enable' : 'Disable'} ${login}`}
-          onClick={() => void act(() => users.change(id, { isDisabled: !isDisabled }))}
-        >
-          {isDisabled ? 'No: enable' : 'Yes: disable'}
-        </Button>
+        <span className={ACTIONS}>
+          <Badge text={isDisabled ? 'no' : 'yes'} color={isDisabled ? 'red' : 'green'} />
+          <Button
+            size="sm"
+            variant="secondary"
+            aria-label={`${isDisabled ? 'Enable' : 'Disable'} ${login}`}
+            onClick={() => void act(() => users.change(id, { isDisabled: !isDisabled }))}
+          >
+            {isDisabled ? 'Enable' : 'Disable'}
+          </Button>
+        </span>
       ),
     },
     { header: 'Seen', cell: ({ seenMs }) => (seenMs ? ago(new Date(seenMs).toISOString()) : 'never') },

@@ -1,5 +1,6 @@
 import { ownAlertmanager, type GettableAlert } from '~/api/alertmanager';
 import { ownMetrics, type Labels } from '~/api/prometheus';
+import { hasAllParts } from '~/api/session';
 
 export type State = 'firing' | 'pending' | 'silenced' | 'inhibited';
 
@@ -27,7 +28,7 @@ export interface RuleAlertSummary {
 export async function loadAlerts(): Promise<Alert[]> {
   const [rules, told] = await Promise.all([
     ownMetrics.get<{ alerts: RuleAlertSummary[] }>('alerts', {}),
-    ownAlertmanager.alerts().catch((): GettableAlert[] => []),
+    hasAllParts() ? ownAlertmanager.alerts().catch((): GettableAlert[] => []) : [],
   ]);
   return merged(rules.alerts, told);
 }

@@ -1,5 +1,6 @@
 import { request } from '~/api/http';
 import { ownMetrics, type Envelope, type Rule, type RuleGroup } from '~/api/prometheus';
+import { hasAllParts } from '~/api/session';
 
 export type Source = 'metrics' | 'logs';
 
@@ -10,18 +11,18 @@ export interface SourcedGroup extends RuleGroup {
 
 /** All groups there are; a server without logs has none about them. */
 export async function loadRules(): Promise<SourcedGroup[]> {
-  const [metrics, logs] = await Promise.all([
-    ownMetrics.rules(),
-    request<Envelope<{ groups: RuleGroup[] | null }>>('/prometheus/api/v1/rules').then(
-      ({ data }) => data.groups ?? [],
-      () => [],
-    ),
-  ]);
+  const [metrics, logs] = await Promise.all([ownMetrics.rules(), hasAllParts() ? loadLogRules() : []]);
   return [
     ...metrics.groups.map((group): SourcedGroup => ({ ...group, source: 'metrics' })),
     ...logs.map((group): SourcedGroup => ({ ...group, source: 'logs' })),
   ];
 }
+
+const loadLogRules = () =>
+  request<Envelope<{ groups: RuleGroup[] | null }>>('/prometheus/api/v1/rules').then(
+    ({ data }) => data.groups ?? [],
+    () => [],
+  );
 
 /** What a rule is like: what its alerts are, or how its evaluation went where that failed. */
 export function stateOf({ health, state, type }: Rule): string {

@@ -3,6 +3,7 @@ import { ClipboardButton } from '@grafana/ui';
 import { useCallback } from 'react';
 import { ownMetrics } from '~/api/prometheus';
 import { request } from '~/api/http';
+import { hasAllParts } from '~/api/session';
 import { useLoad } from '~/app/useLoad';
 
 /** The configurations in force, without their secrets. */
@@ -11,7 +12,7 @@ export function Config() {
     useCallback(async () => {
       const [{ yaml }, alerts] = await Promise.all([
         ownMetrics.get<{ yaml: string }>('status/config', {}),
-        request<{ config: { original: string } }>('/api/v2/status').catch(() => undefined),
+        hasAllParts() ? request<{ config: { original: string } }>('/api/v2/status') : undefined,
       ]);
       return { yaml, alerts: alerts?.config.original };
     }, []),

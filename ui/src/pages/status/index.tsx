@@ -1,3 +1,4 @@
+import { hasAllParts } from '~/api/session';
 import { Page } from '~/app/Page';
 import { PageTabs } from '~/app/PageTabs';
 import { Blocks } from './Blocks';
@@ -19,7 +20,7 @@ export default function Status() {
           { name: 'cardinality', label: 'Cardinality', content: <Cardinality /> },
           { name: 'tsdb', label: 'Series in memory', content: <Series /> },
           { name: 'blocks', label: 'Blocks', content: <Blocks /> },
-          { name: 'logs', label: 'Logs', content: <LogStore /> },
+          ...(hasAllParts() ? [{ name: 'logs', label: 'Logs', content: <LogStore /> }] : []),
           { name: 'flags', label: 'Flags', content: <Flags /> },
           { name: 'config', label: 'Configuration', content: <Config /> },
         ]}
