@@ -31,7 +31,7 @@ export function DataSourceSelect({ scene, value, onChange, mixed = false, width 
         description: type === 'mixed' ? 'A source for each query' : type,
       })),
   ];
-  const uid = typeof value === 'string' ? value : (value?.uid ?? '');
+  const uid = uidOf(value);
   const written = uid.replace(/^\$(\w+)$/, '${$1}');
   // A dashboard may name a source that is not here.
   const known = options.some((option) => option.value === written)
@@ -46,6 +46,12 @@ export function DataSourceSelect({ scene, value, onChange, mixed = false, width 
       onChange={({ value: chosen }) => onChange(referenceTo(chosen, variables))}
     />
   );
+}
+
+/** A reference may say only of what kind the source is: the first one there is. */
+function uidOf(value: Reference): string {
+  if (typeof value === 'string') return value;
+  return value?.uid ?? catalog.find(({ type }) => type === value?.type)?.uid ?? '';
 }
 
 function referenceTo(uid: string, variables: { name: string; query?: unknown }[]): Reference {
