@@ -45,6 +45,7 @@ export async function pages(browser) {
     await silence(page);
     await hostile(page, server.url);
     await gallery(page, server.url);
+    problems.push(...(await accessibilityProblems(page)).map((problem) => `gallery: ${problem}`));
     await shipped(page, problems);
     await phone(browser, server.url, problems);
     return problems;
@@ -194,6 +195,7 @@ async function shipped(page, problems) {
     await dashboard.open(uid);
     for (const { key, status, text } of await ill(dashboard))
       problems.push(`${uid} ${key}: ${status}: ${text}`);
+    problems.push(...(await accessibilityProblems(page)).map((problem) => `${uid}: ${problem}`));
     await shoot(page, `shipped-${uid}`);
   }
   await page.setViewportSize(DESKTOP);
