@@ -2,6 +2,7 @@
 
 mod config;
 mod explain;
+mod output;
 mod routes;
 mod silences;
 mod template;
@@ -19,6 +20,7 @@ use httpclient::{Client, HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+pub use output::Output;
 pub use routes::RoutesCommand;
 pub use silences::SilenceCommand;
 pub use template::RenderArgs;
@@ -30,9 +32,18 @@ pub enum AlertsCommand {
     Ls {
         /// Matchers such as `job=api`; an alert is listed if it satisfies all.
         matchers: Vec<String>,
-        /// Only alerts that are silenced or inhibited too.
+        /// Also those that are silenced or inhibited.
         #[arg(long)]
         all: bool,
+        /// Also those that are silenced.
+        #[arg(long, short)]
+        silenced: bool,
+        /// Also those that are inhibited.
+        #[arg(long, short)]
+        inhibited: bool,
+        /// Only those of receivers whose whole name this regular expression matches.
+        #[arg(long, short, value_name = "REGEX")]
+        receiver: Option<String>,
         #[command(flatten)]
         common: Common,
     },
@@ -106,6 +117,9 @@ pub struct Common {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Print what amtool prints, where it lists or shows something.
+    #[arg(long, short, value_enum, value_name = "FORM", conflicts_with = "json")]
+    output: Option<Output>,
 }
 
 impl Common {
@@ -145,7 +159,10 @@ impl Common {
 /// Runs a command.
 pub fn run(command: &AlertsCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AlertsCommand::Ls { matchers, all, common } => list(matchers, *all, common)?,
+        AlertsCommand::Ls { matchers, all, silenced, inhibited, receiver, common } => {
+            let wanted = Wanted { silenced: *all || *silenced, inhibited: *all || *inhibited, receiver };
+            list(matchers, &wanted, common)?;
+        }
         AlertsCommand::Add(args) => add(args)?,
         AlertsCommand::Silence(command) => silences::silence(command)?,
         AlertsCommand::Routes(command) => return routes::routes(command),
@@ -186,12 +203,23 @@ fn print_json(json: &Json) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(matchers: &[String], all: bool, common: &Common) -> anyhow::Result<()> {
+/// Which alerts are listed.
+struct Wanted<'a> {
+    silenced: bool,
+    inhibited: bool,
+    receiver: &'a Option<String>,
+}
+
+fn list(matchers: &[String], wanted: &Wanted<'_>, common: &Common) -> anyhow::Result<()> {
     let mut query = filters(matchers)?;
-    if !all {
-        query.extend([("silenced", "false".to_owned()), ("inhibited", "false".to_owned())]);
-    }
+    query.push(("silenced", wanted.silenced.to_string()));
+    query.push(("inhibited", wanted.inhibited.to_string()));
+    query.extend(wanted.receiver.iter().map(|pattern| ("receiver", pattern.clone())));
     let alerts = common.ask(Method::GET, &common.at("alerts", &query), None)?;
+    if let Some(output) = common.output {
+        print!("{}", output.alerts(&alerts));
+        return Ok(());
+    }
     if common.json {
         return print_json(&alerts);
     }

@@ -25,7 +25,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run everything with an embedded default: scrape this process and this host, store, answer.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Take the seat of Prometheus: its flags, configuration file, data directory and API.
     Prometheus(Box<PrometheusArgs>),
     /// Take the seat of Alertmanager: its flags, configuration file, data directory and API.
@@ -74,6 +74,14 @@ pub struct UpArgs {
     /// Alertmanager's configuration file, for who is told of alerts; without one nobody is.
     #[arg(long, value_name = "FILE")]
     pub alertmanager_config: Option<std::path::PathBuf>,
+    /// Alertmanagers that are told of alerts besides this process: http://host:9093/prefix, with name and password where
+    /// they ask for them (http://name:password@host). Can be repeated. Each member of a cluster has to know all alerts,
+    /// so name all others.
+    #[arg(long = "alertmanager-url", value_name = "URL")]
+    pub alertmanager_urls: Vec<url::Url>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: alertmanager::cluster::ClusterArgs,
     /// Seconds between scrapes.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
     pub scrape_interval_s: u64,

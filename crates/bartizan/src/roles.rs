@@ -9,7 +9,7 @@
 //! | 3 | [`scraping`] | discovery, then scrape loops | writes staleness markers, ends its loops |
 //! | 3 | [`receiving`], [`otlp`] | take what is pushed, once the storage is open | with the listener |
 //! | 1 | [`alertmanager`] | in the embedded default: takes alerts, tells receivers | behind rules: it takes their alerts |
-//! | 1 | [`cluster`] | in Alertmanager's seat: finds the other instances | with the Alertmanager, after what is under way |
+//! | 1 | [`cluster`] | in Alertmanager's seat, or where flags ask for it: finds the other instances | with the Alertmanager, after what is under way |
 //! | 1 | [`screens`], [`provisioning`] | in the embedded default: users and dashboards, and the door around all paths | with the listener |
 //! | 3 | [`rules`] | evaluation of rules and delivery of alerts, once there is something to read | before scraping: it reads what is scraped |
 //! | 3 | [`log_rules`] | the same for rules about logs | before rules: it tells alerts through them |
@@ -147,9 +147,13 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
         log_rules::LogRules::new(place, log_rules::Evaluation::of(&settings), &registry, sources)
     });
     let asked = (&reading, &querying, &rules, &logs);
-    let start =
-        |alerts| alertmanager::Running::beside(alerts, &settings.external_url, clock.clone(), &registry);
-    let alerts = settings.alerts.as_ref().map(start).transpose()?;
+    let alerts = match &settings.alerts {
+        Some(alerts) => {
+            let (url, clock) = (&settings.external_url, clock.clone());
+            Some(alertmanager::Running::beside(alerts, url, clock, &registry).await?)
+        }
+        None => None,
+    };
     let more = alerts.as_ref().map(|alerts| alerts.routes(&settings.route_prefix)).unwrap_or_default();
     let more = log_rules.iter().fold(more, |more, rules| more.merge(rules.routes()));
     let screens = settings.screens.as_ref();

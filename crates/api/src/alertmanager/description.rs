@@ -203,7 +203,8 @@ fn paths() -> Json {
         )},
         "/explain": {"get": operation(
             "explain", "Why alerts are, or are not, told. Not known to Alertmanager.",
-            &[matchers("filter", "Matchers on the labels of the alerts.")], explained.clone(), &[400],
+            &[parameter("labels", &text(), "Matchers on the labels of the alerts: alertname=\"Down\",job=\"api\".")],
+            explained.clone(), &[400],
         )},
         "/routes": {"get": operation(
             "getRoutes", "The tree of routes. Not known to Alertmanager.", &[], explained.clone(), &[],

@@ -20,8 +20,8 @@ const MAX_EXPLAINED: usize = 50;
 fn show_told(told: &ToldBefore, now: Timestamp) -> Json {
     json!({
         "integration": told.integration,
-        // What was only perhaps told has no time.
-        "toldAt": told.entry.as_ref().filter(|entry| entry.perhaps.is_empty()).map(|entry| show_time(entry.at)),
+        // What was never told for sure counts as written at the beginning of all times.
+        "toldAt": told.entry.as_ref().filter(|entry| entry.at.as_second() > 0).map(|entry| show_time(entry.at)),
         "knowsFiring": told.knows_firing,
         "perhapsKnowsFiring": told.perhaps_firing,
         "firing": told.entry.as_ref().map_or(0, |entry| entry.firing.len()),
@@ -67,18 +67,28 @@ fn show_under_way(job: &UnderWay) -> Json {
     })
 }
 
-fn show(labels: &Labels, explanation: &Explanation, silences: &[Arc<Silence>], now: Timestamp) -> Json {
+/// What suppresses an alert.
+struct By {
+    silences: Vec<Arc<Silence>>,
+    /// The alert that inhibits it.
+    inhibitor: Option<Labels>,
+}
+
+fn show(labels: &Labels, explanation: &Explanation, found: &By, now: Timestamp) -> Json {
     let by = &explanation.suppression;
-    let inhibited_by = by
-        .inhibited_by
-        .as_ref()
-        .map(|inhibition| json!({"rule": inhibition.rule, "fingerprint": inhibition.source.to_string()}));
+    let inhibited_by = by.inhibited_by.as_ref().map(|inhibition| {
+        json!({
+            "rule": inhibition.rule,
+            "fingerprint": inhibition.source.to_string(),
+            "labels": found.inhibitor.as_ref().map(|labels| show_pairs(labels.iter())),
+        })
+    });
     json!({
         "labels": show_pairs(labels.iter()),
         "isKnown": explanation.known,
         "isFiring": explanation.firing,
         "silencedBy": by.silenced_by,
-        "silences": silences.iter().map(|silence| super::silences::show(silence, now)).collect::<Vec<_>>(),
+        "silences": found.silences.iter().map(|silence| super::silences::show(silence, now)).collect::<Vec<_>>(),
         "inhibitedBy": inhibited_by,
         "routes": explanation.routes.iter().map(|route| show_route(route, now)).collect::<Vec<_>>(),
     })
@@ -107,13 +117,15 @@ fn explained(manager: &alerting::Alertmanager, matchers: &Matchers) -> Vec<Json>
         sets.push(Labels::from_pairs(matchers.0.iter().map(|matcher| (&matcher.name, &matcher.value))));
     }
     let explain = |labels: Labels| {
-        let (explanation, silences) = manager.with_core(|core| {
+        let (explanation, found) = manager.with_core(|core| {
             let explanation = core.explain(&labels, now);
-            let by = &explanation.suppression.silenced_by;
-            let silences: Vec<_> = by.iter().filter_map(|id| core.silences().get(id).cloned()).collect();
-            (explanation, silences)
+            let by = &explanation.suppression;
+            let silences = by.silenced_by.iter().filter_map(|id| core.silences().get(id).cloned()).collect();
+            let inhibitor = by.inhibited_by.as_ref().and_then(|by| core.alerts().get(by.source));
+            let inhibitor = inhibitor.map(|alert| alert.labels.clone());
+            (explanation, By { silences, inhibitor })
         });
-        show(&labels, &explanation, &silences, now)
+        show(&labels, &explanation, &found, now)
     };
     sets.into_iter().map(explain).collect()
 }

@@ -40,8 +40,15 @@ impl Query {
 
     /// A pattern for receivers.
     pub fn receiver(&self) -> Result<Option<AnchoredRegex>, Failure> {
-        let pattern = self.all("receiver").next().map(AnchoredRegex::new);
-        pattern.transpose().map_err(|error| Failure::bad(format!("failed to parse receiver param: {error}")))
+        let Some(pattern) = self.all("receiver").next() else { return Ok(None) };
+        AnchoredRegex::new(pattern).map(Some).map_err(|error| {
+            // What has no end is told of as a whole, and that has anchors there.
+            let whole = error.to_string().replace(
+                &format!("missing closing ): `{pattern}`"),
+                &format!("missing closing ): `^(?:{pattern})$`"),
+            );
+            Failure::bad(format!("failed to parse receiver param: {whole}"))
+        })
     }
 }
 

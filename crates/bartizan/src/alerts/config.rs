@@ -11,6 +11,10 @@ use super::{Common, print_json, text};
 /// Prints the configuration a server runs with, and what it says of itself.
 pub(super) fn show(common: &Common) -> anyhow::Result<()> {
     let status = common.ask(Method::GET, &common.at("status", &[]), None)?;
+    if let Some(output) = common.output {
+        print!("{}", output.config(&status));
+        return Ok(());
+    }
     if common.json {
         return print_json(&status);
     }
@@ -52,6 +56,10 @@ fn check_one(file: &Path) -> Result<String, String> {
 /// Prints the cluster a server belongs to.
 pub(super) fn cluster(common: &Common) -> anyhow::Result<()> {
     let status = common.ask(Method::GET, &common.at("status", &[]), None)?;
+    if let Some(output) = common.output {
+        print!("{}", output.cluster(&status["cluster"]));
+        return Ok(());
+    }
     if common.json {
         return print_json(&status["cluster"]);
     }

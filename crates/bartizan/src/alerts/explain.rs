@@ -20,20 +20,25 @@ pub(super) fn explain(labels: &[String], common: &Common) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The name of an alert and its other labels.
+fn named(labels: &Json) -> String {
+    format!("{} {}", text(labels, "/alertname"), show_labels(labels)).trim().to_owned()
+}
+
 fn explain_one(alert: &Json) {
     let state = match (alert["isKnown"] == true, alert["isFiring"] == true) {
         (false, _) => "nobody has sent it; this is what would become of it",
         (true, true) => "fires",
         (true, false) => "is resolved",
     };
-    println!("{} {}: {state}", text(alert, "/labels/alertname"), show_labels(&alert["labels"]));
+    println!("{}: {state}", named(&alert["labels"]));
     for id in items(&alert["silencedBy"]) {
         println!("  silenced by {}", id.as_str().unwrap_or_default());
         let silences = items(&alert["silences"]).iter().filter(|silence| silence["id"] == *id);
         silences.for_each(|silence| println!("    {}", show_silence(silence)));
     }
     if alert["inhibitedBy"].is_object() {
-        let (rule, source) = (text(alert, "/inhibitedBy/rule"), text(alert, "/inhibitedBy/fingerprint"));
+        let (rule, source) = (text(alert, "/inhibitedBy/rule"), named(&alert["inhibitedBy"]["labels"]));
         println!("  inhibited by alert {source}, by rule {rule}");
     }
     for route in items(&alert["routes"]) {
@@ -65,6 +70,9 @@ fn explain_one(alert: &Json) {
 
 fn explain_told(told: &Json) {
     let integration = text(told, "/integration");
+    if told["perhapsKnowsFiring"] == true {
+        return println!("    {integration} got it and did not answer: it may know that it fires");
+    }
     let Some(at) = told["toldAt"].as_str() else { return println!("    {integration} was not told yet") };
     let knows =
         if told["knowsFiring"] == true { "knows that it fires" } else { "does not know that it fires" };

@@ -137,6 +137,10 @@ pub(super) fn silence(command: &SilenceCommand) -> anyhow::Result<()> {
                     is_by && within.is_none_or(|within| ends_within(silence, within))
                 });
             }
+            if let Some(output) = common.output.filter(|_| !quiet) {
+                print!("{}", output.silences(&silences));
+                return Ok(());
+            }
             match (quiet, common.json) {
                 (true, _) => items(&silences).iter().for_each(|silence| println!("{}", text(silence, "/id"))),
                 (false, true) => print_json(&silences)?,
@@ -246,7 +250,7 @@ pub(super) fn show_silence(silence: &Json) -> String {
     )
 }
 
-fn show_matcher(json: &Json) -> String {
+pub(super) fn show_matcher(json: &Json) -> String {
     let op = match (json["isEqual"] != false, json["isRegex"] == true) {
         (true, false) => "=",
         (false, false) => "!=",

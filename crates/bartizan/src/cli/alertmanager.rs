@@ -105,6 +105,10 @@ pub struct AlertmanagerArgs {
     #[arg(long = "log.format", value_enum, default_value = "logfmt")]
     pub log_format: LogFormat,
 
+    /// Use the sockets that systemd hands over (LISTEN_FDS) instead of --web.listen-address.
+    #[arg(long = "web.systemd-socket", action = ArgAction::SetTrue)]
+    pub systemd_socket: bool,
+
     /// Taken and without effect here.
     #[command(flatten)]
     pub ignored: IgnoredArgs,
@@ -115,10 +119,24 @@ pub struct AlertmanagerArgs {
 pub struct IgnoredArgs {
     #[arg(long = "dispatch.maintenance-interval", hide = true)]
     dispatch_maintenance_interval: Option<String>,
-    #[arg(long = "web.systemd-socket", action = ArgAction::SetTrue, hide = true)]
-    systemd_socket: bool,
     #[arg(long = "auto-gomemlimit.ratio", hide = true)]
     memory_ratio: Option<f64>,
+}
+
+impl IgnoredArgs {
+    /// The flags that were given, each with why it has no effect.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.dispatch_maintenance_interval.is_some() {
+            warnings.push(
+                "--dispatch.maintenance-interval has no effect: a group ends as soon as it has no alerts",
+            );
+        }
+        if self.memory_ratio.is_some() {
+            warnings.push("--auto-gomemlimit.ratio has no effect: there is no garbage collector to limit");
+        }
+        warnings
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

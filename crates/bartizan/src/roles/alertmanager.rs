@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use super::settings::Settings;
 use super::system::Reloadable;
 use crate::cli::alertmanager::AlertmanagerArgs;
+use crate::cli::alertmanager::cluster::ClusterArgs;
 
 /// Connections served at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -46,6 +47,8 @@ pub struct AlertSettings {
     pub config_file: Option<PathBuf>,
     /// Where silences and the log of notifications are kept.
     pub path: PathBuf,
+    /// The cluster it belongs to, if it does.
+    pub cluster: Option<ClusterArgs>,
 }
 
 /// An Alertmanager at work.
@@ -71,7 +74,7 @@ impl Running {
     }
 
     /// The Alertmanager beside everything else.
-    pub fn beside(
+    pub async fn beside(
         alerts: &AlertSettings,
         external_url: &url::Url,
         clock: SharedClock,
@@ -95,14 +98,20 @@ impl Running {
             mode: MatcherMode::Fallback,
         };
         let manager = match &alerts.config_file {
-            Some(_) => Alertmanager::open(options, clock, registry),
+            Some(_) => Alertmanager::open(options, clock.clone(), registry),
             None => {
                 let settings =
                     AlertmanagerSettings::from_bytes("embedded".as_ref(), EMBEDDED.as_bytes(), options.mode)?;
-                Alertmanager::open_with(settings, options, clock, registry)
+                Alertmanager::open_with(settings, options, clock.clone(), registry)
             }
         };
-        Ok(Self::start(manager.context("starting the Alertmanager")?))
+        let manager = manager.context("starting the Alertmanager")?;
+        if let Some(args) = &alerts.cluster
+            && let Some(cluster) = super::cluster::open(args, clock).await?
+        {
+            manager.join(cluster, registry);
+        }
+        Ok(Self::start(manager))
     }
 
     /// Its API, below the prefix of all routes.
@@ -146,6 +155,9 @@ impl Reloadable for Follower {
 /// `bartizan alertmanager`: the seat of Alertmanager.
 pub fn run(args: &AlertmanagerArgs) -> anyhow::Result<ExitCode> {
     crate::logging::start(args.log_level, args.log_format);
+    for warning in args.ignored.warnings() {
+        tracing::warn!("{warning}");
+    }
     let options = EngineOptions {
         config_file: args.config_file.clone(),
         storage_path: args.storage_path.clone(),
@@ -195,6 +207,19 @@ fn route_prefix(args: &AlertmanagerArgs, external_url: &str) -> String {
     if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
 }
 
+/// The sockets that systemd hands over.
+fn handed_over() -> anyhow::Result<Vec<std::net::TcpListener>> {
+    let mut given = listenfd::ListenFd::from_env();
+    let count = given.len();
+    let sockets = (0..count).filter_map(|index| given.take_tcp_listener(index).transpose());
+    let sockets: Vec<_> = sockets.collect::<Result<_, _>>().context("--web.systemd-socket")?;
+    anyhow::ensure!(
+        !sockets.is_empty(),
+        "--web.systemd-socket: no socket was handed over (LISTEN_FDS and LISTEN_PID are not set for this process)"
+    );
+    Ok(sockets)
+}
+
 async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(base::SystemClock::new());
     let registry = Registry::new();
@@ -227,7 +252,12 @@ async fn serve(args: &AlertmanagerArgs, options: EngineOptions) -> anyhow::Resul
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let server = Server::bind(server_options, Arc::new(ArcSwap::from_pointee(security))).await?;
+    let security = Arc::new(ArcSwap::from_pointee(security));
+    let server = if args.systemd_socket {
+        Server::adopt(handed_over()?, server_options, security)?
+    } else {
+        Server::bind(server_options, security).await?
+    };
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }

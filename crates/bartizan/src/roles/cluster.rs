@@ -15,7 +15,7 @@ use crate::cli::alertmanager::cluster::ClusterArgs;
 /// An instance that knows no peers and cannot listen stands alone: several of them may run on one machine without
 /// any flag. One that knows peers fails instead, because alone it would tell everything once more.
 pub async fn open(args: &ClusterArgs, clock: SharedClock) -> anyhow::Result<Option<Arc<Cluster>>> {
-    if args.listen_address.is_empty() {
+    if args.listen_address().is_empty() {
         anyhow::ensure!(
             args.peers.is_empty(),
             "--cluster.peer is given, but --cluster.listen-address is empty: an instance that silently stood alone would tell everything twice"
@@ -23,7 +23,7 @@ pub async fn open(args: &ClusterArgs, clock: SharedClock) -> anyhow::Result<Opti
         return Ok(None);
     }
     let options = ClusterOptions {
-        listen_address: args.listen_address.clone(),
+        listen_address: args.listen_address().to_owned(),
         advertise_address: args.advertise_address.clone(),
         peers: args.peers.clone(),
         name: args.name.clone(),

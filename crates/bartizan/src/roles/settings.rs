@@ -96,6 +96,10 @@ impl Settings {
 
     /// The settings of the embedded default.
     pub fn of_up(up: &UpArgs) -> anyhow::Result<Self> {
+        for url in &up.alertmanager_urls {
+            let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+            anyhow::ensure!(is_web, "--alertmanager-url: give a URL of scheme http or https");
+        }
         let retention = format!("--storage.tsdb.retention.time={}", up.retention);
         let listen = format!("--web.listen-address={}", up.listen_address);
         let path = format!("--storage.tsdb.path={}", up.data_dir.display());
@@ -119,6 +123,7 @@ impl Settings {
         settings.alerts = Some(super::alertmanager::AlertSettings {
             config_file: up.alertmanager_config.clone(),
             path: up.data_dir.join("alerts"),
+            cluster: up.cluster.is_wanted().then(|| up.cluster.clone()),
         });
         settings.log_rules = Some(LogRuleSettings {
             path: up.data_dir.join("log-rules"),
@@ -183,12 +188,30 @@ fn embedded(up: &UpArgs, own_token: Option<&str>) -> String {
     let (interval_s, address) = (up.scrape_interval_s, reachable(&up.listen_address));
     let authorization =
         own_token.map_or_else(String::new, |token| format!("authorization: {{credentials: {token}}}\n    "));
+    let others: String = up.alertmanager_urls.iter().map(other_alertmanager).collect();
     format!(
-        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nalerting:\n  alertmanagers:\n  - {authorization}static_configs:\n    - targets: ['{address}']\nscrape_configs:\n\
+        "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\nalerting:\n  alertmanagers:\n  - {authorization}static_configs:\n    - targets: ['{address}']\n{others}scrape_configs:\n\
          - job_name: bartizan\n  static_configs:\n  - targets: ['{address}']\n\
          - job_name: node\n  metrics_path: {HOST_METRICS_PATH}\n  static_configs:\n  - targets: ['{address}']\n",
         interval_s.min(10)
     )
+}
+
+/// The section of an Alertmanager elsewhere. JSON is YAML, with every text quoted.
+fn other_alertmanager(url: &url::Url) -> String {
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let mut section = serde_json::json!({
+        "scheme": url.scheme(),
+        "path_prefix": url.path().trim_end_matches('/'),
+        "static_configs": [{"targets": [format!("{}:{port}", url.host_str().unwrap_or_default())]}],
+    });
+    if !url.username().is_empty() {
+        let password = decoded(url.password().unwrap_or_default());
+        section["basic_auth"] =
+            serde_json::json!({"username": decoded(url.username()), "password": password});
+    }
+    format!("  - {section}\n")
 }
 
 /// The address under which this process reaches itself.
@@ -254,7 +277,8 @@ mod tests {
 
     #[test]
     fn the_embedded_default_is_a_valid_configuration() {
-        let line = ["bartizan", "up", "--listen-address=0.0.0.0:9090"];
+        let other = "--alertmanager-url=https://ops:p%40ss@am.example/alerts/";
+        let line = ["bartizan", "up", "--listen-address=0.0.0.0:9090", other];
         let crate::cli::Command::Up(up) = crate::cli::Cli::parse_from(line).command else { panic!("not up") };
         let settings = Settings::of_up(&up).unwrap();
         let config = settings.config.read(&settings).unwrap();
@@ -265,5 +289,10 @@ mod tests {
         let token = settings.screens.unwrap().access.own_token.unwrap();
         let authorization = config.file.alerting.alertmanagers[0].http.authorization.as_ref().unwrap();
         assert_eq!(authorization.credentials.expose(), token);
+        let other = &config.file.alerting.alertmanagers[1];
+        let basic = other.http.basic_auth.as_ref().unwrap();
+        assert_eq!((basic.username.as_str(), basic.password.expose()), ("ops", "p@ss"));
+        assert_eq!(other.discovery.static_configs[0].targets, ["am.example:443"]);
+        assert_eq!((other.scheme.as_str(), other.path_prefix.as_str()), ("https", "/alerts"));
     }
 }

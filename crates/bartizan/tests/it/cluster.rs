@@ -1,7 +1,8 @@
 //! Several Alertmanagers as one: real processes, real packets, a receiver that counts.
 
 mod nets;
-mod seats;
+pub mod seats;
+mod ups;
 
 use std::sync::atomic::Ordering;
 
@@ -92,6 +93,40 @@ fn members_are_found_over_tls_only() {
     hook.wait_for(1);
     seats.decide_anew();
     assert_eq!(hook.count(), 1);
+}
+
+#[test]
+fn members_of_both_programs_find_each_other_over_tls() {
+    if program("prometheus-alertmanager", "members_of_both_programs_find_each_other_over_tls").is_none() {
+        return;
+    }
+    let hook = Hook::start("127.0.0.1:0");
+    let mut seats = Seats::prepare(&[Kind::Real, Kind::Ours, Kind::Ours], &hook);
+    seats.use_tls();
+    seats.launch_all();
+    // The last is of more bytes than a packet has: those take another way.
+    for (at, name) in [(0, "Theirs"), (1, "Ours"), (0, &"Long".repeat(500)), (1, &"Longer".repeat(500))] {
+        let id = seats.silence(at, name);
+        (0..3).for_each(|other| seats.wait_for_silence(other, &id, "active"));
+        seats.expire(at, &id);
+        (0..3).for_each(|other| seats.wait_for_silence(other, &id, "expired"));
+    }
+    let down = alert("Down");
+    seats.post(&[&down]);
+    hook.wait_for(1);
+    seats.decide_anew();
+    assert_eq!(hook.count(), 1, "{:?}", hook.told());
+    // Who comes anew gets all there is at once.
+    seats.stop(1);
+    seats.lose_state(1);
+    seats.restart(1, Kind::Real);
+    seats.post(&[&down]);
+    seats.decide_anew();
+    assert_eq!(hook.count(), 1, "{:?}", hook.told());
+    seats.post(&[&resolved(&down)]);
+    hook.wait_for(2);
+    seats.decide_anew();
+    assert_eq!(hook.count(), 2, "{:?}", hook.told());
 }
 
 #[test]

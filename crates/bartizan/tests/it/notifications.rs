@@ -5,8 +5,8 @@
 //! In reading order: this file (the script), [`seats`] (both programs), [`recorder`] (who is told), [`mail`].
 
 mod mail;
-mod recorder;
-mod seats;
+pub mod recorder;
+pub mod seats;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -284,6 +284,12 @@ fn receivers_hear_what_they_hear_from_the_real_alertmanager() {
     counts.extend(ends.map(|receiver| (receiver, 2)));
     counts.extend([("joined", 2), ("last", 2)]);
     await_told(&recorder, &counts);
+    // At Opsgenie an alert is closed under its own path.
+    let closed = || recorder.receivers().into_iter().find(|receiver| receiver.ends_with("/close"));
+    wait_for("the alert at Opsgenie to be closed by both", || {
+        let closed = closed()?;
+        Seat::ALL.iter().all(|seat| !recorder.told(*seat, &closed).is_empty()).then_some(())
+    });
 
     // What held others back ends.
     seats.each(|seat, address| {

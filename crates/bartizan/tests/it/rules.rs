@@ -4,3 +4,4 @@ mod alertmanager;
 mod history;
 mod promtool;
 mod server;
+mod shape;

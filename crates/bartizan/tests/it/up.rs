@@ -17,7 +17,15 @@ pub struct Up {
 impl Up {
     /// Starts it with data in `dir` and its log at `dir/log`, and waits until it is ready.
     pub fn start<S: AsRef<std::ffi::OsStr>>(dir: &Path, flags: impl IntoIterator<Item = S>) -> Self {
-        let address = free_address();
+        Self::start_at(free_address(), dir, flags)
+    }
+
+    /// As [`Up::start`], at an address of which others know.
+    pub fn start_at<S: AsRef<std::ffi::OsStr>>(
+        address: SocketAddr,
+        dir: &Path,
+        flags: impl IntoIterator<Item = S>,
+    ) -> Self {
         let child = command()
             .arg("up")
             .arg(format!("--data-dir={}", dir.join("data").display()))
@@ -36,6 +44,23 @@ impl Up {
     pub fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Option<(u16, String)> {
         let (status, body) = exchange(self.address, method, path, headers, body.as_bytes())?;
         Some((status, String::from_utf8(body).unwrap()))
+    }
+}
+
+impl Up {
+    /// The JSON of an answer that must be good.
+    #[track_caller]
+    pub fn json(&self, path: &str) -> serde_json::Value {
+        let (status, body) = self.ask("GET", path, "", "").unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.ask("GET", "/metrics", "", "")?;
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.map(|value| value.parse().unwrap())
     }
 }
 

@@ -10,14 +10,10 @@ use super::duration;
 /// How an instance belongs to a cluster.
 #[derive(Args, Debug, Clone)]
 pub struct ClusterArgs {
-    /// Listen address for cluster. Set to empty string to disable HA mode.
-    #[arg(
-        id = "cluster_listen_address",
-        long = "cluster.listen-address",
-        default_value = "0.0.0.0:9094",
-        value_name = "ADDRESS"
-    )]
-    pub listen_address: String,
+    /// Listen address for cluster. Set to empty string to disable HA mode. By default 0.0.0.0:9094; `bartizan up`
+    /// belongs to a cluster only where this or --cluster.peer is given.
+    #[arg(id = "cluster_listen_address", long = "cluster.listen-address", value_name = "ADDRESS")]
+    pub listen_address: Option<String>,
 
     /// Explicit address to advertise in cluster.
     #[arg(
@@ -107,4 +103,16 @@ pub struct ClusterArgs {
         value_name = "LABEL"
     )]
     pub label: String,
+}
+
+impl ClusterArgs {
+    /// Where to listen; empty where there is to be no cluster.
+    pub fn listen_address(&self) -> &str {
+        self.listen_address.as_deref().unwrap_or("0.0.0.0:9094")
+    }
+
+    /// Whether the flags ask for a cluster where there is none by default.
+    pub fn is_wanted(&self) -> bool {
+        self.listen_address.as_ref().is_some_and(|address| !address.is_empty()) || !self.peers.is_empty()
+    }
 }

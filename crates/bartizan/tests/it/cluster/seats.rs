@@ -16,7 +16,7 @@ use crate::support::command;
 
 /// A receiver of webhooks that remembers what it was told.
 pub struct Hook {
-    address: SocketAddr,
+    pub address: SocketAddr,
     told: Arc<Mutex<Vec<Value>>>,
     /// Whether it accepts anything.
     pub up: Arc<AtomicBool>,

@@ -91,16 +91,11 @@ fn serve(stream: TcpStream, remembered: &Mutex<Vec<(String, Value)>>) -> std::io
     }
 }
 
-/// Newer versions than the real program say more; and it writes a truth value for Telegram as a text.
+/// Newer versions than the real program say more.
 fn leave_out_what_is_newer(body: &mut Value) {
     let Some(fields) = body.as_object_mut() else { return };
     fields.remove("notification_reason");
     fields.remove("routeLabels");
-    if let Some(preview) = fields.get_mut("disable_web_page_preview")
-        && let Some(text) = preview.as_str()
-    {
-        *preview = json!(text == "true");
-    }
 }
 
 fn read_exactly(reader: &mut impl Read, length: usize) -> std::io::Result<Vec<u8>> {
