@@ -67,6 +67,8 @@ const getStyles = (theme: GrafanaTheme2) => ({
     },
     th: { color: theme.colors.text.secondary, fontWeight: theme.typography.fontWeightMedium },
     td: { overflowWrap: 'break-word' },
+    // Where there is little room a table is moved sideways rather than read letter by letter.
+    'td:has(code)': { minWidth: 180 },
     'tbody tr:hover': { background: theme.colors.action.hover },
   }),
   nowrap: css({ whiteSpace: 'nowrap' }),

@@ -4,7 +4,6 @@ import {
   CollapsableSection,
   FilterInput,
   LinkButton,
-  RadioButtonGroup,
   Select,
   TextLink,
   type BadgeColor,
@@ -13,6 +12,7 @@ import { useMemo } from 'react';
 import { encodeParameters } from '~/api/http';
 import type { Labels } from '~/api/prometheus';
 import { may } from '~/api/session';
+import { Choice } from '~/app/Choice';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
@@ -85,7 +85,7 @@ export default function Alerts() {
   return (
     <Page title="Alerts" error={error}>
       <div className={BAR}>
-        <RadioButtonGroup aria-label="State" options={CHOICES} value={state} onChange={setState} />
+        <Choice label="State" options={CHOICES} value={state} onChange={setState} />
         <Select
           aria-label="Group by"
           width={24}

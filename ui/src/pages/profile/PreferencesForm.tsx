@@ -1,16 +1,8 @@
 import { css } from '@emotion/css';
-import {
-  Alert,
-  Button,
-  Field,
-  RadioButtonGroup,
-  Select,
-  TimeZonePicker,
-  WeekStartPicker,
-  type WeekStart,
-} from '@grafana/ui';
+import { Alert, Button, Field, Select, TimeZonePicker, WeekStartPicker, type WeekStart } from '@grafana/ui';
 import { useCallback, useState, type FormEvent } from 'react';
 import { dashboards } from '~/api/dashboards';
+import { Choice } from '~/app/Choice';
 import type { Wishes } from '~/app/preferences';
 import { useLoad } from '~/app/useLoad';
 
@@ -60,8 +52,8 @@ function Form({ value, save }: { value: Wishes; save: Props['save'] }) {
   return (
     <form onSubmit={(event) => void submit(event)} className={FORM}>
       <Field label="Colours" noMargin>
-        <RadioButtonGroup<NonNullable<Wishes['theme']> | ''>
-          aria-label="Colours"
+        <Choice
+          label="Colours"
           options={THEMES}
           value={wanted.theme ?? ''}
           onChange={(theme) => set({ theme: theme === '' ? undefined : theme })}

@@ -1,13 +1,7 @@
 import { css } from '@emotion/css';
-import {
-  Badge,
-  CollapsableSection,
-  FilterInput,
-  RadioButtonGroup,
-  TextLink,
-  type BadgeColor,
-} from '@grafana/ui';
+import { Badge, CollapsableSection, FilterInput, TextLink, type BadgeColor } from '@grafana/ui';
 import type { Rule, RuleAlert } from '~/api/prometheus';
+import { Choice } from '~/app/Choice';
 import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
@@ -44,7 +38,7 @@ export default function Rules() {
   return (
     <Page title="Rules" error={error}>
       <div className={BAR}>
-        <RadioButtonGroup aria-label="State" options={CHOICES} value={state} onChange={setState} />
+        <Choice label="State" options={CHOICES} value={state} onChange={setState} />
         <div className={FILTER}>
           <FilterInput
             placeholder="Filter by group, name or expression"

@@ -1,17 +1,10 @@
 import { css } from '@emotion/css';
-import {
-  Badge,
-  Button,
-  ConfirmModal,
-  FilterInput,
-  LinkButton,
-  RadioButtonGroup,
-  type BadgeColor,
-} from '@grafana/ui';
+import { Badge, Button, ConfirmModal, FilterInput, LinkButton, type BadgeColor } from '@grafana/ui';
 import { useCallback, useState } from 'react';
 import { ownAlertmanager, writeMatcher, type GettableAlert, type Silence } from '~/api/alertmanager';
 import { encodeParameters } from '~/api/http';
 import { may } from '~/api/session';
+import { Choice } from '~/app/Choice';
 import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { Page } from '~/app/Page';
@@ -65,7 +58,7 @@ export default function Silences() {
       }
     >
       <div className={BAR}>
-        <RadioButtonGroup aria-label="State" options={CHOICES} value={state} onChange={setState} />
+        <Choice label="State" options={CHOICES} value={state} onChange={setState} />
         <div className={FILTER}>
           <FilterInput
             placeholder="Filter by matcher, author or comment"

@@ -1,16 +1,9 @@
 import { css } from '@emotion/css';
-import {
-  Badge,
-  CollapsableSection,
-  FilterInput,
-  RadioButtonGroup,
-  Select,
-  TextLink,
-  type BadgeColor,
-} from '@grafana/ui';
+import { Badge, CollapsableSection, FilterInput, Select, TextLink, type BadgeColor } from '@grafana/ui';
 import { useMemo } from 'react';
 import type { AllTargets, CostlyTarget } from '~/api/operations';
 import type { DroppedTarget } from '~/api/prometheus';
+import { Choice } from '~/app/Choice';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { ago, bytes, count, seconds } from '~/app/format';
@@ -117,7 +110,7 @@ export function TargetList({ targets }: { targets: AllTargets }) {
   return (
     <>
       <div className={BAR}>
-        <RadioButtonGroup aria-label="Which targets" options={SHOWN} value={shown} onChange={setShown} />
+        <Choice label="Which targets" options={SHOWN} value={shown} onChange={setShown} />
         <Select
           aria-label="Order"
           width={24}
