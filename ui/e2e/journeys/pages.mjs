@@ -131,13 +131,32 @@ async function hostile(page, url) {
         datasource: { type: 'loki' },
         targets: [{ refId: 'A', expr: '{service_name="hostile"}' }],
       },
+      {
+        id: 5,
+        type: 'timeseries',
+        title: 'Annotated',
+        gridPos: { x: 0, y: 12, w: 24, h: 6 },
+        targets: [{ refId: 'A', expr: 'vector(1)', legendFormat: HOSTILE }],
+      },
     ],
+    annotations: {
+      list: [
+        {
+          name: HOSTILE,
+          enable: true,
+          datasource: { type: 'prometheus' },
+          expr: `label_replace(vector(1), "x", ${JSON.stringify(HOSTILE)}, "", "")`,
+          titleFormat: HOSTILE,
+          textFormat: '{{x}}',
+          tagKeys: 'x',
+        },
+      ],
+    },
   });
   await new DashboardPage(page).settled();
-  await page
-    .getByRole('button', { name: /onerror/ })
-    .first()
-    .click();
+  await page.getByRole('button', { name: 'Details of line 1' }).click();
+  await page.getByTestId('annotation').first().hover();
+  await page.getByText(HOSTILE).last().waitFor();
   await shoot(page, 'hostile');
   assert.equal(await page.evaluate(() => window.hostile), undefined, 'nothing of a dashboard runs');
   const links = await page.evaluate(() =>

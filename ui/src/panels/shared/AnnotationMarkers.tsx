@@ -108,6 +108,7 @@ function Mark({ event, plot, timeZone }: { event: Annotation; plot: uPlot; timeZ
     <>
       <div
         className={styles.mark}
+        data-testid="annotation"
         style={{
           background: event.color,
           left: offset + left - (width === 6 ? 3 : 0),
@@ -122,7 +123,8 @@ function Mark({ event, plot, timeZone }: { event: Annotation; plot: uPlot; timeZ
           <div className={styles.about} style={{ left: hovered.x, top: hovered.y - 8 }}>
             <div className={styles.time}>{dateTimeFormat(event.timeMs, { timeZone })}</div>
             <strong>{event.title}</strong>
-            <div dangerouslySetInnerHTML={{ __html: textUtil.sanitize(event.text) }} />
+            {/* By its text: the browser is never given what would be refused. */}
+            <div dangerouslySetInnerHTML={{ __html: textUtil.sanitizeTextPanelContent(event.text) }} />
             <div>{event.tags.join(' ')}</div>
           </div>
         </Portal>
