@@ -26,8 +26,20 @@ const DASHBOARD = {
       gridPos: { x: 0, y: 6, w: 24, h: 1 },
       panels: [panel(11, 'vector(11)', 7)],
     },
-    { id: 20, type: 'row', title: 'Open', collapsed: false, gridPos: { x: 0, y: 7, w: 24, h: 1 }, panels: [] },
-    { id: 21, type: 'text', gridPos: { x: 0, y: 8, w: 24, h: 60 }, options: { mode: 'markdown', content: 'long' } },
+    {
+      id: 20,
+      type: 'row',
+      title: 'Open',
+      collapsed: false,
+      gridPos: { x: 0, y: 7, w: 24, h: 1 },
+      panels: [],
+    },
+    {
+      id: 21,
+      type: 'text',
+      gridPos: { x: 0, y: 8, w: 24, h: 60 },
+      options: { mode: 'markdown', content: 'long' },
+    },
     panel(5, 'vector(5)', 68),
   ],
 };
@@ -48,7 +60,10 @@ export async function queries(browser) {
     });
     await dashboard.open('queries', '?from=now-5m&to=now');
     assert.deepEqual(asked, ['up'], 'four panels ask once for the same; what is not in sight asks nothing');
-    await page.getByRole('button', { name: /Expand row/ }).first().click();
+    await page
+      .getByRole('button', { name: /Expand row/ })
+      .first()
+      .click();
     await page.waitForRequest((request) => /vector\(11\)|vector%2811%29/.test(request.postData() ?? ''));
     assert.ok(!asked.includes('vector(5)'), 'what is below what is shown still asks nothing');
     await page.mouse.move(700, 600);
