@@ -373,8 +373,8 @@ async function everyType(page) {
     await page.evaluate((panel) => {
       const address = new URL(location.href);
       address.searchParams.set('editPanel', String(panel));
-      history.pushState(null, '', address);
-      dispatchEvent(new PopStateEvent('popstate', { state: null }));
+      window.history.pushState(null, '', address);
+      window.dispatchEvent(new window.PopStateEvent('popstate', { state: null }));
     }, id);
     await page.getByTestId('panel-preview').waitFor();
     assert.equal(await page.inputValue('#panel-title'), title, `${type} has its title`);

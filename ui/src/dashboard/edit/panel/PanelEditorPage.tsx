@@ -1,4 +1,4 @@
-import { css } from '@emotion/css';
+import { css, cx } from '@emotion/css';
 import type { GrafanaTheme2, PanelPlugin } from '@grafana/data';
 import { locationService } from '@grafana/runtime';
 import { VizPanel } from '@grafana/scenes';
@@ -16,6 +16,9 @@ import { PanelPreview } from './preview';
 import { QueriesTab } from './QueriesTab';
 import { TransformationsTab } from './TransformationsTab';
 import { VizPicker } from './VizPicker';
+
+/** Windows narrower than this, in pixels, have the options below the panel. */
+const NARROW = 900;
 
 interface Props {
   scene: DashboardScene;
@@ -75,7 +78,12 @@ function Editor({
   const plugin = usePlugin(json.type);
   const [isPicking, setPicking] = useState(false);
   const [tab, setTab] = useState<'queries' | 'transformations'>('queries');
-  const split = useSplitter({ direction: 'row', initialSize: 0.72, dragPosition: 'end' });
+  const isNarrow = window.innerWidth < NARROW;
+  const split = useSplitter({
+    direction: isNarrow ? 'column' : 'row',
+    initialSize: isNarrow ? 0.55 : 0.72,
+    dragPosition: isNarrow ? 'middle' : 'end',
+  });
   const rows = useSplitter({ direction: 'column', initialSize: 0.52, dragPosition: 'middle' });
   const back = () => locationService.partial({ editPanel: null });
   const was = findPanel(before.panels, json.id ?? 0);
@@ -100,7 +108,10 @@ function Editor({
         <SaveButtons scene={scene} isDirty={isChanged(scene)} />
       </header>
       <Controls model={scene} />
-      <div {...split.containerProps} className={`${split.containerProps.className} ${styles.main}`}>
+      <div
+        {...split.containerProps}
+        className={cx(split.containerProps.className, styles.main, isNarrow && styles.high)}
+      >
         <div {...split.primaryProps}>
           <div {...rows.containerProps}>
             <div {...rows.primaryProps}>
@@ -208,6 +219,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     minHeight: 520,
     padding: theme.spacing(0, 2, 1),
   }),
+  high: css({ flexShrink: 0, height: '220vh' }),
   preview: css({
     display: 'flex',
     flex: '1 1 auto',

@@ -27,17 +27,17 @@ export function QueriesTab({ scene, preview }: Props) {
   const { targets = [] } = json;
   const set = (next: Target[]) => preview.change({ targets: next });
   const isMixed = uidOf(json.datasource) === MIXED;
+  const first = json.datasource ?? targets.find(({ datasource }) => datasource)?.datasource;
+  const choose = (datasource: Reference) => {
+    const isOtherKind = !isMixed && typeOf(first, preview) !== typeOf(datasource, preview);
+    preview.change(withSource(json, datasource, isOtherKind));
+  };
   const errors = new Map((data?.errors ?? []).map(({ refId, message }) => [refId, message]));
   const failure = data?.errors?.find(({ refId }) => !refId)?.message;
   return (
     <Stack direction="column" gap={2}>
       <Stack alignItems="center" wrap="wrap">
-        <DataSourceSelect
-          scene={scene}
-          mixed
-          value={json.datasource ?? targets.find(({ datasource }) => datasource)?.datasource}
-          onChange={(datasource) => preview.change(withSource(json, datasource))}
-        />
+        <DataSourceSelect scene={scene} mixed value={first} onChange={choose} />
         <ToolbarButton
           variant="canvas"
           icon="cog"
@@ -112,9 +112,18 @@ const newTarget = ({ targets = [], datasource }: PanelJson): Target => ({
   ...(datasource && uidOf(datasource) !== MIXED ? { datasource } : {}),
 });
 
-/** Queries follow the panel to its data source; with several, each keeps its own. */
-export function withSource({ targets = [] }: PanelJson, datasource: Reference): Partial<PanelJson> {
+/**
+ * Queries follow the panel to its data source; with several, each keeps its own. A source of another kind is asked in another
+ * language, so that it begins with an empty query.
+ */
+export function withSource(
+  { targets = [] }: PanelJson,
+  datasource: Reference,
+  isOtherKind: boolean,
+): Partial<PanelJson> {
   if (uidOf(datasource) === MIXED) return { datasource };
+  if (isOtherKind)
+    return { datasource, targets: [{ refId: 'A', ...NEW_TARGET, ...(datasource ? { datasource } : {}) }] };
   const next = targets.map(({ datasource: _before, ...target }) => ({
     ...target,
     ...(datasource ? { datasource } : {}),
