@@ -90,12 +90,17 @@ impl SharedTexts {
         }
         // Each look is paid for by as many new texts as there are to look at.
         if self.texts.len() >= FIRST_SWEEP.max(self.used * 2) {
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
-            self.texts.shrink_to(self.texts.len() * 2);
-            self.used = self.texts.len();
+            self.forget_unused();
         }
         self.texts.insert(text.clone());
         text.clone()
+    }
+
+    /// Forgets texts that no alert says any more.
+    pub fn forget_unused(&mut self) {
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
+        self.texts.shrink_to(self.texts.len() * 2);
+        self.used = self.texts.len();
     }
 }
 
@@ -140,5 +145,8 @@ mod tests {
         }
         assert!(texts.texts.len() <= FIRST_SWEEP, "{}", texts.texts.len());
         assert!(texts.texts.contains("down"), "it is in use");
+        drop((one, other, again));
+        texts.forget_unused();
+        assert!(texts.texts.is_empty());
     }
 }

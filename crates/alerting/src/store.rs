@@ -132,6 +132,8 @@ impl AlertStore {
 
     /// Forgets resolved alerts. Groups keep those they have yet to tell about.
     pub fn forget_resolved(&mut self, now: Timestamp) -> Vec<Arc<Alert>> {
+        // What was forgotten the last time is dropped by now.
+        self.texts.forget_unused();
         let gone: Vec<Arc<Alert>> = self
             .alerts
             .extract_if(|_, known| known.alert.is_resolved(now))

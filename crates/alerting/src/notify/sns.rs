@@ -16,7 +16,10 @@ const SERVICE: &str = "sns";
 pub(super) fn check(settings: &SigV4Config) -> Result<(), String> {
     match settings.role_arn.as_str() {
         "" => Ok(()),
-        _ => Err("sigv4.role_arn is not supported yet; give access_key and secret_key, or a profile".to_owned()),
+        _ => {
+            Err("sigv4.role_arn is not supported yet; give access_key and secret_key, or a profile"
+                .to_owned())
+        }
     }
 }
 
@@ -82,7 +85,8 @@ pub(super) fn call(config: &SnsConfig, render: &Render<'_>, clock: &SharedClock)
     let mut call = Call::json(parsed.as_str(), &Json::Null);
     call.body = body;
     // All of them were made of texts.
-    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.clone(), value.to_str().ok()?.to_owned()));
+    let text =
+        |(name, value): (&HeaderName, &HeaderValue)| Some((name.clone(), value.to_str().ok()?.to_owned()));
     call.headers = headers.iter().filter_map(text).collect();
     Ok(call)
 }

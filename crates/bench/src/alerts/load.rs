@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::MAIL_WAIT_MS;
+use super::{MAIL_WAIT_MS, receivers};
 use crate::scenario::{BenchError, now_s};
 use crate::{Alerts, http};
 
@@ -71,11 +71,11 @@ impl Load {
                 "container": "app", "instance": format!("10.{}.{}.{}:8080", group >> 8, group & 255, member & 255),
                 "job": "kubernetes-pods", "team": format!("team{}", group % TEAMS), "prometheus": "monitoring/main",
             }),
-            self.began_s,
+            &rfc3339(self.began_s),
         )
     }
 
-    fn wrap(&self, round: u64, labels: Value, starts_s: u64) -> Value {
+    fn wrap(&self, round: u64, labels: Value, starts_at: &str) -> Value {
         let name = labels["alertname"].as_str().unwrap_or_default().to_owned();
         json!({
             "labels": labels,
@@ -85,7 +85,7 @@ impl Load {
                 "runbook_url": format!("https://runbooks.example.org/{name}"),
             },
             "generatorURL": format!("http://prometheus.example.org/graph?g0.expr={name}&g0.tab=1"),
-            "startsAt": rfc3339(starts_s),
+            "startsAt": starts_at,
             // As a server with rules says it: valid for some evaluations, and then again.
             "endsAt": rfc3339(now_s() + 1_800 + round),
         })
@@ -112,8 +112,10 @@ impl Load {
     /// Sends an alert somebody is told of by mail.
     pub fn post_for_mail(&self, port: u16, i: usize) -> Result<(), BenchError> {
         let labels = json!({ "alertname": "Mailed", "team": "mail", "number": i.to_string() });
-        // One that began long ago would not wait.
-        self.post(port, &[self.wrap(0, labels, now_s())])
+        // One that began longer ago than its group waits would not wait.
+        let now_ms = receivers::now_ms() as u64;
+        let starts_at = rfc3339(now_ms / 1000).replace('Z', &format!(".{:03}Z", now_ms % 1000));
+        self.post(port, &[self.wrap(0, labels, &starts_at)])
     }
 
     fn post(&self, port: u16, alerts: &[Value]) -> Result<(), BenchError> {
