@@ -10,6 +10,10 @@ const ANGLE_DOUBLE_LEFT =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="none" stroke="currentColor" ' +
   'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="m11 7-5 5 5 5m7-10-5 5 5 5"/></svg>';
 
+const SYNC_SLASH =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="none" stroke="currentColor" ' +
+  'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="M20 5v5h-5M4 19v-5h5M5.5 9a7 7 0 0 1 11-2.5L20 10M18.5 15a7 7 0 0 1-11 2.5L4 14M3 3l18 18"/></svg>';
+
 const ROBOTO_MONO = 'L0xTDF4xlVMF-BfR8bXMIhJHg45mwgGEFl0_3vrtSM1J-gEPT5Ese6hmHSh0mQ.woff2';
 
 /** Fonts under the names that the global styles of @grafana/ui ask for. */
@@ -65,6 +69,7 @@ function collect(root: string): Map<string, () => Uint8Array | string> {
   }
   files.set('public/build/img/icons/unicons/angle-double-left.svg', () => ANGLE_DOUBLE_LEFT);
   files.set('public/build/img/icons/unicons/spinner.svg', () => SPINNER);
+  files.set('public/build/img/icons/unicons/sync-slash.svg', () => SYNC_SLASH);
   for (const [name, source] of Object.entries(FONTS)) {
     files.set(`public/fonts/${name}`, () =>
       readFileSync(path.join(root, 'node_modules/@fontsource', source)),

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import type { PanelJson } from '../../model';
+import { withSource } from './QueriesTab';
+
+const panel: PanelJson = {
+  type: 'timeseries',
+  gridPos: { x: 0, y: 0, w: 1, h: 1 },
+  targets: [
+    { refId: 'A', expr: 'up', datasource: { uid: 'old' } },
+    { refId: 'C', expr: 'down', hide: true },
+  ],
+};
+
+it('queries go along to another source of the same kind', () => {
+  const datasource = { type: 'prometheus', uid: 'new' };
+  expect(withSource(panel, datasource, false)).toEqual({
+    datasource,
+    targets: [
+      { refId: 'A', expr: 'up', datasource },
+      { refId: 'C', expr: 'down', hide: true, datasource },
+    ],
+  });
+  expect(withSource(panel, undefined, false).targets?.[0]).toEqual({ refId: 'A', expr: 'up' });
+});
+
+it('a source that speaks another language begins with an empty query', () => {
+  const datasource = { type: 'loki', uid: 'logs' };
+  expect(withSource(panel, datasource, true)).toEqual({
+    datasource,
+    targets: [{ refId: 'A', expr: '', legendFormat: '__auto', datasource }],
+  });
+});
+
+it('with several sources each query keeps its own', () => {
+  const datasource = { type: 'datasource', uid: '-- Mixed --' };
+  expect(withSource(panel, datasource, true)).toEqual({ datasource });
+});
