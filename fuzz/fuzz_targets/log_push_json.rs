@@ -4,6 +4,7 @@
 use base::ByteBudget;
 use ingest::LogLimits;
 use libfuzzer_sys::fuzz_target;
+use model::TenantId;
 
 const MEMORY_BYTES: usize = 16 << 20;
 
@@ -12,7 +13,7 @@ fuzz_target!(|body: &[u8]| {
     for decode in [wire::loki::json::decode, wire::loki::json::decode_legacy] {
         let mut memory = budget.reserve(0).expect("nothing fits");
         if let Ok(request) = decode(body, &mut memory) {
-            let _ = ingest::logs::prepare::prepare(request, &LogLimits::default(), 1_800_000_000_000_000_000);
+            let _ = ingest::logs::prepare::prepare(request, &TenantId::default(), &LogLimits::default(), 1_800_000_000_000_000_000);
         }
         assert!(memory.bytes() <= MEMORY_BYTES);
     }

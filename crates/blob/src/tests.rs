@@ -1,6 +1,7 @@
 //! What every bucket promises, tried on those that need no server.
 
 mod azure;
+mod gcs;
 mod s3;
 
 use std::sync::Arc;
@@ -96,6 +97,29 @@ pub(super) fn counts_together(bucket: &dyn Bucket) {
 fn memory_keeps_the_promises() {
     keeps_the_promises(&MemoryBucket::new(SystemClock::shared()));
     counts_together(&MemoryBucket::new(SystemClock::shared()));
+}
+
+#[test]
+fn what_a_bucket_is_asked_is_counted() {
+    let (registry, clock) = (base::metrics::Registry::new(), SystemClock::shared());
+    let inner = Arc::new(MemoryBucket::new(clock.clone()));
+    let bucket = crate::MeteredBucket::new(inner, &registry, &clock);
+    keeps_the_promises(&bucket);
+    let families = registry.gather();
+    let value = |name: &str, operation: &str| {
+        let family = families.iter().find(|family| family.name == name).unwrap();
+        let is_of = |point: &&base::metrics::Point| point.labels.iter().any(|(_, value)| value == operation);
+        match family.points.iter().find(is_of).unwrap().value {
+            base::metrics::Value::Number(value) => value,
+            _ => panic!("{name} is no number"),
+        }
+    };
+    let count = |operation| value("loki_objstore_bucket_operations_total", operation);
+    let failures = |operation| value("loki_objstore_bucket_operation_failures_total", operation);
+    assert_eq!((count("attributes"), count("get_range"), count("delete")), (1.0, 2.0, 2.0));
+    // What is larger than it may be is a failure; what is not there, or was changed by others, is an answer.
+    assert_eq!((count("get"), failures("get"), failures("get_range")), (5.0, 1.0, 1.0));
+    assert_eq!(failures("delete"), 0.0);
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct LogDb {
     commits: append::Commits,
     /// The segment being written. Whoever holds it may also change which memtable is active.
     log: Mutex<Option<SegmentLog>>,
+    /// What keeps the log from going on since the start.
+    hindrance: Mutex<Option<recover::Hindrance>>,
     /// One flush at a time, so that generations reach the manifest in order.
     flushing: Mutex<flush::Flushing>,
     room: Room,
@@ -197,7 +199,8 @@ impl Ids {
 
 impl LogDb {
     /// Opens the engine: its log on `disk`, which is replayed, its objects in `bucket`. When the bucket cannot be reached it
-    /// opens all the same, takes entries and knows what is in its log; [`Self::upkeep`] goes on trying.
+    /// opens all the same, takes entries and knows what is in its log; [`Self::upkeep`] goes on trying. When its log cannot be
+    /// written, for the disk is full, it opens all the same and is read; it takes entries as soon as the log can.
     pub fn open(
         options: Options,
         disk: Arc<dyn Disk>,
@@ -206,7 +209,7 @@ impl LogDb {
         registry: &Registry,
     ) -> Result<Self, LogDbError> {
         let ids = Ids::new(clock.clone(), options.seed);
-        let writer = recover::writer_id(&*disk, &ids)?;
+        let (writer, has_writer) = recover::writer_id(&*disk, &ids)?;
         let db = Self {
             segments: SegmentCache::new(bucket.clone(), options.index_cache_bytes),
             metrics: Metrics::new(registry),
@@ -215,6 +218,7 @@ impl LogDb {
             state: RwLock::default(),
             commits: append::Commits::default(),
             log: Mutex::new(None),
+            hindrance: Mutex::default(),
             flushing: Mutex::default(),
             room: Room::default(),
             is_loaded: AtomicBool::new(false),
@@ -231,7 +235,7 @@ impl LogDb {
         if let Err(error) = db.load_catalog() {
             tracing::error!(%error, "the bucket of logs cannot be read: going on with what is in the log of entries");
         }
-        db.replay()?;
+        db.replay(has_writer)?;
         Ok(db)
     }
 

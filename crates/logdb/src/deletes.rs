@@ -259,6 +259,8 @@ impl LogDb {
             deletes.requests.push(StoredDelete { revision: deletes.revision + 1, ..stored.clone() });
             Edit::Change
         })?;
+        self.metrics.deletes_received.inc();
+        self.publish_deletes();
         Ok(id)
     }
 
@@ -419,9 +421,11 @@ impl LogDb {
             if !has_old && due.is_empty() {
                 continue;
             }
+            let mut settled = 0;
             self.change_deletes(&tenant, |deletes| {
                 let open = deletes.requests.iter_mut().filter(|r| !r.is_done && due.contains(&r.id));
                 let changed = open.map(|request| request.is_done = true).count();
+                settled += changed;
                 let before = deletes.requests.len();
                 let done = deletes.requests.iter().filter(|request| request.is_done).count();
                 let mut excess = done.saturating_sub(MAX_DONE);
@@ -432,8 +436,25 @@ impl LogDb {
                 });
                 if changed > 0 || deletes.requests.len() < before { Edit::Change } else { Edit::Done }
             })?;
+            self.metrics.deletes_processed.add(settled as u64);
         }
+        self.publish_deletes();
         Ok(())
+    }
+
+    /// Puts what the gauges show of requests up to date.
+    fn publish_deletes(&self) {
+        let state = self.state.read();
+        let open =
+            state.tombstones.values().flat_map(|of| of.stored.iter().filter(|request| !request.is_done));
+        let (mut count, mut oldest_ms) = (0, None::<i64>);
+        for request in open {
+            count += 1;
+            oldest_ms = Some(oldest_ms.map_or(request.created_ms, |oldest| oldest.min(request.created_ms)));
+        }
+        let age_ms = oldest_ms.map_or(0, |oldest_ms| self.clock.now_ms().saturating_sub(oldest_ms).max(0));
+        self.metrics.deletes_pending.set(f64::from(count));
+        self.metrics.deletes_oldest_seconds.set(age_ms as f64 / 1000.0);
     }
 
     /// Whether nothing here is on its way to the bucket that was written without knowing of all requests of a tenant.

@@ -38,6 +38,12 @@ pub struct Metrics {
     pub(crate) expired_entries: Counter,
     pub(crate) groups_seen: Counter,
     pub(crate) groups_skipped: Counter,
+    pub(crate) compacted_at: Gauge,
+    pub(crate) retained_at: Gauge,
+    pub(crate) deletes_received: Counter,
+    pub(crate) deletes_processed: Counter,
+    pub(crate) deletes_pending: Gauge,
+    pub(crate) deletes_oldest_seconds: Gauge,
 }
 
 impl Metrics {
@@ -150,6 +156,31 @@ impl Metrics {
             groups_skipped: counter(
                 "loki_store_page_groups_skipped_total",
                 "Page groups that filters told queries not to read.",
+            ),
+            // The name is of another way to keep an index; alerts know no other.
+            compacted_at: gauge(
+                "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
+                "Unix timestamp of the last successful compaction run.",
+            ),
+            retained_at: gauge(
+                "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
+                "Unix timestamp of the last successful retention run.",
+            ),
+            deletes_received: counter(
+                "loki_compactor_delete_requests_received_total",
+                "Number of delete requests received.",
+            ),
+            deletes_processed: counter(
+                "loki_compactor_delete_requests_processed_total",
+                "Number of delete requests of which nothing is left in any object.",
+            ),
+            deletes_pending: gauge(
+                "loki_compactor_pending_delete_requests_count",
+                "Count of delete requests that are effective, and of which objects still hold something.",
+            ),
+            deletes_oldest_seconds: gauge(
+                "loki_compactor_oldest_pending_delete_request_age_seconds",
+                "Age of the oldest of these requests in seconds.",
             ),
         }
     }

@@ -26,7 +26,8 @@ impl Drop for AzureServer {
 }
 
 fn azurite() -> Option<PathBuf> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/azurite/node_modules/.bin/azurite-blob");
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/tools/azurite/node_modules/.bin/azurite-blob");
     let works =
         |path: &PathBuf| Command::new(path).arg("--version").output().is_ok_and(|out| out.status.success());
     [tools, PathBuf::from("azurite-blob")].into_iter().find(works)

@@ -26,9 +26,17 @@ pub struct HostLogArgs {
     /// Begin at the end of log files that are met for the first time.
     #[arg(long)]
     logs_from_end: bool,
-    /// Join lines of log files: a line that matches begins an entry, those behind it that do not match belong to it.
-    #[arg(long, value_name = "REGEX")]
-    logs_multiline: Option<String>,
+    /// Join lines of log files: a line that matches begins an entry, those behind it that do not match belong to it. With a
+    /// pattern of paths before it, of these files only: '/var/log/app/*.log=^\d{4}-'. Can be repeated; the first that
+    /// fits counts.
+    #[arg(long, value_name = "[GLOB=]REGEX")]
+    logs_multiline: Vec<String>,
+    /// How long lines wait for others that belong to them.
+    #[arg(long, default_value = "3s", value_name = "DURATION")]
+    logs_multiline_max_wait: String,
+    /// Lines that are joined to one entry; 0 for any number.
+    #[arg(long, default_value_t = 128, value_name = "LINES")]
+    logs_multiline_max_lines: usize,
     /// Directory of the systemd journal, in place of /var/log/journal and /run/log/journal. Can be repeated.
     #[arg(long, value_name = "DIR")]
     logs_journal: Vec<PathBuf>,
@@ -52,9 +60,18 @@ impl HostLogArgs {
         self.logs_from_end
     }
 
-    /// What the first line of an entry matches.
-    pub fn multiline(&self) -> Option<&str> {
-        self.logs_multiline.as_deref()
+    /// What first lines of entries match, with the files that is meant for, if not for all.
+    pub fn multiline(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.logs_multiline.iter().map(|text| match text.split_once('=') {
+            // Paths are absolute, and what begins with a slash is rarely meant to be searched for.
+            Some((glob, regex)) if glob.starts_with('/') => (Some(glob), regex),
+            _ => (None, text.as_str()),
+        })
+    }
+
+    /// How long lines wait for others, as it was written, and how many are joined.
+    pub fn multiline_limits(&self) -> (&str, usize) {
+        (&self.logs_multiline_max_wait, self.logs_multiline_max_lines)
     }
 
     /// Directories of the journal, if it is read; none are the usual ones.

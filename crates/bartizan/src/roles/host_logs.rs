@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use base::clock::SharedClock;
@@ -15,9 +16,6 @@ use model::logs::RefusalKind;
 use wire::loki::PushRequest;
 
 use crate::cli::HostLogArgs;
-
-/// Lines that are joined to one entry.
-const MAX_JOINED_LINES: usize = 128;
 
 /// What the flags ask for; nothing if logs of the host are not wanted. Positions are kept in `dir`.
 pub fn options(args: &HostLogArgs, dir: &Path) -> anyhow::Result<Option<HostLogsOptions>> {
@@ -36,9 +34,19 @@ pub fn options(args: &HostLogArgs, dir: &Path) -> anyhow::Result<Option<HostLogs
         labels: labels("varlogs", true),
         ..FileOptions::default()
     };
-    if let Some(pattern) = args.multiline() {
-        let start = Multiline::new(pattern, MAX_JOINED_LINES);
-        files.entries.multiline = Some(start.with_context(|| format!("--logs-multiline={pattern}"))?);
+    let (wait, max_lines) = args.multiline_limits();
+    let wait_ms = model::duration::parse_duration_ms(wait)
+        .with_context(|| format!("--logs-multiline-max-wait={wait}"))?;
+    files.multiline_timeout = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+    for (glob, pattern) in args.multiline() {
+        let start = Multiline::new(pattern, max_lines);
+        let start = start.with_context(|| format!("--logs-multiline={pattern}"))?;
+        match glob {
+            Some(glob) => {
+                files.multiline.push((globs("logs-multiline", &[glob.to_owned()])?.remove(0), start))
+            }
+            None => drop(files.entries.multiline.get_or_insert(start)),
+        }
     }
     let journal = args.journal().map(|directories| {
         // An entry of the journal names its host itself.

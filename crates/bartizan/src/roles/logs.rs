@@ -185,7 +185,7 @@ impl Logs {
 fn open(settings: &LogSettings, clock: SharedClock, registry: &Registry) -> anyhow::Result<LogDb> {
     let told = |part: &Path| format!("opening {}", part.display());
     let disk = LocalDisk::open(&settings.wal).with_context(|| told(&settings.wal))?;
-    let bucket = settings.bucket.open(clock.clone())?;
+    let bucket = settings.bucket.open(clock.clone(), registry)?;
     let is_shared = settings.bucket.is_remote();
     let options = Options {
         retention: settings.retention.clone(),

@@ -82,8 +82,7 @@ impl Ruler {
             tells_tenant: section.remote_write.add_org_id_header,
             clock: clock.clone(),
             // Storages of several tenants cannot publish under the same names.
-            registry: if file.auth_enabled { Registry::new() } else { registry.clone() },
-            is_shared: file.auth_enabled,
+            registry: (!file.auth_enabled).then(|| registry.clone()),
             open: Mutex::default(),
         });
         let evaluation = Evaluation {
@@ -129,7 +128,11 @@ impl Ruler {
         self.notifier.apply(&self.config).map_err(|problem| anyhow::anyhow!("ruler: {problem}"))?;
         let (rules, defaults) = (self.rules.clone(), self.defaults.clone());
         let begun = tokio::task::spawn_blocking(move || rules.begin(defaults, NameValidation::Utf8));
-        begun.await?.map_err(|problem| anyhow::anyhow!("ruler: {problem}"))
+        // The rules of one tenant keep logs of none from being taken.
+        if let Err(problem) = begun.await? {
+            tracing::error!(problem, "rules about logs cannot all be evaluated");
+        }
+        Ok(())
     }
 
     /// Goes on with other limits.
@@ -168,9 +171,8 @@ struct Stores {
     config: Config,
     tells_tenant: bool,
     clock: SharedClock,
-    registry: Registry,
-    /// Whether there are several tenants.
-    is_shared: bool,
+    /// Where a storage publishes, if there can be only one.
+    registry: Option<Registry>,
     open: Mutex<BTreeMap<TenantId, Kept>>,
 }
 
@@ -192,7 +194,7 @@ impl Stores {
             retention: Retention { duration_ms: KEPT_MS, ..Retention::default() },
             ..tsdb::Options::default()
         };
-        let registry = if self.is_shared { Registry::new() } else { self.registry.clone() };
+        let registry = self.registry.clone().unwrap_or_default();
         let db = Db::open(&dir, options, self.clock.clone(), &registry);
         let db = db.map_err(|error| format!("opening {}: {error}", dir.display()))?;
         let opened = Opened::default();

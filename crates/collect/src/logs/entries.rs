@@ -4,6 +4,7 @@
 //! file gives the same entries whenever it is read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use regex::bytes::Regex;
@@ -12,15 +13,15 @@ use regex::bytes::Regex;
 #[derive(Debug, Clone)]
 pub struct Multiline {
     /// A line that matches begins an entry; those behind it that do not match belong to it.
-    pub start: Regex,
-    /// Lines of one entry.
+    pub start: Arc<Regex>,
+    /// Lines of one entry; 0 for any number.
     pub max_lines: usize,
 }
 
 impl Multiline {
     /// Joins lines to those that match a pattern, so many at most.
     pub fn new(pattern: &str, max_lines: usize) -> Result<Self, regex::Error> {
-        Ok(Self { start: Regex::new(pattern)?, max_lines })
+        Ok(Self { start: Arc::new(Regex::new(pattern)?), max_lines })
     }
 }
 
@@ -79,7 +80,8 @@ pub fn cut(bytes: &[u8], options: &EntryOptions, ending: Ending) -> Cut {
         let text = at..at + line.text;
         let fits = |group: &Range<usize>| text.end - group.start <= options.max_bytes;
         let joined = options.multiline.as_ref().zip(group.as_mut()).filter(|(multiline, (range, lines))| {
-            *lines < multiline.max_lines && fits(range) && !multiline.start.is_match(&bytes[text.clone()])
+            let has_room = multiline.max_lines == 0 || *lines < multiline.max_lines;
+            has_room && fits(range) && !multiline.start.is_match(&bytes[text.clone()])
         });
         match joined {
             Some((_, (range, lines))) => {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     fn joined(max_bytes: usize, max_lines: usize) -> EntryOptions {
-        let multiline = Multiline { start: Regex::new("^[0-9]").unwrap(), max_lines };
+        let multiline = Multiline::new("^[0-9]", max_lines).unwrap();
         EntryOptions { max_bytes, multiline: Some(multiline) }
     }
 

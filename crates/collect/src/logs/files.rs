@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use base::clock::SharedClock;
 use parking_lot::Mutex;
 use wire::loki::{PushEntry, PushLabels, PushRequest, PushStream};
 
-use super::entries::{EntryOptions, text};
+use super::entries::{EntryOptions, Multiline, text};
 use super::glob::Glob;
 use super::metrics::LogMetrics;
 use super::positions::{Change, FileId, FilePosition, LogPosition, Pending, Positions};
@@ -48,6 +48,8 @@ pub struct FileOptions {
     pub exclude: Vec<Glob>,
     /// How bytes become entries.
     pub entries: EntryOptions,
+    /// How lines of some files are joined: of those that match a pattern, the first that fits, in place of what `entries` says.
+    pub multiline: Vec<(Glob, Multiline)>,
     /// How long lines may wait for others that belong to them.
     pub multiline_timeout: Duration,
     /// Whether files that are there when a log is first followed are read from their end.
@@ -66,12 +68,22 @@ impl Default for FileOptions {
             include: Vec::new(),
             exclude: Vec::new(),
             entries: EntryOptions { max_bytes: 256 << 10, multiline: None },
+            multiline: Vec::new(),
             multiline_timeout: Duration::from_secs(3),
             from_end: false,
             max_files: 4096,
             max_open: 256,
             labels: Vec::new(),
         }
+    }
+}
+
+impl FileOptions {
+    /// How the bytes of a log, which is known by its path, become entries.
+    fn entries_of(&self, log: &str) -> EntryOptions {
+        let own = self.multiline.iter().find(|(glob, _)| glob.matches(Path::new(log)));
+        let multiline = own.map(|(_, multiline)| multiline).or(self.entries.multiline.as_ref());
+        EntryOptions { max_bytes: self.entries.max_bytes, multiline: multiline.cloned() }
     }
 }
 

@@ -110,6 +110,9 @@ impl Drop for Leader<'_> {
 
 impl LogDb {
     fn lack_of(&self, wanted_bytes: usize) -> Option<String> {
+        if let Some(cause) = self.hindrance() {
+            return Some(cause);
+        }
         let state = self.state.read();
         let (unflushed, limit) = (state.unflushed_bytes(), self.options.max_unflushed_bytes);
         if unflushed + wanted_bytes > limit && unflushed > 0 {
@@ -251,12 +254,19 @@ impl LogDb {
     /// Refuses pushes from now on.
     pub(super) fn close_log(&self) {
         *self.log.lock() = None;
+        *self.hindrance.lock() = None;
     }
 
     /// Begins the first segment after a replay.
     pub(super) fn begin_log(&self, generation: u64) -> std::io::Result<()> {
-        let segment = SegmentLog::create(&*self.disk, self.header(generation))?;
-        *self.log.lock() = Some(segment);
+        let mut log = self.log.lock();
+        let segment = SegmentLog::create(&*self.disk, self.header(generation)).inspect_err(|_| {
+            // What is left of it, if that could not be removed, goes with the segments before it.
+            let mut state = self.state.write();
+            state.logs.insert(generation, LogFile::default());
+            state.next_generation = generation + 1;
+        })?;
+        *log = Some(segment);
         let mut state = self.state.write();
         state.generation = generation;
         state.logs.insert(generation, LogFile::default());

@@ -90,6 +90,7 @@ fn keep_working(name: &str, db: &LogDb, stop: &Stop, work: fn(&LogDb, &Stop)) {
 
 fn flush_loop(db: &LogDb, stop: &Stop) {
     loop {
+        db.mend_log();
         db.seal_if_old();
         let wait = match db.flush_due() {
             Ok(flushed) => {

@@ -15,8 +15,9 @@ use crate::wal::{Disk, record, segment};
 
 const WRITER_FILE: &str = "writer";
 
-/// The name of this writer in manifests: one that stays with the directory of its log.
-pub(super) fn writer_id(disk: &dyn Disk, ids: &Ids) -> io::Result<String> {
+/// The name of this writer in manifests: one that stays with the directory of its log. False when it is new and could not be
+/// written.
+pub(super) fn writer_id(disk: &dyn Disk, ids: &Ids) -> io::Result<(String, bool)> {
     // The newest segment is never removed. Without any, generations would begin anew, and manifests would take them for such as they
     // have: a writer whose log was taken away is another one.
     let has_log = disk.list()?.iter().any(|name| segment::generation_of(name).is_some());
@@ -26,7 +27,7 @@ pub(super) fn writer_id(disk: &dyn Disk, ids: &Ids) -> io::Result<String> {
             let text = String::from_utf8(data).ok();
             let known = text.and_then(|text| Some(ulid::Ulid::from_string(text.trim()).ok()?.to_string()));
             if let Some(id) = known {
-                return Ok(id);
+                return Ok((id, true));
             }
             tracing::warn!("the name of this writer of logs is damaged: taking a new one");
         }
@@ -34,14 +35,30 @@ pub(super) fn writer_id(disk: &dyn Disk, ids: &Ids) -> io::Result<String> {
         Err(error) => return Err(error),
     }
     let id = ids.ulid().to_string();
-    disk.replace(WRITER_FILE, format!("{id}\n").as_bytes())?;
-    Ok(id)
+    let is_kept = match write_writer(disk, &id) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "the name of this writer of logs cannot be written yet");
+            false
+        }
+    };
+    Ok((id, is_kept))
+}
+
+fn write_writer(disk: &dyn Disk, id: &str) -> io::Result<()> {
+    disk.replace(WRITER_FILE, format!("{id}\n").as_bytes())
+}
+
+/// What keeps the log from going on since the start: a full disk, mostly. What there is can be read meanwhile.
+pub(super) struct Hindrance {
+    cause: String,
+    has_writer: bool,
 }
 
 impl LogDb {
     /// Reads the segments of the log, one after the other. Each becomes a memtable as it was, and objects if there is
     /// more than memory should hold.
-    pub(super) fn replay(&self) -> Result<(), LogDbError> {
+    pub(super) fn replay(&self, has_writer: bool) -> Result<(), LogDbError> {
         let names = self.disk.list()?;
         let mut generations: Vec<u64> =
             names.iter().filter_map(|name| segment::generation_of(name)).collect();
@@ -69,9 +86,46 @@ impl LogDb {
                 tracing::warn!(%error, "entries of the log stay in memory");
             }
         }
-        self.begin_log(last + 1)?;
+        if !self.begins_log(last + 1, has_writer) {
+            let cause = self.hindrance.lock().as_ref().map(|hindrance| hindrance.cause.clone());
+            tracing::error!(
+                cause,
+                "the log of entries cannot be written: entries are refused, and what there is can be read"
+            );
+        }
         self.publish();
         Ok(())
+    }
+
+    /// Begins the first segment after a start; notes what hinders it.
+    fn begins_log(&self, generation: u64, has_writer: bool) -> bool {
+        let kept = if has_writer { Ok(()) } else { write_writer(&*self.disk, &self.writer) };
+        let has_writer = kept.is_ok();
+        let begun = kept.and_then(|()| self.begin_log(generation));
+        let cause = begun.err().map(|error| format!("the log of entries cannot be written: {error}"));
+        let is_begun = cause.is_none();
+        *self.hindrance.lock() = cause.map(|cause| Hindrance { cause, has_writer });
+        is_begun
+    }
+
+    /// Tries again to begin the log, if it could not be begun at the start.
+    pub(crate) fn mend_log(&self) {
+        let Some(has_writer) = self.hindrance.lock().as_ref().map(|hindrance| hindrance.has_writer) else {
+            return;
+        };
+        let generation = {
+            let state = self.state.read();
+            state.next_generation.max(state.generation)
+        };
+        if self.begins_log(generation, has_writer) {
+            tracing::info!("the log of entries can be written again: entries are taken");
+            self.tell_room();
+        }
+    }
+
+    /// Why no entries can be taken since the start.
+    pub(super) fn hindrance(&self) -> Option<String> {
+        self.hindrance.lock().as_ref().map(|hindrance| hindrance.cause.clone())
     }
 
     fn replay_segment(&self, generation: u64, stored: &mut Stored<'_>) -> Result<(), LogDbError> {

@@ -65,7 +65,11 @@ impl LogDb {
         self.retry_suspects();
         tell("setting damaged objects aside", self.quarantine());
         tell("looking again at damaged objects", self.look_again());
-        tell("retention", self.retain());
+        let retained = self.retain();
+        if retained.is_ok() {
+            self.metrics.retained_at.set(self.clock.now_ms() as f64 / 1000.0);
+        }
+        tell("retention", retained);
         tell("noting what was deleted", self.settle_deletes());
         tell("deleting what nobody needs", self.collect_garbage());
         self.publish();
@@ -77,7 +81,10 @@ impl LogDb {
         while !self.is_stopping() {
             match self.compact_once() {
                 Ok(true) => any = true,
-                Ok(false) => break,
+                Ok(false) => {
+                    self.metrics.compacted_at.set(self.clock.now_ms() as f64 / 1000.0);
+                    break;
+                }
                 Err(error) => {
                     self.metrics.compaction_failures.inc();
                     tracing::warn!(%error, "compaction failed");

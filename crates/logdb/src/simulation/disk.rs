@@ -104,8 +104,12 @@ impl Disk for SimDisk {
     }
 
     fn replace(&self, name: &str, data: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock();
+        if state.fails() {
+            return Err(broken());
+        }
         let file = File { data: data.to_vec(), synced: data.len() };
-        self.0.lock().files.insert(name.to_owned(), file);
+        state.files.insert(name.to_owned(), file);
         Ok(())
     }
 

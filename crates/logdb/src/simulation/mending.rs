@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use blob::fault::FaultyBucket;
 use blob::{Bucket, PutIf};
+use model::context::QueryContext;
 use model::labels::Labels;
-use model::logs::{LogAppender, LogRange};
+use model::logs::{LogAppendError, LogAppender, LogRange, LogSource, LogSteps};
 use model::source::TenantId;
 
 use super::damage::{Store, append, row};
@@ -88,6 +89,42 @@ fn it_opens_though_the_bucket_is_away() {
     assert_eq!((rows.len(), warnings.len()), (30, 0), "{warnings:?}");
     db.flush().unwrap();
     assert_eq!(lines(&db), expected(0..30));
+}
+
+#[test]
+fn it_opens_and_is_read_though_the_disk_is_full_and_takes_entries_when_there_is_room() {
+    let store = Store::new();
+    // Nothing of it is there yet, not even its name.
+    store.disk.fail_sometimes(1000);
+    let db = store.open();
+    let refused = db.append(&TenantId::default(), batches_of(&[row(0)])).unwrap_err();
+    assert!(
+        matches!(&refused, LogAppendError::Busy(text) if text.contains("cannot be written")),
+        "{refused}"
+    );
+    assert!(db.lack_of_room().is_some());
+    store.disk.fail_sometimes(0);
+    db.mend_log();
+    append(&db, 0..10);
+    db.flush().unwrap();
+    append(&db, 10..20);
+    drop(db);
+    let before = store.disk.read("writer").unwrap();
+    store.disk.fail_sometimes(1000);
+    let db = store.open();
+    db.mend_log();
+    assert_eq!(lines(&db), expected(0..20));
+    assert!(db.append(&TenantId::default(), batches_of(&[row(20)])).is_err());
+    assert_eq!(lines(&db), expected(0..20));
+    store.disk.fail_sometimes(0);
+    db.mend_log();
+    append(&db, 20..30);
+    assert_eq!(store.disk.read("writer").unwrap(), before);
+    drop(db);
+    let db = store.open();
+    assert_eq!(lines(&db), expected(0..30));
+    db.flush().unwrap();
+    assert_eq!((lines(&db), db.unflushed_bytes()), (expected(0..30), 0));
 }
 
 #[test]
@@ -443,4 +480,51 @@ fn whoever_waits_is_answered_when_the_one_who_writes_panics() {
     assert_eq!(lines(&db), expected([0, 2].into_iter()));
     db.flush().unwrap();
     assert_eq!(lines(&db), expected([0, 2].into_iter()));
+}
+
+#[test]
+fn volumes_count_each_entry_once_and_steps_are_parts_of_them() {
+    let store = Store::new();
+    let (db, other) = (store.open(), store.open_on(small_options(9), &SimDisk::new(9), store.bucket.clone()));
+    append(&db, 0..50);
+    db.flush().unwrap();
+    append(&other, 25..75);
+    other.flush().unwrap();
+    append(&db, 70..80);
+    db.load_catalog().unwrap();
+    let ctx = QueryContext::unbounded();
+    let matchers = [model::Matcher::equal("app", "a")];
+    let range = LogRange { start_ns: row(0).1, end_ns: row(80).1 };
+    let all = db.volumes(range, &matchers, &ctx).unwrap();
+    assert_eq!(all.iter().map(|volume| volume.entries).sum::<u64>(), 80);
+    for step_ns in [1, 3, 7, 1000].map(|rows| rows * (row(1).1 - row(0).1)) {
+        let steps = LogSteps { range, step_ns };
+        let mut by_step = vec![0; steps.count()];
+        db.volumes_by_step(steps, &matchers, &ctx, &mut |_, step, bytes| {
+            by_step[step] += bytes;
+            Ok(())
+        })
+        .unwrap();
+        for (step, bytes) in by_step.iter().enumerate() {
+            let asked = db.volumes(steps.at(step), &matchers, &ctx).unwrap();
+            assert_eq!(*bytes, asked.iter().map(|volume| volume.bytes).sum::<u64>(), "{step} of {step_ns}");
+        }
+    }
+}
+
+#[test]
+fn retention_that_changes_holds_at_once() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..10);
+    db.flush().unwrap();
+    store.clock.advance(DAY * 2);
+    assert_eq!(lines(&db), expected(0..10));
+    db.set_retention(crate::Retention { default: Some(DAY), ..crate::Retention::default() });
+    assert_eq!(lines(&db), Vec::<String>::new());
+    db.set_retention(crate::Retention::default());
+    assert_eq!(lines(&db), expected(0..10));
+    db.set_retention(crate::Retention { default: Some(HOUR), ..crate::Retention::default() });
+    db.retain().unwrap();
+    assert!(db.objects().is_empty());
 }

@@ -12,18 +12,45 @@ use blob::fault::FaultyBucket;
 use blob::local::power::PowerlessFiles;
 use blob::{LocalBucket, MemoryBucket, SharedBucket};
 use model::labels::Labels;
-use model::logs::{LogAppender, LogHint, LogRequest};
+use model::logs::{LogAppender, LogHint, LogRange, LogRequest};
+use model::matcher::Matcher;
 use model::source::{SourceError, TenantId};
 use parking_lot::Mutex;
 
 use super::hook::HookedBucket;
 use super::{Random, Row, SimDisk, batches_of, everything, read_told, small_options};
-use crate::LogDb;
+use crate::{DeleteRequest, LineCondition, LogDb};
 
 struct Writer {
     disk: SimDisk,
     db: Option<Arc<LogDb>>,
     acknowledged: BTreeSet<Row>,
+    /// What it was asked to delete, and answered that it is.
+    gone: BTreeSet<Row>,
+}
+
+/// A request to delete entries.
+struct Wanted {
+    app: String,
+    range: LogRange,
+    /// What the line must hold.
+    text: Option<String>,
+}
+
+impl Wanted {
+    fn covers(&self, (stream, timestamp_ns, line): &Row) -> bool {
+        stream.get("app") == Some(self.app.as_str())
+            && self.range.contains(*timestamp_ns)
+            && self.text.as_ref().is_none_or(|text| line.contains(text))
+    }
+
+    fn request(&self) -> DeleteRequest {
+        DeleteRequest {
+            matchers: vec![Matcher::equal("app", &self.app)],
+            lines: self.text.clone().map(LineCondition::Contains).into_iter().collect(),
+            range: self.range,
+        }
+    }
 }
 
 /// Where objects are.
@@ -38,8 +65,12 @@ struct Scene {
     random: Random,
     writers: Vec<Writer>,
     acknowledged: BTreeSet<Row>,
-    /// Sent, and answered by an error or not at all.
+    /// Sent, and answered by an error or not at all; or such as a request wants gone that was made before, or that failed.
     uncertain: BTreeSet<Row>,
+    /// Asked to be gone, which was acknowledged.
+    gone: BTreeSet<Row>,
+    /// All requests to delete.
+    deletes: Vec<Wanted>,
     sent: u64,
     /// The writer that flushes in the midst of whose work others go on; it cannot flush twice at a time.
     flushing: Option<usize>,
@@ -69,6 +100,7 @@ enum Act {
     Compact,
     Load,
     Upkeep,
+    Delete,
     Check,
 }
 
@@ -87,6 +119,7 @@ impl Act {
             60..72 => Self::Compact,
             72..78 => Self::Load,
             78..86 => Self::Upkeep,
+            86..87 => Self::Delete,
             _ => Self::Check,
         }
     }
@@ -105,12 +138,19 @@ impl World {
             Store::Directory(files, FaultyBucket::new(bucket, seed))
         };
         let writers = 1 + random.below(3);
-        let writer = |n| Writer { disk: SimDisk::new(seed * 8 + n), db: None, acknowledged: BTreeSet::new() };
+        let writer = |n| Writer {
+            disk: SimDisk::new(seed * 8 + n),
+            db: None,
+            acknowledged: BTreeSet::new(),
+            gone: BTreeSet::new(),
+        };
         let scene = Scene {
             writers: (0..writers).map(writer).collect(),
             random,
             acknowledged: BTreeSet::new(),
             uncertain: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            deletes: Vec::new(),
             sent: 0,
             flushing: None,
             is_open: false,
@@ -196,7 +236,11 @@ impl World {
             Act::FlushDue => drop(db.flush_due()),
             Act::Compact => drop(db.compact_once()),
             Act::Load => drop(db.load_catalog()),
-            Act::Upkeep => db.upkeep(),
+            Act::Upkeep => {
+                db.mend_log();
+                db.upkeep();
+            }
+            Act::Delete => self.delete(at, db),
             Act::Check => self.check(at, db),
         }
     }
@@ -204,9 +248,21 @@ impl World {
     fn append(&self, at: usize, db: &LogDb) {
         let rows = self.scene.lock().some_rows(self.seed);
         let outcome = db.append(&TenantId::default(), batches_of(&rows));
-        let mut scene = self.scene.lock();
+        let scene = &mut *self.scene.lock();
+        // What was deleted and is sent again may be there.
+        for row in &rows {
+            let was_gone = scene.gone.remove(row);
+            scene.writers.iter_mut().for_each(|writer| drop(writer.gone.remove(row)));
+            if was_gone {
+                scene.uncertain.insert(row.clone());
+            }
+        }
         match outcome {
             Ok(()) => {
+                // What comes while a request waits to be done may be taken for what it is about.
+                let is_wanted_gone = |row: &Row| scene.deletes.iter().any(|wanted| wanted.covers(row));
+                let (doubtful, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_wanted_gone);
+                scene.uncertain.extend(doubtful);
                 scene.writers[at].acknowledged.extend(rows.iter().cloned());
                 scene.acknowledged.extend(rows);
             }
@@ -214,17 +270,47 @@ impl World {
         }
     }
 
+    /// What was there before is gone when that is acknowledged, and may be when it fails.
+    fn delete(&self, at: usize, db: &LogDb) {
+        let (request, covered) = {
+            let scene = &mut *self.scene.lock();
+            let wanted = scene.some_delete();
+            let request = wanted.request();
+            let known = scene.acknowledged.iter().chain(&scene.uncertain);
+            let covered: BTreeSet<Row> = known.filter(|row| wanted.covers(row)).cloned().collect();
+            scene.acknowledged.retain(|row| !covered.contains(row));
+            for writer in &mut scene.writers {
+                writer.acknowledged.retain(|row| !covered.contains(row));
+            }
+            scene.uncertain.extend(covered.iter().cloned());
+            scene.deletes.push(wanted);
+            (request, covered)
+        };
+        if db.delete(&TenantId::default(), &request).is_ok() {
+            let scene = &mut *self.scene.lock();
+            scene.uncertain.retain(|row| !covered.contains(row));
+            scene.writers[at].gone.extend(covered.iter().cloned());
+            scene.gone.extend(covered);
+        }
+    }
+
     /// A writer sees what it acknowledged, once, and nothing that was not sent.
     fn check(&self, at: usize, db: &LogDb) {
-        let (wanted, hint, is_label) = {
+        let (wanted, gone, hint, is_label) = {
             let mut scene = self.scene.lock();
             let nth = scene.random.below(50) as usize;
-            let wanted = scene.writers[at].acknowledged.clone();
+            let Writer { acknowledged, gone, .. } = &scene.writers[at];
+            let (wanted, gone) = (acknowledged.clone(), gone.clone());
             let hint = wanted.iter().nth(nth).map(|row| row.2.clone());
-            (wanted, hint, scene.random.below(2) == 0)
+            (wanted, gone, hint, scene.random.below(2) == 0)
         };
         match read_told(db, &everything()) {
-            Ok((rows, warnings)) => self.is_once_and_holds(rows, &wanted, !warnings.is_empty()),
+            Ok((rows, warnings)) => {
+                // Whoever cannot read the bucket does not know all requests.
+                let seen = rows.iter().find(|row| warnings.is_empty() && gone.contains(*row));
+                assert!(seen.is_none(), "seed {}: {seen:?} was deleted", self.seed);
+                self.is_once_and_holds(rows, &wanted, !warnings.is_empty());
+            }
             Err(error) => assert!(matches!(error, SourceError::Storage(_)), "seed {}: {error}", self.seed),
         }
         if let Some(line) = hint {
@@ -248,8 +334,10 @@ impl World {
         let lost: Vec<_> = wanted.difference(&set).collect();
         assert!(lost.is_empty() || is_partial, "seed {}: lost {lost:?}", self.seed);
         let scene = self.scene.lock();
-        let alien =
-            set.iter().find(|row| !scene.acknowledged.contains(*row) && !scene.uncertain.contains(*row));
+        let is_known = |row: &Row| {
+            scene.acknowledged.contains(row) || scene.uncertain.contains(row) || scene.gone.contains(row)
+        };
+        let alien = set.iter().find(|row| !is_known(row));
         assert!(alien.is_none(), "seed {}: nobody sent {alien:?}", self.seed);
     }
 
@@ -311,6 +399,7 @@ impl World {
             self.scene.lock().writers[at].disk.fail_sometimes(0);
             let running = self.scene.lock().writers[at].db.clone();
             if let Some(db) = running {
+                db.mend_log();
                 // Whatever happened before, nothing is stuck.
                 db.flush().expect("nothing fails any more");
                 assert_eq!(db.unflushed_bytes(), 0, "seed {}: something is stuck", self.seed);
@@ -332,6 +421,9 @@ impl World {
         for round in 0..2 {
             let (rows, warnings) = read_told(&db, &everything()).expect("nothing fails any more");
             assert!(warnings.is_empty(), "seed {}: {warnings:?}", self.seed);
+            let gone = self.scene.lock().gone.clone();
+            let back = rows.iter().find(|row| gone.contains(*row));
+            assert!(back.is_none(), "seed {}: {back:?} was deleted and is back in round {round}", self.seed);
             self.is_once_and_holds(rows, &acknowledged, false);
             if round == 0 {
                 self.clock.advance(Duration::from_secs(4 * 86_400));
@@ -371,6 +463,17 @@ impl Scene {
             rows.push((stream, timestamp_ns, format!("line {} of seed {seed}", self.sent)));
         }
         rows
+    }
+}
+
+impl Scene {
+    /// A request about one stream and a part of the time in which entries lie, perhaps about some lines only.
+    fn some_delete(&mut self) -> Wanted {
+        let start_ns = START_MS * 1_000_000 + self.random.below(36) as i64 * 500_000_000;
+        let end_ns = start_ns + (1 + self.random.below(8) as i64) * 500_000_000;
+        let text = (self.random.below(2) == 0).then(|| format!("{} of seed", self.random.below(10)));
+        let app = format!("a{}", self.random.below(4));
+        Wanted { app, range: LogRange { start_ns, end_ns }, text }
     }
 }
 

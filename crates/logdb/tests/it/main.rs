@@ -5,6 +5,7 @@
 mod crash;
 mod duckdb;
 mod golden;
+mod hostile;
 mod s3;
 
 use std::path::Path;

@@ -123,3 +123,24 @@ proptest! {
         run(line.as_bytes(), query);
     }
 }
+
+#[test]
+fn what_fuzzing_begins_with_is_understood_and_what_is_near_to_it_does_no_harm() {
+    for (name, seed) in testkit::seeds::of("logql") {
+        let text = String::from_utf8(seed).unwrap();
+        let query = logql::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let printed = logql::format::pretty(&query);
+        assert_eq!(logql::format::pretty(&logql::parse(&printed).unwrap()), printed, "{name}");
+        for near in testkit::seeds::near(text.as_bytes(), 300) {
+            let _ = logql::parse_with(&String::from_utf8_lossy(&near), logql::Features::ALL);
+        }
+    }
+    for (_, seed) in testkit::seeds::of("log_stages") {
+        let cut = seed.iter().position(|byte| *byte == b'\n').unwrap();
+        let own = format!("{{a=\"b\"}} {}", std::str::from_utf8(&seed[..cut]).unwrap());
+        run(&seed[cut + 1..], &own);
+        for near in testkit::seeds::near(&seed[cut + 1..], 100) {
+            QUERIES.iter().copied().chain([own.as_str()]).for_each(|query| run(&near, query));
+        }
+    }
+}

@@ -1,14 +1,19 @@
 //! What is read of pages, and what is told without reading.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use base::SimClock;
 use bytes::Bytes;
 use logql::ast::Expr;
 use logql::engine::series::{Series, Values};
 use logql::engine::{LineParams, Steps};
 use logql::{Direction, Engine, Limits, QueryError};
-use model::logs::{LogAppender, LogBatch, LogEntry, LogRange};
-use model::{Labels, QueryContext, QueryStop, SourceError, TenantId};
+use model::logs::{
+    LogAppender, LogBatch, LogColumns, LogEntry, LogRange, LogRequest, LogSource, Page, PageGroup,
+    PageReader, StreamVolume,
+};
+use model::{Labels, Matcher, QueryContext, QueryStop, SourceError, TenantId};
 use testkit::logs::MemoryLogs;
 
 const SECOND: i64 = 1_000_000_000;
@@ -131,4 +136,101 @@ fn too_many_series_are_refused() {
     let total =
         series(&engine, "sum(count_over_time({app=\"a\"} | logfmt [1h]))", Steps::instant(599 * SECOND));
     assert_eq!(total[0].samples[0].value, 600.0);
+}
+
+/// Logs of which each page takes a second to read.
+struct Slow {
+    logs: MemoryLogs,
+    clock: Arc<SimClock>,
+}
+
+struct SlowPage {
+    inner: Arc<dyn PageReader>,
+    clock: Arc<SimClock>,
+}
+
+impl PageReader for SlowPage {
+    fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
+        self.clock.advance(Duration::from_secs(1));
+        self.inner.read(columns, ctx)
+    }
+}
+
+impl LogSource for Slow {
+    fn select(&self, request: &LogRequest, ctx: &QueryContext) -> Result<Vec<PageGroup>, SourceError> {
+        let slow = |group: PageGroup| PageGroup {
+            reader: Arc::new(SlowPage { inner: group.reader.clone(), clock: self.clock.clone() }),
+            ..group
+        };
+        Ok(self.logs.select(request, ctx)?.into_iter().map(slow).collect())
+    }
+
+    fn streams(
+        &self,
+        range: LogRange,
+        matcher_sets: &[Vec<Matcher>],
+        ctx: &QueryContext,
+    ) -> Result<Vec<Labels>, SourceError> {
+        self.logs.streams(range, matcher_sets, ctx)
+    }
+
+    fn volumes(
+        &self,
+        range: LogRange,
+        matchers: &[Matcher],
+        ctx: &QueryContext,
+    ) -> Result<Vec<StreamVolume>, SourceError> {
+        self.logs.volumes(range, matchers, ctx)
+    }
+}
+
+#[test]
+fn what_was_found_in_time_is_told_without_gaps_and_that_it_is_not_all() {
+    let clock = SimClock::at(0);
+    let slow = Slow { logs: store(50_000), clock: clock.clone() };
+    let Expr::Log(query) = logql::parse("{app=\"a\"} |= \"took=7ms\"").unwrap() else { panic!() };
+    let ask = |seconds: u64, direction: Direction| {
+        let budget = base::ByteBudget::unlimited();
+        let ctx = QueryContext::new(clock.clone(), Duration::from_secs(seconds), budget);
+        let engine = Engine::new(&slow, Limits::default(), &ctx);
+        let range = LogRange { start_ns: 0, end_ns: i64::MAX };
+        let params = LineParams { range, limit: 5000, direction, interval_ns: 0, categorize: false };
+        let found = engine.lines(&query, &params)?;
+        let entries = found.streams.iter().flat_map(|(_, entries)| entries);
+        let mut seconds: Vec<i64> = entries.map(|entry| entry.timestamp_ns / SECOND).collect();
+        seconds.sort_unstable();
+        Ok::<_, QueryError>((seconds, ctx.take_warnings()))
+    };
+    let all: Vec<i64> = (0..50_000).filter(|n| n % 100 == 7).collect();
+    assert_eq!(ask(1000, Direction::Forward).unwrap(), (all.clone(), Vec::new()));
+    let (found, warnings) = ask(50, Direction::Forward).unwrap();
+    assert!(found.len() > 10 && found.len() < all.len() && all.starts_with(&found), "{found:?}");
+    assert!(warnings[0].contains("timed out") && warnings[0].contains("entries after"), "{warnings:?}");
+    let (found, warnings) = ask(50, Direction::Backward).unwrap();
+    assert!(found.len() > 10 && found.len() < all.len() && all.ends_with(&found), "{found:?}");
+    assert!(warnings[0].contains("entries before"), "{warnings:?}");
+    let error = ask(0, Direction::Forward).unwrap_err();
+    assert!(matches!(error, QueryError::Source(SourceError::Stopped(QueryStop::Timeout(_)))), "{error}");
+}
+
+#[test]
+fn ranges_at_a_fixed_time_do_not_reach_further_back_than_is_allowed() {
+    let (logs, ctx) = (store(600), QueryContext::unbounded());
+    let limits = Limits { oldest_ns: 300 * SECOND, ..Limits::default() };
+    let engine = Engine::new(&logs, limits, &ctx);
+    let count = |text: &str| {
+        let Expr::Metric(query) = logql::parse_with(text, logql::Features::ALL).unwrap() else { panic!() };
+        let Values::Series(series) = engine.series(&query, Steps::instant(599 * SECOND)).unwrap().values
+        else {
+            panic!()
+        };
+        series.first().map(|series| series.samples[0].value)
+    };
+    for filter in ["", "|= \"n=\"", "| label_format x=\"y\""] {
+        let by_app = |range: &str| format!("sum by (app) (count_over_time({{app=\"a\"}} {filter} {range}))");
+        assert_eq!(count(&by_app("[1h]")), Some(300.0), "{filter}");
+        assert_eq!(count(&by_app("[1h] @ 350")), Some(51.0), "{filter}");
+        assert_eq!(count(&by_app("[1h] @ 299")), None, "{filter}");
+        assert_eq!(count(&by_app("[1h] offset 300s")), None, "{filter}");
+    }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use base::clock::SharedClock;
+use base::metrics::Registry;
 use blob::retry::RetryOptions;
-use blob::{LocalBucket, RemoteBucket, RemoteOptions, RetryingBucket, SharedBucket};
+use blob::{LocalBucket, MeteredBucket, RemoteBucket, RemoteOptions, RetryingBucket, SharedBucket};
 
 /// Where objects are.
 #[derive(Debug, Clone)]
@@ -20,7 +21,12 @@ pub enum BucketPlace {
 
 impl BucketPlace {
     /// The bucket. Must be called within a tokio runtime, which drives connections.
-    pub fn open(&self, clock: SharedClock) -> anyhow::Result<SharedBucket> {
+    pub fn open(&self, clock: SharedClock, registry: &Registry) -> anyhow::Result<SharedBucket> {
+        let bucket = self.open_plain(clock.clone())?;
+        Ok(Arc::new(MeteredBucket::new(bucket, registry, &clock)))
+    }
+
+    fn open_plain(&self, clock: SharedClock) -> anyhow::Result<SharedBucket> {
         match self {
             Self::Folder(path) => {
                 let bucket =

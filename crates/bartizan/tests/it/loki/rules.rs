@@ -25,6 +25,8 @@ fn with_rules(dir: &Path, up: &Up) -> String {
         "ruler:
   storage: {{type: local, local: {{directory: {}}}}}
   poll_interval: 1s
+  evaluation_interval: 1s
+  for_grace_period: 0s
   alertmanager_url: http://{}
   external_url: http://grafana.example/
   external_labels: {{cluster: here}}
@@ -95,6 +97,9 @@ fn rules_are_evaluated_told_recorded_elsewhere_and_taken_up_after_a_restart() {
         let found = up.json("/api/v1/query?query=of_client");
         (found["data"]["result"][0]["value"][1] == "3").then_some(())
     });
+
+    // What is in memory is written out on request where logs are beside everything else, too.
+    assert_eq!(up.ask("POST", "/flush", "", "").unwrap().0, 204);
 
     // A change of a file is seen, and so is the state of alerts after a restart.
     std::fs::write(

@@ -197,13 +197,14 @@ impl Tail {
     }
 
     fn read_plain(&mut self, options: &FileOptions, now: Duration) -> io::Result<Found> {
+        let entries = options.entries_of(&self.log);
         let Content::Plain(place) = &mut self.content else { return Ok(Found::Nothing) };
         let file = match place {
             Some(file) => file,
             None => {
                 let metadata = std::fs::metadata(&self.path)?;
                 let is_new = (metadata.len(), modified_ns(&metadata)) != (self.size, self.modified_ns);
-                if !is_new && self.pending.is_none() && options.entries.multiline.is_none() {
+                if !is_new && self.pending.is_none() && entries.multiline.is_none() {
                     return Ok(Found::Nothing);
                 }
                 place.insert(File::open(&self.path)?)
@@ -226,7 +227,7 @@ impl Tail {
         let quiet = now.saturating_sub(self.changed_at);
         let ending = if !self.is_live && quiet >= GRACE {
             Ending::Closed
-        } else if options.entries.multiline.is_some() && quiet >= options.multiline_timeout {
+        } else if entries.multiline.is_some() && quiet >= options.multiline_timeout {
             Ending::Settled
         } else {
             Ending::Open
@@ -248,7 +249,7 @@ impl Tail {
         if filled < ahead || !self.mark.ends_with(&bytes[..ahead]) {
             return Ok(Found::Truncated);
         }
-        let mut cut = cut(&bytes[ahead..], &options.entries, ending);
+        let mut cut = cut(&bytes[ahead..], &entries, ending);
         if self.pending.is_none() {
             cut.keep(super::BATCH_ENTRIES);
         }
@@ -282,7 +283,7 @@ impl Tail {
         };
         let (bytes, is_end) = archive.peek(limit)?;
         let ending = if is_end || is_pending { Ending::Closed } else { Ending::Open };
-        let mut cut = cut(bytes, &options.entries, ending);
+        let mut cut = cut(bytes, &options.entries_of(&self.log), ending);
         if !is_pending {
             cut.keep(super::BATCH_ENTRIES);
         }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use base::SimClock;
-use regex::bytes::Regex;
 
 use super::*;
 use crate::logs::entries::Multiline;
@@ -324,9 +323,8 @@ fn history_and_damage_are_passed_over() {
 
 #[test]
 fn lines_of_one_entry_wait_for_each_other() {
-    let start = Regex::new("^[0-9]").unwrap();
     let mut bench =
-        Bench::with(|options| options.entries.multiline = Some(Multiline { start, max_lines: 128 }));
+        Bench::with(|options| options.entries.multiline = Some(Multiline::new("^[0-9]", 128).unwrap()));
     bench.append("a.log", "1 error\n  at a\n");
     bench.drain();
     assert!(bench.lines("a.log").is_empty());
@@ -339,6 +337,23 @@ fn lines_of_one_entry_wait_for_each_other() {
     bench.kill_in_delivery();
     bench.later(5);
     assert_eq!(bench.lines("a.log")[2..], ["3 killed\n  at c", "4"]);
+}
+
+#[test]
+fn each_log_has_its_own_way_to_begin_an_entry() {
+    let mut bench = Bench::with(|options| {
+        options.entries.multiline = Some(Multiline::new("^[0-9]", 2).unwrap());
+        options.multiline = vec![
+            (Glob::new("/**/java*.log").unwrap(), Multiline::new("^\\S", 0).unwrap()),
+            (Glob::new("/**/*.log").unwrap(), Multiline::new("^#", 128).unwrap()),
+        ];
+    });
+    let long = "  at x\n".repeat(200);
+    bench.append("java1.log", &format!("Exception\n{long}next\n"));
+    bench.append("other.log", "#1\n2\n3\n#4\n");
+    bench.later(5);
+    assert_eq!(bench.lines("java1.log"), [format!("Exception\n{}", long.trim_end()), "next".to_owned()]);
+    assert_eq!(bench.lines("other.log"), ["#1\n2\n3", "#4"]);
 }
 
 #[test]
