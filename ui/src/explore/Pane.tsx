@@ -113,40 +113,17 @@ export function Pane({ name, state, source, sources, onChange, actions }: Props)
           }
         />
       ))}
-      <div className={styles.bar}>
-        <Button icon="play" onClick={() => run()} tooltip="Shift+Enter">
-          Run query
-        </Button>
-        <Button
-          icon="plus"
-          variant="secondary"
-          onClick={() => setDrafts([...drafts, { refId: refIdAt(drafts.length), expr: '' }])}
-        >
-          Add query
-        </Button>
-        {!isLogs && (
-          <Button
-            icon="list-ul"
-            variant="secondary"
-            aria-expanded={isBrowsing}
-            onClick={() => setBrowsing(!isBrowsing)}
-          >
-            Metrics browser
-          </Button>
-        )}
-        {isLogs && (
-          <Button
-            icon="play"
-            variant="secondary"
-            aria-pressed={isLive}
-            // Connections that stay are not passed on to other servers.
-            disabled={!isLive && (!followed || source.url !== '')}
-            onClick={() => setLive(!isLive)}
-          >
-            Live
-          </Button>
-        )}
-      </div>
+      <QueryButtons
+        isLogs={isLogs}
+        onRun={() => run()}
+        onAdd={() => setDrafts([...drafts, { refId: refIdAt(drafts.length), expr: '' }])}
+        isBrowsing={isBrowsing}
+        onBrowse={() => setBrowsing(!isBrowsing)}
+        isLive={isLive}
+        // Connections that stay are not passed on to other servers.
+        mayLive={isLive || (followed !== undefined && source.url === '')}
+        onLive={() => setLive(!isLive)}
+      />
       {isBrowsing && !isLogs && (
         <MetricsBrowser
           client={prometheus}
@@ -161,28 +138,15 @@ export function Pane({ name, state, source, sources, onChange, actions }: Props)
           }}
         />
       )}
-      {isLive && followed && (
-        <Live
-          client={loki}
-          query={followed.expr}
-          view={state.view}
-          onView={onView}
-          onStop={() => setLive(false)}
-        />
-      )}
-      {isActive && !isLive && hasSeries && (
-        <MetricResults
+      {isActive && (
+        <Results
           scene={scene}
-          view={state.view}
-          onView={onView}
-          client={isLogs ? undefined : prometheus}
-        />
-      )}
-      {isActive && !isLive && followed && (
-        <LogResults
-          scene={scene}
-          client={loki}
-          queries={shown}
+          loki={loki}
+          prometheus={isLogs ? undefined : prometheus}
+          shown={shown}
+          hasSeries={hasSeries}
+          followed={followed}
+          live={isLive ? () => setLive(false) : undefined}
           view={state.view}
           onView={onView}
           onLabel={onLabel}
@@ -191,6 +155,83 @@ export function Pane({ name, state, source, sources, onChange, actions }: Props)
       )}
       {!shown.length && <Empty isLogs={isLogs} onUse={(expr) => run([{ refId: 'A', expr }])} />}
     </section>
+  );
+}
+
+interface ButtonsProps {
+  isLogs: boolean;
+  onRun: () => void;
+  onAdd: () => void;
+  isBrowsing: boolean;
+  onBrowse: () => void;
+  isLive: boolean;
+  mayLive: boolean;
+  onLive: () => void;
+}
+
+/** What can be done with queries. */
+function QueryButtons(props: ButtonsProps) {
+  const { isLogs, onRun, onAdd, isBrowsing, onBrowse, isLive, mayLive, onLive } = props;
+  const styles = useStyles2(getStyles);
+  return (
+    <div className={styles.bar}>
+      <Button icon="play" onClick={onRun} tooltip="Shift+Enter">
+        Run query
+      </Button>
+      <Button icon="plus" variant="secondary" onClick={onAdd}>
+        Add query
+      </Button>
+      {isLogs ? (
+        <Button icon="play" variant="secondary" aria-pressed={isLive} disabled={!mayLive} onClick={onLive}>
+          Live
+        </Button>
+      ) : (
+        <Button icon="list-ul" variant="secondary" aria-expanded={isBrowsing} onClick={onBrowse}>
+          Metrics browser
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface ResultsProps {
+  scene: PaneScene;
+  loki: LokiClient;
+  prometheus: PrometheusClient | undefined;
+  /** The queries that are asked. */
+  shown: ExploreQuery[];
+  hasSeries: boolean;
+  /** The first that asks for lines. */
+  followed: ExploreQuery | undefined;
+  /** Ends that lines are followed; absent where they are not. */
+  live: (() => void) | undefined;
+  view: View;
+  onView: (changed: Partial<View>) => void;
+  onLabel: LabelTold;
+  onPattern: (pattern: string, isWanted: boolean) => void;
+}
+
+/** What was found: series, lines, or both. */
+function Results(props: ResultsProps) {
+  const { scene, loki, prometheus, shown, hasSeries, followed, live, view, onView, onLabel, onPattern } =
+    props;
+  if (live && followed)
+    return <Live client={loki} query={followed.expr} view={view} onView={onView} onStop={live} />;
+  return (
+    <>
+      {hasSeries && <MetricResults scene={scene} view={view} onView={onView} client={prometheus} />}
+      {followed && (
+        <LogResults
+          scene={scene}
+          client={loki}
+          queries={shown}
+          view={view}
+          onView={onView}
+          onLabel={onLabel}
+          onPattern={onPattern}
+        />
+      )}
+    </>
   );
 }
 
@@ -214,12 +255,11 @@ function usePaneScene(source: Source, state: PaneState, onChange: Props['onChang
       if (from !== before.from || to !== before.to) told.current({ from, to }, true);
     });
     const deactivate = scene.activate();
-    const { lines, table } = scene.state;
-    const others = [lines.activate(), table.activate()];
+    const leaveLines = scene.state.lines.activate();
     setActive(true);
     return () => {
       following.unsubscribe();
-      others.forEach((each) => each());
+      leaveLines();
       deactivate();
       setActive(false);
     };

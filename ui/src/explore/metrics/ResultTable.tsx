@@ -2,7 +2,7 @@ import { css } from '@emotion/css';
 import { FieldType, type DataFrame, type GrafanaTheme2 } from '@grafana/data';
 import type { SceneQueryRunner } from '@grafana/scenes';
 import { Button, useStyles2 } from '@grafana/ui';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { count } from '~/app/format';
 import { besideHref } from '../jump';
 
@@ -48,6 +48,8 @@ const VALUE = '';
 export function ResultTable({ runner }: { runner: SceneQueryRunner }) {
   const styles = useStyles2(getStyles);
   const { data } = runner.useState();
+  // Nothing is asked for it while it is not shown.
+  useEffect(() => runner.activate(), [runner]);
   const [order, setOrder] = useState<Order>();
   const [shown, setShown] = useState(ROWS_AT_ONCE);
   const results = useMemo(() => readResults(data?.series ?? []), [data?.series]);
