@@ -87,60 +87,13 @@ export function Versions({ scene, dashboard: { uid } }: PartProps) {
               Compare two versions
             </Button>
           </div>
-          <table className={styles.table}>
-            <thead>
-              <tr>
-                <th aria-label="Chosen" />
-                <th>Version</th>
-                <th>When</th>
-                <th>By</th>
-                <th>What was changed</th>
-                <th aria-label="Actions" />
-              </tr>
-            </thead>
-            <tbody>
-              {list.map(({ version, createdMs, createdBy, message }) => (
-                <tr key={version}>
-                  <td>
-                    <Checkbox
-                      aria-label={`Choose version ${version}`}
-                      value={chosen.includes(version)}
-                      onChange={({ currentTarget }) => toggle(version, currentTarget.checked)}
-                    />
-                  </td>
-                  <td>{version}</td>
-                  <td title={dateTimeFormat(createdMs)}>{ago(new Date(createdMs).toISOString())}</td>
-                  <td>{createdBy}</td>
-                  <td className={styles.message}>{message}</td>
-                  <td>
-                    {version === newest ? (
-                      <Badge text="Latest" color="blue" />
-                    ) : (
-                      <Stack justifyContent="flex-end">
-                        <Button
-                          size="sm"
-                          variant="secondary"
-                          fill="text"
-                          onClick={() => attempt(() => compare([version, newest ?? version]))}
-                        >
-                          Compare with latest
-                        </Button>
-                        <Button
-                          size="sm"
-                          variant="secondary"
-                          icon="history"
-                          aria-label={`Restore version ${version}`}
-                          onClick={() => setAsked(version)}
-                        >
-                          Restore
-                        </Button>
-                      </Stack>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <VersionTable
+            list={list}
+            chosen={chosen}
+            onChoose={toggle}
+            onCompare={(version) => attempt(() => compare([version, newest ?? version]))}
+            onRestore={setAsked}
+          />
         </>
       )}
       <ConfirmModal
@@ -155,6 +108,69 @@ export function Versions({ scene, dashboard: { uid } }: PartProps) {
         onDismiss={() => setAsked(undefined)}
       />
     </Stack>
+  );
+}
+
+interface TableProps {
+  list: Version[];
+  chosen: number[];
+  onChoose: (version: number, isChosen: boolean) => void;
+  onCompare: (version: number) => void;
+  onRestore: (version: number) => void;
+}
+
+function VersionTable({ list, chosen, onChoose, onCompare, onRestore }: TableProps) {
+  const styles = useStyles2(getStyles);
+  return (
+    <table className={styles.table}>
+      <thead>
+        <tr>
+          <th aria-label="Chosen" />
+          <th>Version</th>
+          <th>When</th>
+          <th>By</th>
+          <th>What was changed</th>
+          <th aria-label="Actions" />
+        </tr>
+      </thead>
+      <tbody>
+        {list.map(({ version, createdMs, createdBy, message }) => (
+          <tr key={version}>
+            <td>
+              <Checkbox
+                aria-label={`Choose version ${version}`}
+                value={chosen.includes(version)}
+                onChange={({ currentTarget }) => onChoose(version, currentTarget.checked)}
+              />
+            </td>
+            <td>{version}</td>
+            <td title={dateTimeFormat(createdMs)}>{ago(new Date(createdMs).toISOString())}</td>
+            <td>{createdBy}</td>
+            <td className={styles.message}>{message}</td>
+            <td>
+              {version === list[0]?.version ? (
+                <Badge text="Latest" color="blue" />
+              ) : (
+                <Stack justifyContent="flex-end">
+                  <Button size="sm" variant="secondary" fill="text" onClick={() => onCompare(version)}>
+                    Compare with latest
+                  </Button>
+                  <Button
+                    size="sm"
+                    variant="secondary"
+                    icon="history"
+                    aria-label={`Restore version ${version}`}
+                    onClick={() => onRestore(version)}
+                  >
+                    Restore
+                  </Button>
+                </Stack>
+              )}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
