@@ -48,7 +48,7 @@ impl LogDb {
         let state = self.state.read();
         let days = state.catalog.all().filter(|(of, _, _)| *of == tenant);
         let mut days: Vec<DayOverview> = days.map(|(_, day, manifest)| overview_of(day, manifest)).collect();
-        days.sort_by(|a, b| b.day.cmp(&a.day));
+        days.sort_by_key(|day| std::cmp::Reverse(day.day));
         Overview {
             memory_bytes: state.unflushed_bytes() as u64,
             memory_streams: state.active.streams(tenant).count() as u64,
