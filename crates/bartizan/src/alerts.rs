@@ -35,10 +35,13 @@ pub enum AlertsCommand {
         /// Also those that are silenced or inhibited.
         #[arg(long)]
         all: bool,
-        /// Also those that are silenced.
+        /// Those that nothing suppresses; the default where neither --silenced nor --inhibited is given.
+        #[arg(long, short)]
+        active: bool,
+        /// Those that are silenced.
         #[arg(long, short)]
         silenced: bool,
-        /// Also those that are inhibited.
+        /// Those that are inhibited.
         #[arg(long, short)]
         inhibited: bool,
         /// Only those of receivers whose whole name this regular expression matches.
@@ -159,8 +162,13 @@ impl Common {
 /// Runs a command.
 pub fn run(command: &AlertsCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AlertsCommand::Ls { matchers, all, silenced, inhibited, receiver, common } => {
-            let wanted = Wanted { silenced: *all || *silenced, inhibited: *all || *inhibited, receiver };
+        AlertsCommand::Ls { matchers, all, active, silenced, inhibited, receiver, common } => {
+            let wanted = Wanted {
+                active: *all || *active || !(*silenced || *inhibited),
+                silenced: *all || *silenced,
+                inhibited: *all || *inhibited,
+                receiver,
+            };
             list(matchers, &wanted, common)?;
         }
         AlertsCommand::Add(args) => add(args)?,
@@ -205,6 +213,7 @@ fn print_json(json: &Json) -> anyhow::Result<()> {
 
 /// Which alerts are listed.
 struct Wanted<'a> {
+    active: bool,
     silenced: bool,
     inhibited: bool,
     receiver: &'a Option<String>,
@@ -212,6 +221,7 @@ struct Wanted<'a> {
 
 fn list(matchers: &[String], wanted: &Wanted<'_>, common: &Common) -> anyhow::Result<()> {
     let mut query = filters(matchers)?;
+    query.push(("active", wanted.active.to_string()));
     query.push(("silenced", wanted.silenced.to_string()));
     query.push(("inhibited", wanted.inhibited.to_string()));
     query.extend(wanted.receiver.iter().map(|pattern| ("receiver", pattern.clone())));

@@ -216,7 +216,8 @@ fn wrong_requests_are_judged_as_by_the_real_one() {
     let mut differ = Vec::new();
     for (method, path, headers, body) in [looks(), alerts(), silences()].concat() {
         let ask = |address| exchange(address, method, &path, headers, body.as_bytes()).map(judged);
-        let (expected, got) = (ask(theirs), ask(ours));
+        // The real one closes the connection on bodies it does not read, which may overtake its answer.
+        let (expected, got) = ((0..5).find_map(|_| ask(theirs)), ask(ours));
         if expected != got {
             differ
                 .push(format!("{method} {path} {headers:?} {body}\n  theirs {expected:?}\n  ours   {got:?}"));
