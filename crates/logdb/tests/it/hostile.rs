@@ -13,7 +13,8 @@ use model::logs::LogColumns;
 fn rows_of(data: Vec<u8>) -> Option<usize> {
     let segment = Segment::open(Arc::new(MemoryObject::new("seed", data.into()))).ok()?;
     let again = SegmentIndex::decode(&segment.index().encode()).expect("what is written is read");
-    assert_eq!(*segment.index(), again);
+    // The first time it becomes one of the newest version.
+    assert_eq!(SegmentIndex::decode(&again.encode()).expect("what is written is read"), again);
     let _ = segment.check_filters();
     let columns = LogColumns { lines: true, metadata: true };
     let pages = segment.index().groups.iter().filter_map(|group| segment.read(group, columns).ok());
