@@ -40,7 +40,6 @@ struct Set {
     start_s: u64,
     folder: PathBuf,
     raw_bytes: u64,
-    lines: u64,
     /// Samples for the reference.
     sample: load::Sample,
 }
@@ -102,10 +101,10 @@ fn measure(
     objects::sizes(set, &reference, table)?;
     let live = objects::live(&set.folder)?;
     let repeat = options.common.repeat.min(3);
-    let scan_s = asking::scan(program, set, (peers, &reference, &live), repeat, table)?;
+    let pure = asking::scan(program, set, (peers, &reference, &live), repeat, table)?;
     asking::counts(program, set, (peers, &live), repeat, table)?;
     if set.kind == Kind::Json {
-        asking::parsed(program, set, scan_s, repeat, table)?;
+        asking::parsed(program, set, pure, repeat, table)?;
     }
     Ok(())
 }
@@ -141,7 +140,6 @@ fn ingest(options: &Logs, program: &Running, data: &Path, table: &mut Table) -> 
         start_s: sender.start_s,
         folder: data.join("logs/bucket/logs/v1/anonymous").join(table::date_of(sender.start_s)),
         raw_bytes: sender.raw_bytes,
-        lines: sender.lines,
         sample: sender.sample,
     };
     Ok(senders.into_iter().map(set).collect())
@@ -164,7 +162,7 @@ fn settle(program: &Running, sets: &[Set], table: &mut Table) -> Result<(), Benc
         let is_idle = program.cpu_seconds()? - cpu < 4.0 * IDLE;
         let mut is_done = true;
         for set in sets {
-            is_done &= objects::are_final(&objects::live(&set.folder)?, set);
+            is_done &= objects::are_final(&objects::live(&set.folder)?);
         }
         quiet = if is_idle && is_done { quiet + 1 } else { 0 };
         eprintln!("bench: compacting, {:.0} s", started.elapsed().as_secs_f64());

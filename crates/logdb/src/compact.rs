@@ -142,7 +142,7 @@ impl LogDb {
             unit: resolutions.unit(),
             zstd_level: if *is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
             // While many objects become one, a page group of each is in memory.
-            group_bytes: if *is_final { self.options.group_bytes } else { self.options.group_bytes / 2 },
+            group_bytes: if *is_final { self.options.group_bytes } else { self.options.group_bytes / 4 },
             bits_per_gram: self.options.bits_per_gram,
             hot: hot_names(segments.iter().map(|segment| segment.index())),
             ..Default::default()

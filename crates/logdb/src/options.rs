@@ -58,7 +58,7 @@ impl Default for Options {
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
         Self {
-            memtable_bytes: 32 << 20,
+            memtable_bytes: 16 << 20,
             memtable_age: Duration::from_secs(10),
             max_unflushed_bytes: 128 << 20,
             max_wal_bytes: 4 << 30,

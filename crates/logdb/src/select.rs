@@ -1,11 +1,12 @@
 //! What a query reads: memory and objects as one set of page groups, in which each entry is once.
 //!
 //! In reading order: this file (pinning and pruning), [`overlap`] (entries that are stored twice), [`reader`] (pages),
-//! [`labels`] (streams and volumes).
+//! [`labels`] (streams and volumes), `threads` (who waits for objects).
 
 mod labels;
 mod overlap;
 mod reader;
+mod threads;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -288,7 +289,14 @@ impl LogDb {
         Ok(())
     }
 
-    fn again<T>(&self, mut attempt: impl FnMut() -> Result<T, SelectError>) -> Result<T, SourceError> {
+    fn again<T: Send>(
+        &self,
+        attempt: impl FnMut() -> Result<T, SelectError> + Send,
+    ) -> Result<T, SourceError> {
+        threads::apart(|| Self::try_again(attempt))
+    }
+
+    fn try_again<T>(mut attempt: impl FnMut() -> Result<T, SelectError>) -> Result<T, SourceError> {
         for _ in 1..MAX_TRIES {
             match attempt() {
                 Ok(done) => return Ok(done),

@@ -4,7 +4,7 @@
 //! to rows), [`series`] (queries that compute series), with `range` (functions over ranges of lines), `window` (their
 //! arithmetic), `vector` (aggregations of series), `binary` and `arithmetic` (operators); [`detect`] (which fields and
 //! labels there are) and [`patterns`] (what lines look alike); [`live`] (lines as they come);
-//! `beyond` (what is only there when it is switched on).
+//! `beyond` (what is only there when it is switched on); `threads` (where pages are read).
 
 pub(crate) mod arithmetic;
 mod beyond;
@@ -16,6 +16,7 @@ pub mod patterns;
 mod range;
 mod scan;
 pub mod series;
+mod threads;
 mod vector;
 mod window;
 

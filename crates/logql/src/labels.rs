@@ -187,6 +187,8 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct RowLabels {
     stream: Arc<Labels>,
+    /// The lengths of the names of the stream, a bit for each; longer ones share the last.
+    stream_lengths: u64,
     text: String,
     entries: Vec<Entry>,
     deleted: Vec<Slice>,
@@ -197,8 +199,10 @@ pub(crate) struct RowLabels {
 
 impl RowLabels {
     pub fn new(stream: Arc<Labels>) -> Self {
+        let stream_lengths = stream.iter().fold(0, |bits, (name, _)| bits | length_bit(name));
         Self {
             stream,
+            stream_lengths,
             text: String::new(),
             entries: Vec::new(),
             deleted: Vec::new(),
@@ -241,9 +245,10 @@ impl RowLabels {
         }
     }
 
-    /// The value of a label of the stream. Streams have few labels, mostly of other lengths: that is quicker than comparing them by order.
+    /// The value of a label of the stream. Most names that are asked for are none of its, and of another length.
     fn stream_value(&self, name: &str) -> Option<&str> {
-        self.stream.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let may_be = self.stream_lengths & length_bit(name) != 0;
+        may_be.then(|| self.stream.get(name)).flatten()
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -419,6 +424,10 @@ impl RowLabels {
     pub fn preserves_error(&self) -> bool {
         self.preserve_error
     }
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 /// Whether a key of a line is the name of a label as it stands.

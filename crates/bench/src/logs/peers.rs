@@ -69,8 +69,7 @@ impl Peers {
 
     /// Seconds DuckDB takes to count lines by a label and five minutes.
     pub fn duckdb_count_s(&self, live: &[Live]) -> Result<Option<f64>, BenchError> {
-        let sql =
-            "select stream->>'namespace', epoch_ns(timestamp) // 300000000000, count(*) from FILES group by all";
+        let sql = "select stream->>'namespace', epoch_ns(timestamp) // 300000000000, count(*) from FILES group by all";
         self.duckdb(live, sql)
     }
 

@@ -162,7 +162,7 @@ impl LogDb {
         let options = SegmentOptions {
             zstd_level: self.options.flush_zstd_level,
             // Compaction reads many of them at once.
-            group_bytes: self.options.group_bytes / 2,
+            group_bytes: self.options.group_bytes / 4,
             bits_per_gram: self.options.bits_per_gram,
             unit: resolutions.unit(),
             ..Default::default()

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 /// Memory that is kept for later.
 static FREE: Mutex<Free> = Mutex::new(Free { buffers: Vec::new(), bytes: 0 });
 /// No more than this is kept.
-const MAX_FREE_BYTES: usize = 24 << 20;
+const MAX_FREE_BYTES: usize = 10 << 20;
 /// What is smaller is quickly had anew.
 const MIN_BYTES: usize = 256 << 10;
 

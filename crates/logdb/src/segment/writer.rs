@@ -72,7 +72,11 @@ impl Sink for Box<dyn Upload> {
 
 /// A filter of substrings takes at most this share of what it saves reading, in parts of it: lines in which nothing repeats
 /// would have filters as large as themselves.
-const LEAST_PAGE_PER_FILTER: usize = 12;
+const LEAST_PAGE_PER_FILTER: usize = 14;
+/// The same where filters have coarse grams: nothing repeats there, so that reading costs most and filters least.
+const LEAST_WILD_PAGE_PER_FILTER: usize = 10;
+/// Of coarse grams a string has a fourth of what it has of others: each must tell more.
+const COARSE_SHARE: f32 = 1.3;
 /// A filter of so many bits is never too large: short pages that compress well have many grams for what is stored of them.
 const MIN_FILTER_BITS: usize = 2048;
 /// More different grams than this in one page group are those of text in which any five bytes are found anywhere.
@@ -347,8 +351,10 @@ impl<S: Sink> SegmentWriter<S> {
     }
 
     fn line_filter(&mut self, entry: &GroupEntry, scheme: Scheme) {
-        let wanted = (self.grams.len() as f32 * self.options.bits_per_gram).ceil() as usize;
-        let most = entry.pages[LINE].place.bytes as usize * 8 / LEAST_PAGE_PER_FILTER;
+        let share = if scheme == Scheme::Coarse { COARSE_SHARE } else { 1.0 };
+        let wanted = (self.grams.len() as f32 * self.options.bits_per_gram * share).ceil() as usize;
+        let least = if scheme == Scheme::Coarse { LEAST_WILD_PAGE_PER_FILTER } else { LEAST_PAGE_PER_FILTER };
+        let most = entry.pages[LINE].place.bytes as usize * 8 / least;
         self.line_filters.add(scheme, wanted.min(most.max(MIN_FILTER_BITS)), self.grams.drain());
     }
 

@@ -70,13 +70,12 @@ fn only_page_groups_that_overlap_are_compared_and_each_is_read_once() {
     };
     let bucket = Arc::new(HookedBucket { inner: sim.bucket.clone(), hook: Arc::new(hook) });
     let db = sim.open_on(roomy(), &sim.disk, bucket);
-    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let reads_of_selecting = || {
         let everything = everything();
         // Objects are open after the first time.
         db.select(&everything, &QueryContext::unbounded()).unwrap();
         reads.store(0, Ordering::Relaxed);
-        two.install(|| db.select(&everything, &QueryContext::unbounded())).unwrap();
+        db.select(&everything, &QueryContext::unbounded()).unwrap();
         reads.load(Ordering::Relaxed)
     };
     store(&db, &of_pods((0..20).step_by(2)));
@@ -86,7 +85,8 @@ fn only_page_groups_that_overlap_are_compared_and_each_is_read_once() {
     // All pods again, between the others in time: one page group of times each, for each thread.
     store(&db, &of_pods((1..20).step_by(2)));
     let of_three = reads_of_selecting();
-    assert!((2..=4).contains(&of_three), "{of_three}");
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).max(2) as u64;
+    assert!((2..=2 * threads.min(PODS as u64 / 2)).contains(&of_three), "{of_three}");
     // Some of them once more, sent again.
     store(&db, &of_pods(10..30));
     let rows = read_all(&db, &everything()).unwrap();

@@ -12,6 +12,7 @@ use model::{Labels, QueryStop, SourceError};
 use rayon::prelude::*;
 
 use super::scan::{RowReader, Wanted, scan, select};
+use super::threads::apart;
 use super::{CostSummary, Engine};
 use crate::ast::LogExpr;
 use crate::error::QueryError;
@@ -94,7 +95,7 @@ impl Engine<'_> {
         let mut found = Gathered { best: Vec::new(), settled: 0, params };
         let mut held = self.ctx.reserve(0)?;
         // Groups nearest to the beginning first: the others are not read once there is enough.
-        let batch = (rayon::current_num_threads() * 2).max(2);
+        let batch = apart(rayon::current_num_threads);
         for groups in groups.chunks(batch) {
             // What comes before anything that is still to be read is in its place.
             let next = groups.iter().map(|group| nearest(group, is_backward)).min().unwrap_or(i64::MAX);
@@ -103,7 +104,7 @@ impl Engine<'_> {
                 break;
             }
             let more: Result<Vec<Vec<Found>>, QueryError> =
-                groups.par_iter().map(|group| self.group_lines(group, &pipeline, params)).collect();
+                apart(|| groups.par_iter().map(|group| self.group_lines(group, &pipeline, params)).collect());
             match more {
                 Ok(more) => found.add(more),
                 // What is in its place is the beginning of the answer, however long the rest would take.

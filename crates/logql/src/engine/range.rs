@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::scan::{RowReader, Wanted, read, rows_inside, scan, select};
 use super::series::{Line, Steps};
+use super::threads::apart;
 use super::{Engine, window};
 use crate::ast::{Conversion, Grouping, LogExpr, RangeAggregation, RangeOp, Stage, Unwrap};
 use crate::error::QueryError;
@@ -158,10 +159,10 @@ impl Engine<'_> {
             plan.add_group(self, group, &mut part)?;
             Ok::<Part, QueryError>(part)
         };
-        let part = groups
-            .par_iter()
-            .try_fold(Part::default, add)
-            .try_reduce(Part::default, |a, b| Ok(a.joined(b)))?;
+        let part = apart(|| {
+            let parts = groups.par_iter().try_fold(Part::default, add);
+            parts.try_reduce(Part::default, |a, b| Ok(a.joined(b)))
+        })?;
         let mut lines = plan.finish(part, steps.len());
         if range.op == RangeOp::AbsentOverTime {
             lines = vec![absent(&range.log, &lines, steps.len())];

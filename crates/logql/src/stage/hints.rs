@@ -8,6 +8,8 @@ use crate::labels::{ERROR, ERROR_DETAILS};
 pub(crate) struct Hints {
     /// These; all where there are none.
     required: Vec<String>,
+    /// The first bytes of their names, a bit for each of ASCII.
+    first_bytes: u128,
     /// None at all.
     nothing: bool,
     /// Errors of parsers are looked at by the query itself.
@@ -44,7 +46,9 @@ impl Hints {
         required.extend(plain);
         required.sort_unstable();
         required.dedup();
-        Self { nothing: required.is_empty(), required, preserves_errors }
+        let bit = |name: &String| name.bytes().next().map_or(0, |first| 1_u128 << (first & 127));
+        let first_bytes = required.iter().map(bit).fold(0, |bits, bit| bits | bit);
+        Self { nothing: required.is_empty(), required, first_bytes, preserves_errors }
     }
 
     /// Whether parsers need not run.
@@ -55,6 +59,17 @@ impl Hints {
     /// Whether a label is wanted.
     pub fn wants(&self, name: &str) -> bool {
         self.required.is_empty() || self.required.iter().any(|required| required == name)
+    }
+
+    /// Whether a key of a line, or one below it, may become a wanted label: most that do not are told by their first byte, which stays
+    /// as it is when a letter.
+    pub fn may_want_key(&self, key: &str) -> bool {
+        match key.as_bytes().first() {
+            Some(first) if first.is_ascii_alphabetic() && !self.required.is_empty() => {
+                self.first_bytes >> first & 1 == 1
+            }
+            _ => true,
+        }
     }
 
     /// Whether a label whose name begins so is wanted.

@@ -74,6 +74,9 @@ impl Extraction<'_> {
     fn object(&mut self, text: &str, depth: usize) -> Walk {
         each_field(text, |key, value| {
             let prefix = self.name.len();
+            if prefix == 0 && depth > 0 && !self.hints.may_want_key(&key) {
+                return Ok(());
+            }
             // Most keys are names as they stand.
             if prefix == 0 && !matches!(value, Value::Object(_)) && is_name(&key) {
                 return self.label(&key, value);
@@ -194,15 +197,12 @@ fn each_field<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Value<'a>) 
             b'}' => return Ok(()),
             _ => return problem(NO_OBJECT_END),
         }
-        let Some(end) = string_end(bytes, at + 1) else { return problem(NO_STRING_END) };
+        let Some((end, has_escapes)) = string_end(bytes, at + 1) else { return problem(NO_STRING_END) };
         let raw = &text[at + 1..end];
-        let key = if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
-            Cow::Borrowed(raw)
-        } else {
-            match unescape(raw) {
-                Some(key) => Cow::Owned(key),
-                None => return problem(BAD_ESCAPE),
-            }
+        let key = match has_escapes.then(|| unescape(raw)) {
+            None => Cow::Borrowed(raw),
+            Some(Some(key)) => Cow::Owned(key),
+            Some(None) => return problem(BAD_ESCAPE),
         };
         let Some(colon) = token(bytes, end + 1).filter(|&at| bytes[at] == b':') else {
             return problem(MALFORMED);
@@ -228,7 +228,7 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
     let Some(at) = token(bytes, at) else { return Err(MALFORMED) };
     match bytes[at] {
         b'"' => {
-            let end = string_end(bytes, at + 1).ok_or(NO_STRING_END)?;
+            let (end, _) = string_end(bytes, at + 1).ok_or(NO_STRING_END)?;
             Ok((Value::String(&text[at + 1..end]), end + 1))
         }
         b'{' => {
@@ -261,25 +261,37 @@ pub(crate) fn token(bytes: &[u8], from: usize) -> Option<usize> {
     rest.iter().position(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t')).map(|at| from + at)
 }
 
-/// Strings are mostly so short that looking at each byte is over before a wider search has begun.
-const SHORT: usize = 16;
-
-/// The quote that ends a string.
-fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let short = bytes.get(at..)?;
-    let is_end = |b: &u8| matches!(b, b'"' | b'\\');
-    match short[..short.len().min(SHORT)].iter().position(is_end) {
-        Some(len) if short[len] == b'"' => return Some(at + len),
-        Some(len) => at += len,
-        None => at += short.len().min(SHORT),
-    }
+/// The quote that ends a string, and whether there are escapes before it.
+fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut has_escapes = false;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += quote_or_escape(bytes.get(at..)?)?;
         if bytes[at] == b'"' {
-            return Some(at);
+            return Some((at, has_escapes));
         }
+        has_escapes = true;
         at += 2;
     }
+}
+
+/// The first quote or backslash. Strings are mostly so short that a wider search is not worth beginning: eight bytes are looked at at once.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // The highest bit of each byte that is `byte`, up to the first that is: what follows that may be wrong.
+    let is = |word: u64, byte: u8| {
+        let zero = word ^ (ONES * u64::from(byte));
+        zero.wrapping_sub(ONES) & !zero & (ONES << 7)
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = is(word, b'"') | is(word, b'\\');
+        if found != 0 {
+            return Some(i * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let is_found = |b: &u8| matches!(b, b'"' | b'\\');
+    rest.iter().position(is_found).map(|at| words.len() * 8 + at)
 }
 
 /// Behind the bracket that closes the one at a place.
@@ -288,7 +300,7 @@ fn block_end(bytes: &[u8], mut at: usize, open: u8, close: u8) -> Option<usize> 
     loop {
         at += memchr::memchr3(b'"', open, close, bytes.get(at..)?)?;
         match bytes[at] {
-            b'"' => at = string_end(bytes, at + 1)?,
+            b'"' => at = string_end(bytes, at + 1)?.0,
             b if b == open => depth += 1,
             _ => {
                 depth -= 1;
@@ -376,6 +388,38 @@ mod tests {
             parsed(r#"{"a":{"b-c":"\u00e9\"","d":[1,{"x":2}]},"n":null,"t":true,"app":1.50 , "9":"q"}"#),
             r#"{_9="q", a_b_c="é\"", app_extracted="1.50", t="true"}"#
         );
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_is() {
+        for before in 0..40 {
+            for after in [0, 1, 7, 8, 30] {
+                let plain = "é#!\u{a2}]".chars().cycle().take(before).collect::<String>();
+                let text = format!("{plain}\"{}", "\"\\x".repeat(after));
+                assert_eq!(string_end(text.as_bytes(), 0), Some((plain.len(), false)), "{text}");
+                let escaped = format!("{plain}\\\"{plain}\"{}", "\\".repeat(after));
+                assert_eq!(string_end(escaped.as_bytes(), 0), Some((plain.len() * 2 + 2, true)), "{escaped}");
+                assert_eq!(string_end(plain.as_bytes(), 0), None);
+                assert_eq!(string_end(format!("{plain}\\").as_bytes(), 0), None);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_become_wanted_names_are_taken_however_they_are_written() {
+        let query = r#"{app="x"} | json | a_b="1" | _9="2" | _x="3""#;
+        let stages = crate::parse_log(query).unwrap().stages;
+        let grouping = crate::ast::Grouping { without: false, names: vec!["z".to_owned()] };
+        let hints = Hints::grouped(&stages, None, Some(&grouping));
+        for line in [
+            r#"{"x":0,"a":{"c":0,"b":1},"b":4,"9":2,"\u00e9x":3,"zz":1,"q":{"a_b":7}}"#,
+            r#"{" a.b ":1,"_9":2,"-x":3}"#,
+        ] {
+            let mut labels = RowLabels::new(Arc::new(Labels::from_pairs([("app", "x")])));
+            Json.run(line, &mut labels, &hints);
+            let taken = labels.collect(|name, _| name != "app").to_string();
+            assert_eq!(taken, r#"{_9="2", _x="3", a_b="1"}"#, "{line}");
+        }
     }
 
     #[test]

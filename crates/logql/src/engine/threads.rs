@@ -1,0 +1,23 @@
+//! Threads of queries of logs, apart from those that evaluate metrics: they wait for pages, which may be far away, and whoever
+//! only computes must not wait with them.
+
+use std::sync::OnceLock;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Pages that are waited for at once, however few cores there are.
+const MIN_THREADS: usize = 2;
+
+/// Runs work whose parallel parts are to run on those threads. Where there can be none, they run where those of others do.
+pub(super) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let threads = THREADS.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let name = |n| format!("logs-query-{n}");
+        ThreadPoolBuilder::new().num_threads(cores.max(MIN_THREADS)).thread_name(name).build().ok()
+    });
+    match threads {
+        Some(threads) => threads.install(work),
+        None => work(),
+    }
+}
