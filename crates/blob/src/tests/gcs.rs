@@ -12,13 +12,13 @@ fn a_bucket_of_google_keeps_the_promises() {
     let server = GcsServer::default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let account = format!(
+        r#"{{"gcs_base_url": "{}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}"#,
+        server.endpoint()
+    );
     let open = |url: &str| {
         let options = RemoteOptions {
-            settings: vec![
-                setting("base_url", &server.endpoint()),
-                setting("skip_signature", "true"),
-                setting("allow_http", "true"),
-            ],
+            settings: vec![setting("service_account_key", &account), setting("allow_http", "true")],
             from_environment: false,
             ..RemoteOptions::new(url)
         };

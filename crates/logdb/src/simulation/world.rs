@@ -252,7 +252,9 @@ impl World {
         // What was deleted and is sent again may be there.
         for row in &rows {
             let was_gone = scene.gone.remove(row);
-            scene.writers.iter_mut().for_each(|writer| drop(writer.gone.remove(row)));
+            for writer in &mut scene.writers {
+                writer.gone.remove(row);
+            }
             if was_gone {
                 scene.uncertain.insert(row.clone());
             }

@@ -12,9 +12,11 @@ use model::logs::LogColumns;
 /// The rows that can be read; `None` for what is no object.
 fn rows_of(data: Vec<u8>) -> Option<usize> {
     let segment = Segment::open(Arc::new(MemoryObject::new("seed", data.into()))).ok()?;
-    let again = SegmentIndex::decode(&segment.index().encode()).expect("what is written is read");
-    // The first time it becomes one of the newest version.
-    assert_eq!(SegmentIndex::decode(&again.encode()).expect("what is written is read"), again);
+    // Only the newest version is written.
+    if segment.index().version == SegmentIndex::default().version {
+        let again = SegmentIndex::decode(&segment.index().encode()).expect("what is written is read");
+        assert_eq!(*segment.index(), again);
+    }
     let _ = segment.check_filters();
     let columns = LogColumns { lines: true, metadata: true };
     let pages = segment.index().groups.iter().filter_map(|group| segment.read(group, columns).ok());
@@ -30,7 +32,9 @@ fn rows_of(data: Vec<u8>) -> Option<usize> {
 fn objects() {
     for (name, seed) in testkit::seeds::of("log_segment") {
         assert!(rows_of(seed.clone()) > Some(0), "{name}");
-        testkit::seeds::near(&seed, 300).for_each(|near| drop(rows_of(near)));
+        testkit::seeds::near(&seed, 300).for_each(|near| {
+            rows_of(near);
+        });
     }
 }
 
@@ -39,8 +43,9 @@ fn manifests() {
     for (name, seed) in testkit::seeds::of("log_manifest") {
         let manifest = Manifest::decode(&seed).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest, "{name}");
-        let damaged = testkit::seeds::near(&seed, 1000).filter(|near| Manifest::decode(near).is_ok()).count();
-        assert_eq!(damaged, 0, "{name}: a checksum is over all of it");
+        // A checksum is over all of it but the end of the last line.
+        let is_other = |near: &Vec<u8>| Manifest::decode(near).is_ok_and(|near| near != manifest);
+        assert_eq!(testkit::seeds::near(&seed, 1000).filter(is_other).count(), 0, "{name}");
     }
 }
 

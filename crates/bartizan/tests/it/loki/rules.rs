@@ -16,7 +16,7 @@ const FILE: &str = "groups:
     expr: 'sum by (app) (count_over_time({app=~\".+\"} |= \"error\" [1h]))'
   - alert: Errors
     expr: 'sum by (app) (count_over_time({app=\"shop\"} |= \"error\" [1h])) > 1'
-    for: 1s
+    for: 3s
     labels: {severity: page}
 ";
 
