@@ -40,7 +40,7 @@ pub enum Command {
     #[command(subcommand)]
     Query(crate::query::QueryCommand),
     /// Ask a running server for logs, or follow them: `bartizan logs '{job="varlogs"} |= "error"'`.
-    Logs(crate::logs::LogsArgs),
+    Logs(Box<crate::logs::LogsArgs>),
     /// Check configuration files and expositions.
     #[command(subcommand)]
     Check(crate::check::CheckCommand),

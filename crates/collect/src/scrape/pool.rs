@@ -77,7 +77,7 @@ impl Pool {
         let config = self.config.clone();
         for populated in groups.iter().flat_map(|group| Target::of_group(&config, group)) {
             match populated {
-                Ok(Populated::Target(target)) => wanted.push(target),
+                Ok(Populated::Target(target)) => wanted.push(*target),
                 Ok(Populated::Dropped(labels)) => self.keep_dropped(labels),
                 Err(error) => {
                     failures += 1;
@@ -220,7 +220,7 @@ impl Pool {
         let populated = groups.iter().flat_map(|group| Target::of_group(&self.config, group));
         let targets: Vec<Target> = populated
             .filter_map(|populated| match populated {
-                Ok(Populated::Target(target)) => Some(target),
+                Ok(Populated::Target(target)) => Some(*target),
                 _ => None,
             })
             .collect();

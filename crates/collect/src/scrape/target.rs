@@ -131,7 +131,7 @@ pub struct Target {
 #[derive(Debug)]
 pub enum Populated {
     /// It is scraped.
-    Target(Target),
+    Target(Box<Target>),
     /// Relabelling dropped it; these were its labels.
     Dropped(Labels),
 }
@@ -160,7 +160,7 @@ impl Target {
         let mut key = labels.as_bytes().to_vec();
         key.extend_from_slice(url.as_bytes());
         let hash = xxhash_rust::xxh3::xxh3_64(&key);
-        Ok(Populated::Target(Self {
+        Ok(Populated::Target(Box::new(Self {
             all_labels: labels,
             labels: public_labels,
             url,
@@ -169,7 +169,7 @@ impl Target {
             timeout,
             discovered: Mutex::new(discovered),
             last: Mutex::default(),
-        }))
+        })))
     }
 
     /// Builds all targets of a group; for those that cannot be scraped, says why.
@@ -391,7 +391,7 @@ mod tests {
 
     fn kept(yaml: &str, labels: &[(&str, &str)]) -> Target {
         match target(yaml, labels) {
-            Ok(Populated::Target(target)) => target,
+            Ok(Populated::Target(target)) => *target,
             other => panic!("not kept: {other:?}"),
         }
     }
