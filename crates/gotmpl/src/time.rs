@@ -85,7 +85,8 @@ impl Time {
     /// Years, months and days later; a day that a month has not is one of the next.
     fn added(&self, arguments: &[Value]) -> Result<Self, String> {
         let number = |i: usize| {
-            let number = arguments.get(i).and_then(Value::as_integer).and_then(|number| i64::try_from(number).ok());
+            let number =
+                arguments.get(i).and_then(Value::as_integer).and_then(|number| i64::try_from(number).ok());
             number.ok_or("wrong type for value; expected int")
         };
         let (years, months, days) = (number(0)?, number(1)?, number(2)?);
@@ -93,7 +94,9 @@ impl Time {
         let span = jiff::Span::new().try_years(years).and_then(|span| span.try_months(months));
         let moved = span
             .and_then(|span| at.datetime().first_of_month().checked_add(span))
-            .and_then(|first| first.checked_add(jiff::Span::new().try_days(days.saturating_add(at.day().into()) - 1)?))
+            .and_then(|first| {
+                first.checked_add(jiff::Span::new().try_days(days.saturating_add(at.day().into()) - 1)?)
+            })
             .and_then(|date| date.to_zoned(at.time_zone().clone()));
         moved.map(|at| Self { at }).map_err(|error| error.to_string())
     }
@@ -204,7 +207,9 @@ impl Object for Time {
             "Equal" => other().map(|other| (self.timestamp() == other.timestamp()).into()),
             "Compare" => other().map(|other| (self.timestamp().cmp(&other.timestamp()) as i64).into()),
             "AddDate" => self.added(arguments).map(Time::value),
-            "Truncate" => span_of(arguments.first()).and_then(|unit| self.whole(unit, false)).map(Time::value),
+            "Truncate" => {
+                span_of(arguments.first()).and_then(|unit| self.whole(unit, false)).map(Time::value)
+            }
             "Round" => span_of(arguments.first()).and_then(|unit| self.whole(unit, true)).map(Time::value),
             "Add" => span_of(arguments.first())
                 .and_then(|span| self.shifted(SignedDuration::from_nanos(span.nanoseconds)))

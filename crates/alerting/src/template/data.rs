@@ -187,8 +187,15 @@ impl Object for Root {
 
     fn fields(&self) -> &'static [&'static str] {
         &[
-            "Receiver", "Status", "Alerts", "NotificationReason", "GroupLabels", "CommonLabels",
-            "CommonAnnotations", "RouteLabels", "ExternalURL",
+            "Receiver",
+            "Status",
+            "Alerts",
+            "NotificationReason",
+            "GroupLabels",
+            "CommonLabels",
+            "CommonAnnotations",
+            "RouteLabels",
+            "ExternalURL",
         ]
     }
 

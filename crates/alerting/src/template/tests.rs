@@ -126,7 +126,8 @@ fn labels_of_routes_may_refer_to_each_other_but_not_in_circles() {
 fn texts_that_were_read_before_see_new_data_and_only_their_own_definitions() {
     let (set, mut data) = (set(), data());
     data.route_labels.clear();
-    let text = r#"{{ define "mine" }}[{{ .Status }} {{ routeLabels "team" }}]{{ end }}{{ template "mine" . }}"#;
+    let text =
+        r#"{{ define "mine" }}[{{ .Status }} {{ routeLabels "team" }}]{{ end }}{{ template "mine" . }}"#;
     assert_eq!(set.text(text, &data).unwrap(), "[firing ]");
     data.status = status(true);
     data.route_labels = BTreeMap::from([("team".to_owned(), "ops".to_owned())]);
