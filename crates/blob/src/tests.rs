@@ -266,3 +266,13 @@ fn any_text_can_be_a_part_of_a_key() {
     }
     assert_eq!(text_of_key_part("%4"), None);
 }
+
+/// An upload of more than one part, with cuts that are not those of what is written.
+fn takes_what_is_larger_than_a_part(bucket: &dyn Bucket) {
+    let large = Bytes::from((0..20_000_000_u32).map(|i| (i / 7) as u8).collect::<Vec<u8>>());
+    let mut upload = bucket.upload("large").unwrap();
+    large.chunks(3_000_001).for_each(|part| upload.write(large.slice_ref(part)).unwrap());
+    upload.finish().unwrap();
+    let stored = bucket.open("large").unwrap();
+    assert_eq!(stored.read(9_999_990..10_000_010).unwrap(), large[9_999_990..10_000_010]);
+}

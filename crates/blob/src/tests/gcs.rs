@@ -1,10 +1,9 @@
 //! The same promises, of Google Cloud Storage as it is documented.
 
 use base::SystemClock;
-use bytes::Bytes;
 use testkit::gcs::GcsServer;
 
-use super::{counts_together, keeps_the_promises};
+use super::{counts_together, keeps_the_promises, takes_what_is_larger_than_a_part};
 use crate::{BlobError, Bucket, RemoteBucket, RemoteOptions};
 
 #[test]
@@ -27,15 +26,6 @@ fn a_bucket_of_google_keeps_the_promises() {
     let bucket = open("gs://logs/some/prefix");
     keeps_the_promises(&bucket);
     counts_together(&bucket);
-
-    // Larger than a part.
-    let large = Bytes::from((0..20_000_000_u32).map(|i| (i / 7) as u8).collect::<Vec<u8>>());
-    let mut upload = bucket.upload("large").unwrap();
-    large.chunks(3_000_001).for_each(|part| upload.write(large.slice_ref(part)).unwrap());
-    upload.finish().unwrap();
-    assert_eq!(
-        bucket.open("large").unwrap().read(9_999_990..10_000_010).unwrap(),
-        large[9_999_990..10_000_010]
-    );
+    takes_what_is_larger_than_a_part(&bucket);
     assert!(matches!(open("gs://nowhere").get("x", 10), Err(BlobError::NotFound(_))));
 }
