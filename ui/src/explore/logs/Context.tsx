@@ -61,23 +61,25 @@ export function Context({ line, client, options, onClose }: Props) {
     },
     [linesBefore],
   );
-  const more = (side: 'before' | 'after') => setAsked({ ...asked, [side]: asked[side] + 2 * LINES });
+  const more = (side: 'before' | 'after', icon: 'angle-up' | 'angle-down') => (
+    <div>
+      <Button
+        size="sm"
+        variant="secondary"
+        fill="text"
+        icon={icon}
+        disabled={around[side].length < asked[side]}
+        onClick={() => setAsked({ ...asked, [side]: asked[side] + 2 * LINES })}
+      >
+        {around[side].length} {side}, load more
+      </Button>
+    </div>
+  );
   return (
     <Modal isOpen title="Context" onDismiss={onClose} className={styles.modal}>
       <code className={styles.stream}>{stream}</code>
       {around.error && <Alert severity="error" title={around.error} />}
-      <div>
-        <Button
-          size="sm"
-          variant="secondary"
-          fill="text"
-          icon="angle-up"
-          disabled={around.before.length < asked.before}
-          onClick={() => more('before')}
-        >
-          {around.before.length} before, load more
-        </Button>
-      </div>
+      {more('before', 'angle-up')}
       <div className={styles.lines} ref={scrollTo} key={`${around.before.length} ${around.after.length}`}>
         <LogList
           lines={lines}
@@ -87,18 +89,7 @@ export function Context({ line, client, options, onClose }: Props) {
           label="Lines around"
         />
       </div>
-      <div>
-        <Button
-          size="sm"
-          variant="secondary"
-          fill="text"
-          icon="angle-down"
-          disabled={around.after.length < asked.after}
-          onClick={() => more('after')}
-        >
-          {around.after.length} after, load more
-        </Button>
-      </div>
+      {more('after', 'angle-down')}
     </Modal>
   );
 }
