@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use base::clock::SharedClock;
 use base::{ByteBudget, CancelFlag};
+use model::{QueryContext, QueryProgress};
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 /// How long a query that has ended is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -15,6 +17,16 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 const MAX_REMEMBERED: usize = 50;
 /// Bytes of a query's text that are shown; machines write long ones.
 const MAX_TEXT_BYTES: usize = 8 << 10;
+
+/// What a query is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Metrics are asked for.
+    PromQl,
+    /// Logs are.
+    LogQl,
+}
 
 /// Which times a query is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,11 +43,20 @@ pub enum QueryKind {
         /// From one step to the next.
         step_ms: i64,
     },
+    /// What lies between two moments, lines of logs; times in milliseconds.
+    Lines {
+        /// The first moment.
+        start_ms: i64,
+        /// The moment behind the last.
+        end_ms: i64,
+    },
 }
 
 /// How a query was asked.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// In which language.
+    pub language: Language,
     /// For which times.
     pub kind: QueryKind,
     /// By which user, if it was one.
@@ -50,6 +71,8 @@ pub struct QueryView {
     pub id: u64,
     /// Its text, perhaps cut.
     pub query: String,
+    /// What it is written in.
+    pub language: Language,
     /// Which times it is about.
     #[serde(flatten)]
     pub kind: QueryKind,
@@ -64,9 +87,12 @@ pub struct QueryView {
     pub is_waiting: bool,
     /// The most memory it has held so far.
     pub peak_bytes: usize,
-    /// Samples it has read; known when it has ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub samples: Option<u64>,
+    /// Samples of metrics it has read so far.
+    pub samples: u64,
+    /// Lines of logs it has looked at so far.
+    pub lines: u64,
+    /// The bytes of these lines.
+    pub bytes: u64,
     /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -90,6 +116,8 @@ struct Running {
     view: QueryView,
     began: Duration,
     cancel: CancelFlag,
+    ended: Arc<Notify>,
+    progress: Arc<QueryProgress>,
     budget: Option<ByteBudget>,
     peak_bytes: usize,
 }
@@ -106,6 +134,9 @@ impl Running {
             seconds: now.saturating_sub(self.began).as_secs_f64(),
             is_waiting: self.budget.is_none(),
             peak_bytes: self.peak_bytes.max(held),
+            samples: self.progress.samples(),
+            lines: self.progress.lines(),
+            bytes: self.progress.bytes(),
             ..self.view.clone()
         }
     }
@@ -115,6 +146,7 @@ impl Running {
 pub struct RunningQuery {
     id: u64,
     clock: SharedClock,
+    ended: Arc<Notify>,
     state: Arc<Mutex<State>>,
 }
 
@@ -124,8 +156,8 @@ impl QueryList {
         Self { clock, state: Arc::default() }
     }
 
-    /// Notes a query that came; raising `cancel` ends it.
-    pub fn begin(&self, query: &str, asked: Asked, cancel: CancelFlag) -> RunningQuery {
+    /// Notes a query that came; `ctx` tells what it has read, and through it it is ended.
+    pub fn begin(&self, query: &str, asked: Asked, ctx: &QueryContext) -> RunningQuery {
         let mut text = query.to_owned();
         if text.len() > MAX_TEXT_BYTES {
             text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
@@ -137,18 +169,30 @@ impl QueryList {
         let view = QueryView {
             id,
             query: text,
+            language: asked.language,
             kind: asked.kind,
             asker: asked.asker,
             started_ms: self.clock.now_ms(),
             seconds: 0.0,
             is_waiting: true,
             peak_bytes: 0,
-            samples: None,
+            samples: 0,
+            lines: 0,
+            bytes: 0,
             error: None,
         };
-        let running = Running { view, began: self.clock.monotonic(), cancel, budget: None, peak_bytes: 0 };
+        let ended = Arc::<Notify>::default();
+        let running = Running {
+            view,
+            began: self.clock.monotonic(),
+            cancel: ctx.cancel.clone(),
+            ended: ended.clone(),
+            progress: ctx.progress.clone(),
+            budget: None,
+            peak_bytes: 0,
+        };
         state.running.insert(id, running);
-        RunningQuery { id, clock: self.clock.clone(), state: self.state.clone() }
+        RunningQuery { id, clock: self.clock.clone(), ended, state: self.state.clone() }
     }
 
     /// The queries that run or wait for their turn, in the order they came.
@@ -168,8 +212,10 @@ impl QueryList {
     /// Ends a query that runs; whether there was one of that name.
     pub fn cancel(&self, id: u64) -> bool {
         let state = self.state.lock();
-        let running = state.running.get(&id);
-        running.inspect(|running| running.cancel.cancel()).is_some()
+        let Some(running) = state.running.get(&id) else { return false };
+        running.cancel.cancel();
+        running.ended.notify_one();
+        true
     }
 }
 
@@ -188,9 +234,13 @@ impl RunningQuery {
         });
     }
 
-    /// It has a result.
-    pub fn succeeded(&self, samples: u64) {
-        self.change(|running| running.view.samples = Some(samples));
+    /// What `waiting` gives, or `None` when somebody ends the query before it does. One may wait at a time.
+    pub async fn unless_ended<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.ended.notified() => None,
+            waited = waiting => Some(waited),
+        }
     }
 
     /// It failed.
@@ -224,15 +274,21 @@ mod tests {
 
     use super::*;
 
-    const ASKED: Asked = Asked { kind: QueryKind::Instant, asker: None };
+    const ASKED: Asked = Asked { language: Language::PromQl, kind: QueryKind::Instant, asker: None };
+
+    fn begin(list: &QueryList, query: &str) -> RunningQuery {
+        list.begin(query, ASKED, &QueryContext::unbounded())
+    }
 
     #[test]
     fn queries_are_seen_while_they_run_and_can_be_ended() {
         let clock = SimClock::at(1_000);
         let list = QueryList::new(clock.clone());
-        let cancel = CancelFlag::new();
-        let first = list.begin("up", ASKED, cancel.clone());
-        let second = list.begin("down", ASKED, CancelFlag::new());
+        let ctx = QueryContext::unbounded();
+        let first = list.begin("up", ASKED, &ctx);
+        let second = begin(&list, "down");
+        ctx.progress.add_samples(70);
+        ctx.progress.add_lines(5, 600);
         clock.advance(Duration::from_secs(2));
         let budget = ByteBudget::new("test", 1000);
         first.runs_in(budget.clone());
@@ -241,7 +297,8 @@ mod tests {
         let seen: Vec<_> = running.iter().map(|q| (&*q.query, q.is_waiting, q.peak_bytes)).collect();
         assert_eq!(seen, [("up", false, 300), ("down", true, 0)]);
         assert_eq!((running[0].seconds, running[0].started_ms), (2.0, 1_000));
-        assert!(list.cancel(running[0].id) && cancel.is_canceled());
+        assert_eq!((running[0].samples, running[0].lines, running[0].bytes), (70, 5, 600));
+        assert!(list.cancel(running[0].id) && ctx.cancel.is_canceled());
         first.failed("canceled");
         let id = running[0].id;
         drop((first, second));
@@ -254,22 +311,31 @@ mod tests {
         let clock = SimClock::at(0);
         let list = QueryList::new(clock.clone());
         for seconds in 1..=60 {
-            let query = list.begin(&format!("q{seconds}"), ASKED, CancelFlag::new());
+            let _query = begin(&list, &format!("q{seconds}"));
             clock.advance(Duration::from_secs(seconds));
-            query.succeeded(seconds);
         }
         let slowest = list.slowest();
         assert_eq!(slowest.len(), MAX_REMEMBERED);
-        assert_eq!((&*slowest[0].query, slowest[0].samples), ("q60", Some(60)));
+        assert_eq!((&*slowest[0].query, slowest[0].seconds), ("q60", 60.0));
         assert_eq!(slowest[MAX_REMEMBERED - 1].query, "q11");
         clock.advance(Duration::from_secs(3601));
         assert!(list.slowest().is_empty());
     }
 
+    #[tokio::test]
+    async fn a_query_that_is_ended_does_not_wait_any_more() {
+        let list = QueryList::new(SimClock::at(0));
+        let query = begin(&list, "up");
+        assert_eq!(query.unless_ended(async { 7 }).await, Some(7));
+        // It is ended before it waits, so it never does.
+        assert!(list.cancel(list.running()[0].id));
+        assert_eq!(query.unless_ended(std::future::pending::<()>()).await, None);
+    }
+
     #[test]
     fn long_texts_are_cut() {
         let list = QueryList::new(SimClock::at(0));
-        let _running = list.begin(&"ü".repeat(MAX_TEXT_BYTES), ASKED, CancelFlag::new());
+        let _running = begin(&list, &"ü".repeat(MAX_TEXT_BYTES));
         assert!(list.running()[0].query.len() < MAX_TEXT_BYTES + 8);
     }
 }

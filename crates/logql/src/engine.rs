@@ -20,10 +20,11 @@ mod threads;
 mod vector;
 mod window;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::logs::LogSource;
-use model::{Matcher, QueryContext};
+use model::{Matcher, QueryContext, QueryProgress};
 
 pub use lines::{Direction, Entry, LineParams, LogResult, Streams};
 pub use series::{Sample, Series, SeriesResult, Steps};
@@ -58,7 +59,8 @@ pub struct Engine<'a> {
 impl<'a> Engine<'a> {
     /// An engine for one request.
     pub fn new(source: &'a dyn LogSource, limits: Limits, ctx: &'a QueryContext) -> Self {
-        Self { source, limits, ctx, cost: Cost::default() }
+        let cost = Cost { progress: ctx.progress.clone(), ..Cost::default() };
+        Self { source, limits, ctx, cost }
     }
 }
 
@@ -71,6 +73,8 @@ pub struct Cost {
     bytes_processed: AtomicU64,
     metadata_bytes: AtomicU64,
     lines_passed: AtomicU64,
+    /// Where those look who watch the query.
+    progress: Arc<QueryProgress>,
 }
 
 /// What a query cost, told.
@@ -104,6 +108,7 @@ impl Cost {
         Self::add(&self.lines_processed, lines);
         Self::add(&self.bytes_processed, bytes + metadata_bytes);
         Self::add(&self.metadata_bytes, metadata_bytes);
+        self.progress.add_lines(lines as u64, (bytes + metadata_bytes) as u64);
     }
 
     fn passed(&self, lines: usize) {

@@ -1,7 +1,7 @@
 //! What one query may use, and whether it may go on.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,10 +24,48 @@ pub struct QueryContext {
     pub cancel: CancelFlag,
     /// Memory the query may hold.
     pub budget: ByteBudget,
+    /// What it has read so far; clones count in the same place.
+    pub progress: Arc<QueryProgress>,
     clock: SharedClock,
     deadline: Option<Duration>,
     timeout: Duration,
     warnings: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// What a query has read so far, for those who watch it from outside. It counts on when a query is tried again.
+#[derive(Debug, Default)]
+pub struct QueryProgress {
+    samples: AtomicU64,
+    lines: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl QueryProgress {
+    /// Samples were read.
+    pub fn add_samples(&self, samples: u64) {
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Lines of logs were looked at, which have so many bytes with their metadata.
+    pub fn add_lines(&self, lines: u64, bytes: u64) {
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Samples that were read.
+    pub fn samples(&self) -> u64 {
+        self.samples.load(Ordering::Relaxed)
+    }
+
+    /// Lines of logs that were looked at.
+    pub fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of these lines, with those of their metadata.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// Why a query may not go on.
@@ -57,6 +95,7 @@ impl QueryContext {
             tenant: TenantId::default(),
             cancel: CancelFlag::new(),
             budget: ByteBudget::unlimited(),
+            progress: Arc::default(),
             clock: base::SystemClock::shared(),
             deadline: None,
             timeout: Duration::MAX,

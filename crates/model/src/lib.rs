@@ -21,7 +21,7 @@ pub mod regex;
 pub mod sample;
 pub mod source;
 
-pub use context::{QueryContext, QueryStop};
+pub use context::{QueryContext, QueryProgress, QueryStop};
 pub use histogram::{CounterResetHint, FloatHistogram, Histogram, Span};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};

@@ -2,7 +2,7 @@
 //!
 //! It meets storage in [`model::logs::LogSource`] and in the traits here. In reading order: this file (what handlers
 //! need, and which path leads where), [`limits`], [`policy`], [`budget`] and [`admission`] (what a tenant may ask, and how much at a time),
-//! [`params`] and [`respond`] (requests in, answers out), [`query`], [`encode`], [`streams`] (labels and series),
+//! [`params`] and [`respond`] (requests in, answers out), [`watched`] (queries that others see), [`query`], [`encode`], [`streams`] (labels and series),
 //! [`index`] (volumes), [`detect`] (fields and patterns), [`push`], [`tail`], [`deletes`], [`storage`] (what is kept), [`legacy`], [`metrics`].
 
 mod admission;
@@ -24,6 +24,7 @@ mod storage;
 mod streams;
 mod system;
 mod tail;
+mod watched;
 mod websocket;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use base::{ByteBudget, Reservation};
 use bytes::Bytes;
 use model::logs::{LogSource, PushRefusal};
 use model::{QueryContext, TenantId};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::loki::PushRequest;
 
 use self::admission::Admission;
@@ -49,8 +51,10 @@ pub use self::policy::{BlockedQuery, BlockedText, QueryKind};
 use self::respond::Failure;
 pub use self::storage::{DayView, RetentionView, StorageView};
 pub use self::tail::Followers;
+use self::watched::Watched;
 use super::CancelOnDrop;
 use super::write::{plain, tenant_of};
+use crate::queries::{QueryList, RunningQuery};
 
 /// Stores what is pushed.
 pub trait LogPush: Send + Sync {
@@ -146,6 +150,8 @@ pub struct LogParts {
     pub body_budget: ByteBudget,
     /// Who follows what is stored; to be told of it as an observer of the storage's door.
     pub followers: Arc<Followers>,
+    /// Where queries are seen while they run.
+    pub running: Arc<QueryList>,
     /// Who deletes entries, if anybody.
     pub deletes: Option<Arc<dyn LogDeletes>>,
     /// Where requests are counted, if anywhere.
@@ -260,6 +266,23 @@ impl LogState {
         ctx
     }
 
+    /// Waits for the turn of a query, unless somebody ends it meanwhile.
+    async fn turn(
+        &self,
+        ctx: &QueryContext,
+        running: Option<&RunningQuery>,
+    ) -> Result<OwnedSemaphorePermit, Failure> {
+        let turn = self.queries.turn(ctx.timeout());
+        let Some(running) = running else { return turn.await.map_err(Failure::from) };
+        let ended = || Err(Failure::new(499, "query was canceled while it waited for other queries to end"));
+        let turn = running.unless_ended(turn).await.map_or_else(ended, |turn| turn.map_err(Failure::from));
+        match &turn {
+            Ok(_) => running.runs_in(ctx.budget.clone()),
+            Err(failure) => running.failed(&failure.text),
+        }
+        turn
+    }
+
     /// What is before it may not be asked for.
     fn oldest_ns(&self, limits: &LogQueryLimits) -> i64 {
         match limits.max_lookback_ns {
@@ -279,32 +302,43 @@ async fn run<T: Send + 'static>(
     headers: &HeaderMap,
     work: impl FnOnce(&LogState, &QueryContext) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    run_queued(state, headers, |state, ctx, _| work(state, ctx)).await
+    run_queued(state, headers, None, |state, ctx, _| work(state, ctx)).await
 }
 
-/// The same for work that tells how long it waited for its turn.
+/// The same for a query that reads lines: others see it while it runs, and may end it. Its work is told how long it waited
+/// for its turn.
+async fn run_watched<T: Send + 'static>(
+    state: &Logs,
+    headers: &HeaderMap,
+    watched: Watched,
+    work: impl FnOnce(&LogState, &QueryContext, Duration) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    run_queued(state, headers, Some(watched), work).await
+}
+
 async fn run_queued<T: Send + 'static>(
     state: &Logs,
     headers: &HeaderMap,
+    watched: Option<Watched>,
     work: impl FnOnce(&LogState, &QueryContext, Duration) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let ctx = state.context(state.tenant(headers)?);
     if !state.receiver.is_ready() {
         return Err(Failure::new(503, "the storage of logs is not open yet"));
     }
+    let running = watched.map(|watched| watched.begin(state, &ctx));
     let came = state.clock.monotonic();
-    let turn = state.queries.turn(ctx.timeout()).await.map_err(|refused| match refused {
-        admission::Refused::TooManyWait => Failure::new(429, "too many outstanding requests"),
-        admission::Refused::Timeout => {
-            Failure::new(504, "query timed out while it waited for other queries to end")
-        }
-    })?;
+    let turn = state.turn(&ctx, running.as_ref()).await?;
     let queued = state.clock.monotonic().saturating_sub(came);
     let _canceled = CancelOnDrop(ctx.cancel.clone());
     let (state, metrics) = (Arc::clone(state), state.metrics.clone());
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        work(&state, &ctx, queued)
+        let done = work(&state, &ctx, queued);
+        if let (Some(running), Err(failure)) = (&running, &done) {
+            running.failed(&failure.text);
+        }
+        done
     });
     done.await.unwrap_or_else(|error| Err(crashed(metrics.as_ref(), "query", &error)))
 }

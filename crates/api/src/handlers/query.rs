@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 use super::admission::{Admission, time_left};
 use super::{CancelOnDrop, Shared, context};
 use crate::envelope::{ANSWER_BYTES, Notes, write_success};
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorType};
 use crate::json;
 use crate::params::Params;
-use crate::queries::{Asked, QueryKind, RunningQuery};
+use crate::queries::{Asked, Language, QueryKind, RunningQuery};
 use crate::screens::caller::Caller;
 
 /// The most points a series of a range query may have: a week every minute, a year every hour.
@@ -37,7 +37,7 @@ pub async fn instant(
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let t_ms = params.time_or("time", state.clock.now_ms())?;
-    let asked = Asked { kind: QueryKind::Instant, asker: name_of(asker) };
+    let asked = Asked { language: Language::PromQl, kind: QueryKind::Instant, asker: name_of(asker) };
     let work = Work::new(&state, &headers, &params, limit, asked)?;
     let query = params.get("query").to_owned();
     work.run(state, move |engine, source, options, ctx| engine.instant(source, &query, t_ms, options, ctx))
@@ -67,7 +67,8 @@ pub async fn range(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let asked = Asked { kind: QueryKind::Range { start_ms, end_ms, step_ms }, asker: name_of(asker) };
+    let kind = QueryKind::Range { start_ms, end_ms, step_ms };
+    let asked = Asked { language: Language::PromQl, kind, asker: name_of(asker) };
     let work = Work::new(&state, &headers, &params, limit, asked)?;
     let query = params.get("query").to_owned();
     work.run(state, move |engine, source, options, ctx| {
@@ -84,7 +85,8 @@ enum StatsWanted {
     All,
 }
 
-fn name_of(asker: Option<Extension<Caller>>) -> Option<String> {
+/// The login of whoever asks, for the list of queries.
+pub(super) fn name_of(asker: Option<Extension<Caller>>) -> Option<String> {
     asker.and_then(|Extension(caller)| caller.user).map(|user| user.login)
 }
 
@@ -128,7 +130,7 @@ impl Work {
         };
         let options = QueryOptions { lookback, per_step_stats: stats == StatsWanted::All };
         let ctx = context(state, headers, timeout);
-        let running = state.queries.begin(params.get("query"), asked, ctx.cancel.clone());
+        let running = state.queries.begin(params.get("query"), asked, &ctx);
         Ok(Self { running, ctx, options, stats, limit, notes })
     }
 
@@ -143,7 +145,8 @@ impl Work {
         let asked = state.clock.monotonic();
         let _canceled = CancelOnDrop(self.ctx.cancel.clone());
         let slots = Some(state.query_slots.clone());
-        let mut admission = Admission::wait(slots, &state.query_budget, self.ctx.timeout()).await?;
+        let waiting = Admission::wait(slots, &state.query_budget, self.ctx.timeout());
+        let mut admission = self.unless_ended(waiting).await?;
         let (work, evaluate) = (Arc::new(self), Arc::new(evaluate));
         loop {
             let queued = state.clock.monotonic().saturating_sub(asked);
@@ -156,12 +159,25 @@ impl Work {
             }
             match running.await {
                 Ok(Some((ended, bytes))) => {
-                    admission = ended.wait_for_own(bytes, time_left(&work.ctx, asked)).await?;
+                    let waiting = ended.wait_for_own(bytes, time_left(&work.ctx, asked));
+                    admission = work.unless_ended(waiting).await?;
                 }
                 Ok(None) => return Err(ApiError::internal("query ended without an answer")),
                 Err(error) => return Err(ApiError::internal(format!("query failed: {error}"))),
             }
         }
+    }
+}
+
+impl Work {
+    /// What it waits for, unless somebody ends it meanwhile.
+    async fn unless_ended<T>(
+        &self,
+        waiting: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let ended = || ApiError::new(ErrorType::Canceled, "query was canceled in query queue");
+        let waited = self.running.unless_ended(waiting).await.unwrap_or_else(|| Err(ended()));
+        waited.inspect_err(|error| self.running.failed(&error.message))
     }
 }
 
@@ -201,7 +217,6 @@ impl Attempt {
                 match evaluated {
                     Ok((result, _buffers)) => {
                         state.query_metrics.observe(&result.stats, queued);
-                        work.running.succeeded(result.stats.samples_read);
                         let (stats, limit, notes) = (work.stats, work.limit, work.notes.clone());
                         write_answer(begun, result, Shown { stats, limit, queued, notes });
                     }

@@ -68,10 +68,11 @@ fn state_of(
     let parts = LogParts {
         source,
         receiver: Arc::new(Door(Arc::new(receiver))),
-        clock,
+        clock: clock.clone(),
         query_budget: ByteBudget::new("query.max-memory", 1 << 30),
         body_budget,
         followers,
+        running: Arc::new(api::queries::QueryList::new(clock.clone())),
         deletes: None,
         metrics: None,
     };

@@ -16,6 +16,7 @@ use api::handlers::loki::{
     Followers, LogOptions, LogParts, LogQueryLimits, LogQueryLimitsBook, LogState, LokiMetrics, router,
     shared,
 };
+use api::queries::QueryList;
 use arc_swap::ArcSwap;
 use base::ByteBudget;
 use base::clock::SharedClock;
@@ -100,11 +101,11 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// A storage that is not open yet. Queries take memory from `query_budget`, as others do.
+    /// A storage that is not open yet. Queries take memory from the budget, as others do, and are seen in the list.
     pub fn new(
         settings: &LogSettings,
         clock: SharedClock,
-        query_budget: &ByteBudget,
+        (query_budget, queries): (&ByteBudget, &Arc<QueryList>),
         registry: &Registry,
     ) -> Self {
         let (store, followers) = (Store::default(), Arc::<Followers>::default());
@@ -119,6 +120,7 @@ impl Logs {
             query_budget: query_budget.clone(),
             body_budget: ByteBudget::new("logs.max-push-memory", MAX_BODY_BYTES),
             followers,
+            running: queries.clone(),
             deletes: Some(Arc::new(store.clone())),
             metrics: Some(LokiMetrics::new(registry, &settings.options.version)),
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::handlers::loki::LogOptions;
+use api::queries::QueryList;
 use api::server::{ClientDemand, Clients, Pem, Security, Server, ServerOptions, TlsOptions};
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -195,7 +196,8 @@ async fn serve(settings: LokiSettings, books: Books, language: logql::Features) 
     let rule_limits = books.rules.clone();
     let log_settings = log_settings(&settings, books, language);
     let budget = ByteBudget::new("query.max-memory", QUERY_BYTES);
-    let logs = Logs::new(&log_settings, clock.clone(), &budget, &registry);
+    let queries = Arc::new(QueryList::new(clock.clone()));
+    let logs = Logs::new(&log_settings, clock.clone(), (&budget, &queries), &registry);
     let only = &log_settings.options.only_tenant;
     let ruler = Ruler::new(&settings, rule_limits, only, &logs, &clock, &registry);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use api::queries::QueryList;
 use base::ByteBudget;
+use base::clock::SharedClock;
 use promql::engine::{Engine, EngineOptions};
 
 use super::settings::Settings;
@@ -19,13 +21,15 @@ pub struct Querying {
     pub rules_engine: Arc<Engine>,
     /// The memory queries of users share.
     pub budget: ByteBudget,
+    /// The queries of users that run, of metrics and of logs.
+    pub queries: Arc<QueryList>,
     /// The memory queries of rules share: whatever users ask, alerts are still evaluated.
     pub rules_budget: ByteBudget,
 }
 
 impl Querying {
     /// As the flags ask for.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, clock: SharedClock) -> Self {
         let (args, features) = (&settings.args, &settings.features);
         let options = EngineOptions {
             lookback: args.lookback_delta.value,
@@ -44,6 +48,7 @@ impl Querying {
         let budget = ByteBudget::new("query.max-memory", max_bytes);
         let rules_budget =
             ByteBudget::new("a quarter of query.max-memory, for rules", max_bytes / RULES_PART);
-        Self { engine, rules_engine, budget, rules_budget }
+        let queries = Arc::new(QueryList::new(clock));
+        Self { engine, rules_engine, budget, queries, rules_budget }
     }
 }

@@ -134,7 +134,7 @@ fn state(
         local: Arc::new(opened.clone()),
         engine: querying.engine.clone(),
         query_metrics: QueryMetrics::new(registry, slots),
-        queries: Arc::new(api::queries::QueryList::new(scraping.clock())),
+        queries: querying.queries.clone(),
         query_budget: querying.budget.clone(),
         query_slots: Arc::new(Semaphore::new(slots)),
         read: ReadService::new(read_options(&args.reading), registry),

@@ -69,6 +69,7 @@ impl Env {
             lock(&self.annotations).merge(std::mem::take(&mut scratch.annotations));
         }
         let held = std::mem::take(&mut scratch.held);
+        self.ctx.progress.add_samples(scratch.counts.read);
         lock(&self.counts).take_from(&mut scratch.counts);
         lock(&self.spare).push(scratch);
         let result = result?;

@@ -126,8 +126,10 @@ fn fill(operator: &dyn Operator, env: &Env, range: Range<usize>, rows: &mut [Ste
     rows[..range.len()].par_chunks_mut(per_task).enumerate().try_for_each(|(task, rows)| {
         let first = range.start + task * per_task;
         env.with_scratch(|scratch| {
-            env.check()?;
             for (offset, row) in rows.iter_mut().enumerate() {
+                if offset % SERIES_PER_CHECK == 0 {
+                    env.check()?;
+                }
                 operator.evaluate(first + offset, scratch, row)?;
             }
             Ok(())

@@ -10,7 +10,7 @@ use super::names::{LabelEffect, TYPE_LABEL};
 use super::operator::{Operator, SharedOperator};
 use super::selector::{SelectedSeries, TimeShift};
 use super::value::{RangeExtension, RangeInput, StepGrid, StepVector, WindowBounds};
-use crate::functions::range::{RangeContext, RangeFunction};
+use crate::functions::range::{ParameterError, RangeContext, RangeFunction, RangeKernel};
 
 /// Where the samples of a range vector come from.
 pub(crate) enum RangeSource {
@@ -222,6 +222,29 @@ impl Edge {
     }
 }
 
+/// Samples of windows, each counted in every window it is in, that are worked on between two looks at whether the query
+/// has to end: a few tens of milliseconds.
+const SAMPLES_PER_CHECK: usize = if cfg!(test) { 1 << 10 } else { 8 << 20 };
+
+/// Whether the windows of one series take so long that it is worth looking in between.
+fn is_long(windows: &[WindowBounds]) -> bool {
+    steps_of_part(windows) < windows.len()
+}
+
+/// How many windows, one at least, are worked on until the next look.
+fn steps_of_part(windows: &[WindowBounds]) -> usize {
+    let mut samples = 0;
+    let is_within = |window: &&WindowBounds| {
+        samples += window.len();
+        samples <= SAMPLES_PER_CHECK
+    };
+    windows.iter().take_while(is_within).count().max(1)
+}
+
+fn execution(error: ParameterError) -> QueryError {
+    QueryError::Execution(error.to_string())
+}
+
 /// A function over a range vector.
 pub(crate) struct RangeCall {
     pub env: Arc<Env>,
@@ -291,7 +314,7 @@ impl RangeCall {
             start_timestamps: settings.start_timestamps,
         };
         let params: Vec<&[f64]> = self.params.iter().map(|p| &p[..]).collect();
-        let input = RangeInput {
+        let whole = RangeInput {
             samples: columns,
             windows,
             grid: self.windowing.grid,
@@ -302,9 +325,46 @@ impl RangeCall {
             params: &params,
         };
         let mut kernel = scratch.kernel(self.kernel, self.function);
-        let result = kernel.evaluate(&context, &input, out, &mut scratch.annotations);
+        let in_parts = self.function.looks_at_all(!columns.histograms.is_empty()) && is_long(windows);
+        let result = if in_parts {
+            self.in_parts(&whole, &context, &mut kernel, scratch, out)
+        } else {
+            kernel.evaluate(&context, &whole, out, &mut scratch.annotations).map_err(execution)
+        };
         scratch.put_kernel(self.kernel, kernel);
-        result.map_err(|error| QueryError::Execution(error.to_string()))
+        result
+    }
+
+    /// Evaluates some windows after the other: one series may take so long that a query has to end in its midst.
+    fn in_parts(
+        &self,
+        whole: &RangeInput<'_>,
+        context: &RangeContext<'_>,
+        kernel: &mut RangeKernel,
+        scratch: &mut Scratch,
+        out: &mut StepVector,
+    ) -> EvalResult<()> {
+        let grid = whole.grid;
+        out.reset(grid.len);
+        let mut part = scratch.vector(0);
+        let mut first = 0;
+        while first < grid.len {
+            self.env.check()?;
+            let steps = first..first + steps_of_part(&whole.windows[first..]);
+            let params: Vec<&[f64]> = whole.params.iter().map(|of_steps| &of_steps[steps.clone()]).collect();
+            let input = RangeInput {
+                samples: whole.samples,
+                windows: &whole.windows[steps.clone()],
+                grid: StepGrid { start_ms: grid.time_ms(first), len: steps.len(), ..grid },
+                params: &params,
+                ..*whole
+            };
+            kernel.evaluate(context, &input, &mut part, &mut scratch.annotations).map_err(execution)?;
+            out.place(first, &mut part);
+            first = steps.end;
+        }
+        scratch.put_vector(part);
+        Ok(())
     }
 }
 

@@ -309,3 +309,65 @@ fn what_is_held_counts_against_the_budget() {
     }
     assert_eq!(run("sum(m)", 4 << 20), Ok(()));
 }
+
+#[test]
+fn windows_worked_on_in_parts_give_what_each_gives_alone() {
+    let mut source = MemorySource::default();
+    let values: Vec<f64> = (0..400).map(|i| f64::from((i * 37) % 101) / 7.0).collect();
+    source.add(&[("__name__", "m")], 1, &values);
+    for function in [
+        "sum_over_time(m[150s])",
+        "avg_over_time(m[150s])",
+        "ts_of_max_over_time(m[150s])",
+        "stddev_over_time(m[150s])",
+        "quantile_over_time(0.7, m[150s])",
+        "quantile_over_time(scalar(m) / 100, m[150s])",
+        "mad_over_time(m[150s])",
+        "deriv(m[150s])",
+        "predict_linear(m[150s], 60)",
+        "double_exponential_smoothing(m[150s], 0.5, 0.5)",
+        "max_over_time(m[150s])",
+        "sum_over_time(m[150s] @ 200)",
+    ] {
+        // The steps in the midst have 150 samples each: a few of them are a part.
+        let whole = range(&source, function, 0, 420, 10).unwrap();
+        let alone: Vec<String> = (0..=42)
+            .map(|step| match &instant(&source, function, step * 10).unwrap()[..] {
+                [] => "_".to_owned(),
+                [line] => line.rsplit_once(' ').unwrap().1.to_owned(),
+                more => panic!("{more:?}"),
+            })
+            .collect();
+        assert_eq!(whole[0].split_once(' ').unwrap().1, alone.join(" "), "{function}");
+    }
+}
+
+/// A clock on which a second passes whenever somebody looks.
+#[derive(Debug, Default)]
+struct CountingClock(std::sync::atomic::AtomicU64);
+
+impl base::Clock for CountingClock {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_query_ends_in_the_midst_of_a_long_series() {
+    let mut source = MemorySource::default();
+    source.add(&[("__name__", "m")], 1, &[1.0; 2000]);
+    let run = |query: &str| {
+        let clock = Arc::new(CountingClock::default());
+        let ctx = QueryContext::new(clock, Duration::from_secs(50), base::ByteBudget::unlimited());
+        let result =
+            engine().range(&source, query, 1_000_000, 1_100_000, 1_000, QueryOptions::default(), &ctx);
+        result.map(|_| ctx.progress.samples()).map_err(|error| error.kind())
+    };
+    // A hundred windows of a thousand samples: too many looks. Windows that slide are one piece of work.
+    assert_eq!(run("quantile_over_time(0.5, m[1000s])"), Err(base::ErrorKind::Timeout));
+    assert_eq!(run("max_over_time(m[1000s])"), Ok(1100));
+}

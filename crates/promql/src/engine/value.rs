@@ -93,6 +93,15 @@ impl StepVector {
         self.histograms.clear();
     }
 
+    /// Puts the steps of `part` in place of those from `first` on, which are absent.
+    pub fn place(&mut self, first: usize, part: &mut Self) {
+        self.values[first..first + part.len()].copy_from_slice(&part.values);
+        if part.has_histograms() {
+            self.histograms.resize(self.values.len(), None);
+            self.histograms[first..first + part.histograms.len()].swap_with_slice(&mut part.histograms);
+        }
+    }
+
     /// Number of steps.
     #[inline]
     pub fn len(&self) -> usize {

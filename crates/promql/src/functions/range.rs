@@ -143,6 +143,18 @@ impl RangeFunction {
         matches!(self, Self::Extrapolated(_))
     }
 
+    /// Whether every window is looked at from its first sample to its last; the others slide from one to the next. Those of
+    /// histograms never slide.
+    pub fn looks_at_all(self, has_histograms: bool) -> bool {
+        match self {
+            Self::Sum | Self::Avg | Self::TimeOfMin | Self::TimeOfMax | Self::Stddev | Self::Stdvar => true,
+            Self::Quantile | Self::Mad | Self::Deriv | Self::PredictLinear => true,
+            Self::DoubleExponentialSmoothing => true,
+            Self::Extrapolated(_) => has_histograms,
+            _ => false,
+        }
+    }
+
     /// Whether the value depends on the evaluation time, even when the window does not.
     pub fn depends_on_evaluation_time(self) -> bool {
         matches!(self, Self::PredictLinear)

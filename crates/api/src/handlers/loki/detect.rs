@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -12,8 +13,10 @@ use model::QueryContext;
 use super::params::{Bounds, integer};
 use super::query::plain_steps;
 use super::respond::Failure;
-use super::{LogState, Logs, encode, json, run};
+use super::watched::Watched;
+use super::{LogState, Logs, encode, json, run, run_watched};
 use crate::params::Params;
+use crate::screens::caller::Caller;
 
 const DEFAULT_FIELDS: i64 = 1000;
 const DEFAULT_LINES: i64 = 100;
@@ -22,10 +25,12 @@ const MAX_LINES: i64 = 5000;
 /// `GET /patterns`
 pub(super) async fn patterns(
     State(state): State<Logs>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run(&state, &headers, move |state, ctx| {
+    let watched = Watched::lines(&state, &params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, _| {
         let mut steps = plain_steps(&params, state.now_ns())?;
         let matchers = logql::parse_matchers(params.get("query"))?;
         let bounds = Bounds { start_ns: steps.start_ns, end_ns: steps.end_ns }.admitted(state, ctx)?;
@@ -95,10 +100,12 @@ fn field_params(
 /// `GET /detected_fields`
 pub(super) async fn fields(
     State(state): State<Logs>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run(&state, &headers, move |state, ctx| {
+    let watched = Watched::lines(&state, &params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, _| {
         let (query, wanted) = field_params(state, ctx, &params)?;
         let found = state.engine(ctx).detected_fields(&query, &wanted)?;
         let mut out = String::from("{");
@@ -138,10 +145,12 @@ pub(super) async fn fields(
 pub(super) async fn values(
     State(state): State<Logs>,
     Path(name): Path<String>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run(&state, &headers, move |state, ctx| {
+    let watched = Watched::lines(&state, &params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, _| {
         let (query, wanted) = field_params(state, ctx, &params)?;
         let found = state.engine(ctx).detected_values(&query, &name, &wanted)?;
         let mut out = String::from("{");

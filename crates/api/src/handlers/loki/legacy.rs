@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,16 +11,20 @@ use logql::engine::LineParams;
 
 use super::params::{Bounds, direction, limit};
 use super::respond::Failure;
-use super::{Logs, encode, json, policy, run};
+use super::watched::Watched;
+use super::{Logs, encode, json, policy, run_watched};
 use crate::params::Params;
+use crate::screens::caller::Caller;
 
 /// `GET /api/prom/query`
 pub(super) async fn query(
     State(state): State<Logs>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run(&state, &headers, move |state, ctx| {
+    let watched = Watched::lines(&state, &params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, _| {
         let (limit, direction) = (limit(&params, 100)?, direction(&params)?);
         let bounds = Bounds::ordered(&params, state.now_ns())?;
         let query = logql::parse_log(params.get("query"))?;

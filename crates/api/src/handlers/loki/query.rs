@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +16,10 @@ use model::QueryContext;
 use super::params::{BAD_ORDER, BAD_STEP, Bounds, direction, duration, integer, limit, time};
 use super::respond::Failure;
 use super::stats::{Spent, write};
-use super::{LogState, Logs, budget, encode, json, policy, run_queued};
+use super::watched::Watched;
+use super::{LogState, Logs, budget, encode, json, policy, run_watched};
 use crate::params::Params;
+use crate::screens::caller::Caller;
 
 const DEFAULT_LIMIT: i64 = 100;
 const NO_LOGS_AT_INSTANTS: &str =
@@ -55,10 +58,12 @@ fn answer(data: &str, spent: &Spent, warnings: &[String]) -> String {
 /// `GET /query`
 pub(super) async fn instant(
     State(state): State<Logs>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
-    let body = run_queued(&state, &headers, move |state, ctx, queued| {
+    let watched = Watched::instant(&params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, queued| {
         limit(&params, DEFAULT_LIMIT)?;
         direction(&params)?;
         let at_ns = time(&params, "time", state.now_ns())?;
@@ -83,11 +88,13 @@ pub(super) async fn instant(
 /// `GET /query_range`
 pub(super) async fn range(
     State(state): State<Logs>,
+    asker: Option<Extension<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Failure> {
     let categorize = categorizes(&headers);
-    let body = run_queued(&state, &headers, move |state, ctx, queued| {
+    let watched = Watched::range(&state, &params, asker);
+    let body = run_watched(&state, &headers, watched, move |state, ctx, queued| {
         range_body(state, ctx, queued, &params, categorize)
     });
     Ok(json(body.await?))

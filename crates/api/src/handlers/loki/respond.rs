@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use logql::{LogQueryError, ParseError, QueryError};
 use model::{QueryStop, SourceError};
 
+use super::admission::Refused;
 use crate::handlers::write::plain;
 
 /// Why a request is not answered.
@@ -56,6 +57,15 @@ impl From<SourceError> for Failure {
             SourceError::Corruption(_) | SourceError::Storage(_) => 500,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooManyWait => Self::new(429, "too many outstanding requests"),
+            Refused::Timeout => Self::new(504, "query timed out while it waited for other queries to end"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use logql::Direction;
@@ -23,13 +24,15 @@ use tokio::sync::mpsc;
 
 pub use self::followers::Followers;
 use self::followers::{Dropped, Following, News};
-use super::params::{integer, limit, time};
+use super::params::{Bounds, integer, limit, time};
 use super::query::categorizes;
 use super::respond::Failure;
+use super::watched::Watched;
 use super::websocket::{Received, Sender, accept, read_all, split};
 use super::{Logs, encode};
 use crate::handlers::CancelOnDrop;
 use crate::params::Params;
+use crate::screens::caller::Caller;
 
 /// How often is looked whether something came.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -53,6 +56,8 @@ struct Follow {
     start_ns: i64,
     categorize: bool,
     following: Following,
+    text: String,
+    asker: Option<Extension<Caller>>,
 }
 
 /// `GET /tail`
@@ -85,7 +90,9 @@ fn begin(state: Logs, request: Request) -> Result<Response, Failure> {
         Failure::new(429, text)
     })?;
     let delay = Duration::from_secs(delay.max(0).unsigned_abs());
-    let follow = Follow { query, tenant, limit, delay, start_ns, categorize, following };
+    let text = params.get("query").to_owned();
+    let asker = request.extensions().get::<Caller>().cloned().map(Extension);
+    let follow = Follow { query, tenant, limit, delay, start_ns, categorize, following, text, asker };
     let (response, upgrade) = accept(request)?;
     tokio::spawn(async move {
         if let Some(metrics) = &state.metrics {
@@ -241,12 +248,14 @@ async fn history(state: &Logs, follow: &Follow) -> Result<Streams, Failure> {
     };
     let ctx = state.context(follow.tenant.clone());
     let _canceled = CancelOnDrop(ctx.cancel.clone());
-    let turn = state.queries.turn(ctx.timeout()).await;
-    let turn = turn.map_err(|_| Failure::new(429, "too many outstanding requests"))?;
+    let bounds = Bounds { start_ns: lines.range.start_ns, end_ns };
+    let running = Watched::between(&follow.text, bounds, follow.asker.clone()).begin(state, &ctx);
+    let turn = state.turn(&ctx, Some(&running)).await?;
     let (query, state) = (follow.query.clone(), Arc::clone(state));
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        state.engine(&ctx).lines(&query, &lines)
+        let found = state.engine(&ctx).lines(&query, &lines);
+        found.inspect_err(|error| running.failed(&error.to_string()))
     });
     let mut result = done.await.map_err(|error| Failure::new(500, error.to_string()))??;
     result.streams.iter_mut().for_each(|(_, entries)| entries.reverse());
