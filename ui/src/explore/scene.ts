@@ -151,7 +151,8 @@ function ask(runner: SceneQueryRunner, queries: SceneDataQuery[]): void {
 }
 
 const STYLES: Record<View['style'], Record<string, unknown>> = {
-  lines: { drawStyle: 'line', lineWidth: 1, fillOpacity: 6, showPoints: 'auto' },
+  // Without areas below them: those of many series add up to one smear, and take longer to paint than the lines.
+  lines: { drawStyle: 'line', lineWidth: 1, fillOpacity: 0, showPoints: 'auto' },
   bars: { drawStyle: 'bars', lineWidth: 0, fillOpacity: 80 },
   points: { drawStyle: 'points', pointSize: 4 },
   stacked: { drawStyle: 'line', fillOpacity: 40, stacking: { mode: 'normal', group: 'A' } },

@@ -1,7 +1,7 @@
 import { css } from '@emotion/css';
 import { dateTimeFormat, textUtil, type DataFrame, type GrafanaTheme2 } from '@grafana/data';
 import { Portal, useStyles2, useTheme2, type UPlotConfigBuilder } from '@grafana/ui';
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type uPlot from 'uplot';
 
 interface Props {
@@ -49,24 +49,33 @@ export function AnnotationMarkers({ config, annotations, timeZone }: Props) {
   const theme = useTheme2();
   const [plot, setPlot] = useState<uPlot>();
   const [drawn, setDrawn] = useState(0);
-  const events = useRef<Annotation[]>([]);
-  events.current = readAnnotations(annotations);
+  const read = useMemo(() => readAnnotations(annotations), [annotations]);
+  const events = useRef(read);
+  events.current = read;
+  const drawnEvents = useRef<Annotation[]>([]);
 
   useLayoutEffect(() => {
-    config.addHook('init', setPlot);
+    config.addHook('init', (current) => {
+      drawnEvents.current = [];
+      setPlot(current);
+    });
     config.addHook('draw', (current) => {
       for (const event of events.current) draw(current, event, theme);
-      setDrawn((count) => count + 1);
+      // Where there was nothing and is nothing, there is nothing to place anew.
+      if (events.current.length || drawnEvents.current.length) setDrawn((count) => count + 1);
+      drawnEvents.current = events.current;
     });
     // Hooks stay with the configuration, which is made anew when what is drawn changes its shape.
   }, [config, theme]);
 
-  useEffect(() => plot?.redraw(false), [plot, annotations]);
+  // Events come in new frames with every answer, and after every change of options: to draw all series again for the same ones
+  // would double what each of these costs.
+  useEffect(() => {
+    if (plot && JSON.stringify(drawnEvents.current) !== JSON.stringify(read)) plot.redraw(false);
+  }, [plot, read]);
 
   if (!plot || drawn === 0) return null;
-  return events.current.map((event, index) => (
-    <Mark key={index} event={event} plot={plot} timeZone={timeZone} />
-  ));
+  return read.map((event, index) => <Mark key={index} event={event} plot={plot} timeZone={timeZone} />);
 }
 
 function draw(plot: uPlot, { timeMs, timeEndMs, color }: Annotation, theme: GrafanaTheme2): void {
