@@ -133,7 +133,8 @@ fn reference(db: &LogDb, everything: &LogRequest) -> f64 {
     let mut block = Vec::new();
     let ctx = QueryContext::unbounded();
     for group in db.select(everything, &ctx).expect("it selects").iter().step_by(8) {
-        let page = group.reader.read(LogColumns { lines: true, metadata: false }, &ctx).expect("it reads");
+        let page =
+            group.reader.read(LogColumns { metadata: false, ..LogColumns::ALL }, &ctx).expect("it reads");
         for row in 0..page.lines.len() {
             block.extend_from_slice(page.lines.get(row));
             block.push(b'\n');
@@ -178,8 +179,10 @@ fn measure(kind: Kind, dir: &Path, megabytes: u64) {
         timed("scan by one thread", mb, || {
             let finder = memchr::memmem::Finder::new("no such needle anywhere");
             for group in db.select(&everything, &ctx).expect("it selects") {
-                let page =
-                    group.reader.read(LogColumns { lines: true, metadata: false }, &ctx).expect("it reads");
+                let page = group
+                    .reader
+                    .read(LogColumns { metadata: false, ..LogColumns::ALL }, &ctx)
+                    .expect("it reads");
                 assert!(finder.find(&page.lines.bytes).is_none());
             }
         });

@@ -1,6 +1,9 @@
 //! Compaction: many objects of a day become one, sorted by stream and time, each entry in it once.
+//!
+//! In reading order: this file (one compaction), [`plan`] (which objects), [`merge`] (their rows in one order).
 
 mod merge;
+mod plan;
 
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ use ulid::Ulid;
 
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError, meta_of};
-use crate::manifest::{CommitError, Edit, Manifest, ObjectMeta, object_key};
+use crate::manifest::{CommitError, Edit, ObjectMeta, object_key};
 use crate::segment::index::{MAX_INDEX_BYTES, Resolutions};
 use crate::segment::reader::SegmentError;
 use crate::segment::{Segment, SegmentIndex, SegmentOptions, SegmentWriter};
@@ -20,11 +23,17 @@ struct Plan {
     tenant: TenantId,
     day: Day,
     inputs: Vec<ObjectMeta>,
-    is_final: bool,
+    /// The level of what is made of them.
+    level: u8,
 }
 
-/// Entries of this many bytes, before compression, are worth compressing well.
-const FINAL_LINE_BYTES: u64 = 512 << 20;
+/// The level of objects that are to be compacted again, soon or when their day is over.
+const MERGED_LEVEL: u8 = 1;
+/// The level of objects that were compressed well.
+const FINAL_LEVEL: u8 = 2;
+/// The level of objects on the way to that: made when their day was over and nothing had come for a while.
+const SETTLED_LEVEL: u8 = 3;
+
 /// A column costs something in each page group: one is made for names that so many of a hundred entries have.
 const HOT_PERCENT: u64 = 5;
 const MAX_HOT: usize = 8;
@@ -37,89 +46,9 @@ impl LogDb {
         Ok(true)
     }
 
-    fn plan(&self) -> Option<Plan> {
-        self.rewrite_plan().or_else(|| self.expiry_plan()).or_else(|| self.merge_plan())
-    }
-
-    /// An object with many entries that are past their time.
-    fn expiry_plan(&self) -> Option<Plan> {
-        let (tenant, day, object) = self.expired_object()?;
-        let is_final = object.level == FINAL_LEVEL;
-        Some(Plan { tenant, day, inputs: vec![object], is_final })
-    }
-
-    /// An object with entries that are to be gone.
-    fn rewrite_plan(&self) -> Option<Plan> {
-        let tombstones = self.state.read().tombstones.clone();
-        tombstones.into_iter().find_map(|(tenant, known)| {
-            let (day, object) = self.rewrite_for(&tenant, &known)?;
-            let is_final = object.level == FINAL_LEVEL;
-            Some(Plan { tenant, day, inputs: vec![object], is_final })
-        })
-    }
-
-    fn merge_plan(&self) -> Option<Plan> {
-        let state = self.state.read();
-        let closed_ns = self.instant_before(self.options.day_closes_after);
-        let quiet_ms = u64::try_from(self.instant_before(self.options.quiet_after) / 1_000_000).unwrap_or(0);
-        let mut days: Vec<_> = state.catalog.all().collect();
-        days.sort_by_key(|(tenant, day, _)| ((*tenant).clone(), *day));
-        days.into_iter().find_map(|(tenant, day, manifest)| {
-            // Late entries would have everything written anew each time: they are taken together first, as those of today.
-            let late = manifest.objects.iter().filter(|object| object.level != FINAL_LEVEL);
-            let newest_ms = late.map(|object| object.id.timestamp_ms()).max();
-            let is_quiet = newest_ms.is_none_or(|newest_ms| newest_ms <= quiet_ms);
-            let is_closed = day.last_ns() < closed_ns && is_quiet;
-            let (inputs, is_final) = self.inputs(manifest, is_closed)?;
-            Some(Plan { tenant: tenant.clone(), day, inputs, is_final })
-        })
-    }
-
-    /// Objects of about one size, when there are enough of them; all that are not large yet, when the day is over.
-    fn inputs(&self, manifest: &Manifest, is_closed: bool) -> Option<(Vec<ObjectMeta>, bool)> {
-        let options = &self.options;
-        let is_usable = |object: &&ObjectMeta| {
-            object.size_bytes < options.target_object_bytes / 2
-                && !self.segments.is_full(object.id)
-                && !self.segments.is_damaged(object.id)
-        };
-        let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
-        small.sort_by_key(|object| object.size_bytes);
-        let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
-        let least = if is_closed { 2 } else { options.compaction_inputs };
-        let same: fn(u32, u32) -> bool = if is_closed { |_, _| true } else { |a, b| a == b };
-        for chunk in small.chunk_by(|a, b| same(class(a), class(b))) {
-            if chunk.len() < least {
-                continue;
-            }
-            let mut total = 0;
-            let fits = |object: &&&ObjectMeta| {
-                total += object.size_bytes;
-                total <= options.target_object_bytes
-            };
-            // Neighbours in time: what is made of them overlaps no other in time where they did not, and queries that find
-            // objects that overlap look for entries that are in both.
-            let mut in_time: Vec<&ObjectMeta> = chunk.to_vec();
-            in_time.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
-            let inputs: Vec<ObjectMeta> = in_time
-                .iter()
-                .take(options.max_compaction_inputs)
-                .take_while(fits)
-                .map(|&o| o.clone())
-                .collect();
-            if inputs.len() >= 2 {
-                let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
-                return Some((inputs, is_closed || lines >= FINAL_LINE_BYTES));
-            }
-        }
-        // The last of a day that was never compressed well.
-        let only = |object: &&ObjectMeta| object.level != FINAL_LEVEL && !self.segments.is_damaged(object.id);
-        let rough: Vec<ObjectMeta> = manifest.objects.iter().filter(only).cloned().collect();
-        (is_closed && !rough.is_empty()).then(|| (rough.into_iter().take(1).collect(), true))
-    }
-
     fn compact(&self, plan: &Plan) -> Result<(), LogDbError> {
-        let Plan { tenant, day, inputs, is_final } = plan;
+        let Plan { tenant, day, inputs, level } = plan;
+        let is_final = *level == FINAL_LEVEL;
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for input in inputs {
             match self.segments.open(tenant, *day, input.id) {
@@ -140,9 +69,9 @@ impl LogDb {
         segments.iter().for_each(|segment| resolutions.count_object(segment.index()));
         let options = SegmentOptions {
             unit: resolutions.unit(),
-            zstd_level: if *is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
+            zstd_level: if is_final { self.options.final_zstd_level } else { self.options.flush_zstd_level },
             // While many objects become one, a page group of each is in memory.
-            group_bytes: if *is_final { self.options.group_bytes } else { self.options.group_bytes / 4 },
+            group_bytes: if is_final { self.options.group_bytes } else { self.options.group_bytes / 4 },
             bits_per_gram: self.options.bits_per_gram,
             hot: hot_names(segments.iter().map(|segment| segment.index())),
             ..Default::default()
@@ -176,7 +105,7 @@ impl LogDb {
         );
         let meta = meta_of(id, &made).map(|meta| ObjectMeta {
             size_bytes: written.size_bytes,
-            level: if *is_final { FINAL_LEVEL } else { 1 },
+            level: *level,
             deletes: tombstones.revision,
             ..meta
         });
@@ -269,9 +198,6 @@ impl LogDb {
         self.retention().of(tenant, labels).map_or(i64::MIN, |period| self.instant_before(period))
     }
 }
-
-/// The level of objects that were compressed well.
-const FINAL_LEVEL: u8 = 2;
 
 /// Names of metadata that are in many rows.
 fn hot_names<'a>(indices: impl Iterator<Item = &'a SegmentIndex>) -> Vec<Arc<str>> {

@@ -105,7 +105,7 @@ fn verify_group(
     previous: &mut Option<(u32, i64)>,
 ) -> Result<Page, String> {
     let told = |error: crate::segment::reader::SegmentError| error.to_string();
-    let page = segment.read(group, LogColumns { lines: true, metadata: true }).map_err(told)?;
+    let page = segment.read(group, LogColumns::ALL).map_err(told)?;
     for run in &group.runs {
         let rows = run.first_row as usize..(run.first_row + run.rows) as usize;
         let (first, last) = (page.timestamps_ns[rows.start], page.timestamps_ns[rows.end - 1]);

@@ -72,7 +72,7 @@ pub(crate) fn read_told(db: &LogDb, request: &LogRequest) -> Result<(Vec<Row>, V
     let ctx = QueryContext::unbounded();
     let mut rows = Vec::new();
     for group in db.select(request, &ctx)? {
-        let page = group.reader.read(LogColumns { lines: true, metadata: true }, &ctx)?;
+        let page = group.reader.read(LogColumns::ALL, &ctx)?;
         for run in &group.runs {
             let times = &page.timestamps_ns[run.rows.clone()];
             assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));

@@ -169,13 +169,22 @@ pub enum LogHint {
     },
 }
 
-/// Which columns of a page group to read. Timestamps are always read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which columns of a page group to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogColumns {
+    /// The times of the entries.
+    pub timestamps: bool,
     /// The lines.
     pub lines: bool,
     /// The structured metadata.
     pub metadata: bool,
+}
+
+impl LogColumns {
+    /// Everything there is.
+    pub const ALL: Self = Self { timestamps: true, lines: true, metadata: true };
+    /// Times and nothing else.
+    pub const TIMESTAMPS: Self = Self { timestamps: true, lines: false, metadata: false };
 }
 
 /// Entries that are stored and read together.

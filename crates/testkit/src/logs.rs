@@ -113,10 +113,10 @@ struct Rows(Vec<LogEntry>);
 
 impl PageReader for Rows {
     fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
-        let mut page = Page {
-            timestamps_ns: self.0.iter().map(|entry| entry.timestamp_ns).collect(),
-            ..Page::default()
-        };
+        let mut page = Page::default();
+        if columns.timestamps {
+            page.timestamps_ns = self.0.iter().map(|entry| entry.timestamp_ns).collect();
+        }
         if columns.lines {
             page.lines = column(self.0.iter().map(|entry| &entry.line[..]));
         }

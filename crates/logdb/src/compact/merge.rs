@@ -64,7 +64,7 @@ impl Reader {
                 self.run += 1;
             }
             if self.page.is_none() {
-                let page = self.segment.read(group, LogColumns { lines: true, metadata: true });
+                let page = self.segment.read(group, LogColumns::ALL);
                 self.page = Some(page.map_err(|error| MergeError::Input(self.number, self.group, error))?);
             }
             return Ok(self.page.as_ref().map(|page| page.timestamps_ns[self.row]));

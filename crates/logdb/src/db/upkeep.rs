@@ -223,7 +223,7 @@ impl LogDb {
     fn whole_object(&self, tenant: &TenantId, day: Day, known: &ObjectMeta) -> Option<ObjectMeta> {
         let object = self.bucket.open(&object_key(tenant, day, known.id)).ok()?;
         let segment = Segment::open(object).ok()?;
-        let columns = LogColumns { lines: true, metadata: true };
+        let columns = LogColumns::ALL;
         let groups = &segment.index().groups;
         let is_whole = segment.check_filters().is_ok()
             && groups.iter().all(|group| !self.is_stopping() && segment.read(group, columns).is_ok());

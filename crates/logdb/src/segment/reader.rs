@@ -174,7 +174,10 @@ impl Segment {
     pub fn memory_of(&self, group: &GroupEntry, columns: LogColumns) -> usize {
         let rows = group.rows as usize;
         let raw = |pages: &[PageEntry]| pages.iter().map(|page| page.raw_bytes as usize).sum::<usize>();
-        let mut bytes = rows * 8 + raw(&group.pages[TIMESTAMP..=NANOS]);
+        let mut bytes = 0;
+        if columns.timestamps {
+            bytes += rows * 8 + raw(&group.pages[TIMESTAMP..=NANOS]);
+        }
         if columns.lines {
             bytes += rows * 4 + raw(&group.pages[LINE..=LINE]);
         }
@@ -188,7 +191,10 @@ impl Segment {
     /// The columns of a group.
     pub fn read(&self, group: &GroupEntry, columns: LogColumns) -> Result<Page, SegmentError> {
         let object = &*self.object;
-        let mut page = Page { timestamps_ns: timestamps(object, self.index.unit, group)?, ..Page::default() };
+        let mut page = Page::default();
+        if columns.timestamps {
+            page.timestamps_ns = timestamps(object, self.index.unit, group)?;
+        }
         if columns.lines {
             page.lines = strings(read_page(object, &group.pages[LINE])?, 0, group.rows as usize)?;
         }

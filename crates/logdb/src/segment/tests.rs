@@ -32,7 +32,7 @@ fn open(bytes: &[u8]) -> Result<Segment, SegmentError> {
 fn read_all(segment: &Segment) -> Result<Vec<(Labels, Vec<Row>)>, SegmentError> {
     let mut streams: Vec<(Labels, Vec<Row>)> = Vec::new();
     for group in &segment.index().groups {
-        let page = segment.read(group, LogColumns { lines: true, metadata: true })?;
+        let page = segment.read(group, LogColumns::ALL)?;
         assert_eq!(page.timestamps_ns.len(), group.rows as usize);
         for run in &group.runs {
             let labels = &segment.index().streams[run.stream as usize];
@@ -158,7 +158,7 @@ fn filters_are_those_of_the_lines_of_their_group() {
     let passed = segment.may_hold(&Probe::Lines(vec![needle]), &all).unwrap();
     let values = segment.may_hold(&Probe::Value(hash), &all).unwrap();
     for (number, group) in segment.index().groups.iter().enumerate() {
-        let page = segment.read(group, LogColumns { lines: true, metadata: true }).unwrap();
+        let page = segment.read(group, LogColumns::ALL).unwrap();
         let is_in = (0..page.lines.len()).any(|row| page.lines.get(row) == b"b line 333");
         assert!(passed[number] || !is_in);
     }

@@ -179,7 +179,7 @@ impl<'a> Times<'a> {
         if self.page.is_none() {
             self.ctx.check(STAGE).map_err(SourceError::from)?;
             let entry = &segment.index().groups[group];
-            let columns = LogColumns::default();
+            let columns = LogColumns::TIMESTAMPS;
             let held = self.ctx.reserve(segment.memory_of(entry, columns)).map_err(SourceError::from)?;
             match segment.read(entry, columns) {
                 Ok(page) => self.page = Some((page, held)),

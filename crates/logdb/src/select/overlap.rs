@@ -246,7 +246,7 @@ fn read(data: &UnitData, lines: bool, ctx: &QueryContext) -> Result<Arc<Content>
         UnitData::Rows(rows) => Ok(Arc::new(Content::Rows(rows.clone()))),
         UnitData::Group { segment, group, .. } => {
             let entry = &segment.index().groups[*group];
-            let columns = LogColumns { lines, metadata: false };
+            let columns = LogColumns { lines, ..LogColumns::TIMESTAMPS };
             let reservation = ctx.reserve(segment.memory_of(entry, columns));
             let reservation = reservation.map_err(|error| ReadError::Source(error.into()))?;
             let page = segment.read(entry, columns).map_err(ReadError::Segment)?;

@@ -115,7 +115,10 @@ impl PageReader for MemoryReader {
     fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
         let parts = || self.parts.iter().map(|(rows, part)| (&**rows, part.clone()));
         let rows: usize = parts().map(|(_, part)| part.len()).sum();
-        let mut bytes = rows * 8;
+        let mut bytes = 0;
+        if columns.timestamps {
+            bytes += rows * 8;
+        }
         if columns.lines {
             bytes += rows * 4
                 + parts().map(|(rows, part)| rows.line_bytes(part.start, part.end)).sum::<u64>() as usize;
@@ -126,8 +129,10 @@ impl PageReader for MemoryReader {
         }
         let reservation = Some(ctx.reserve(bytes)?);
         let mut page = Page { reservation, ..Page::default() };
-        page.timestamps_ns.reserve_exact(rows);
-        parts().for_each(|(rows, part)| page.timestamps_ns.extend_from_slice(&rows.timestamps()[part]));
+        if columns.timestamps {
+            page.timestamps_ns.reserve_exact(rows);
+            parts().for_each(|(rows, part)| page.timestamps_ns.extend_from_slice(&rows.timestamps()[part]));
+        }
         if columns.lines {
             let mut lines = Strings::default();
             parts().for_each(|(rows, part)| part.for_each(|row| lines.push(rows.line(row))));

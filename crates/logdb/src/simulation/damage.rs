@@ -112,7 +112,7 @@ fn a_page_that_is_damaged_is_named() {
     let db = store.open();
     let ctx = QueryContext::unbounded();
     let groups = db.select(&everything(), &ctx).unwrap();
-    let error = groups[0].reader.read(LogColumns { lines: true, metadata: true }, &ctx).unwrap_err();
+    let error = groups[0].reader.read(LogColumns::ALL, &ctx).unwrap_err();
     assert!(error.to_string().contains(&**key), "{error}");
     // Others are told, and nothing is given up for a copy without it.
     let groups = db.select(&everything(), &ctx).unwrap();

@@ -439,6 +439,30 @@ fn an_entry_past_its_time_is_not_seen_though_others_of_its_run_are() {
 }
 
 #[test]
+fn a_day_of_many_small_objects_is_written_anew_a_few_times_only() {
+    let store = Store::new();
+    let options = Options {
+        target_object_bytes: 10 << 20,
+        max_compaction_inputs: 4,
+        compaction_inputs: 3,
+        ..small_options(1)
+    };
+    let db = store.open_with(options);
+    for first in 0..100 {
+        append(&db, first * 10..(first + 1) * 10);
+        db.flush().unwrap();
+    }
+    let flushed: u64 = db.objects().iter().map(|(_, _, object)| object.size_bytes).sum();
+    store.clock.advance(DAY * 2);
+    while db.compact_once().unwrap() {}
+    assert_eq!(db.objects().len(), 1);
+    assert_eq!(lines(&db), expected(0..1000));
+    // Each time four become one at least: a hundred are one after four times, and filters and indices become fewer.
+    let written = store.metric("loki_compactor_written_bytes_total");
+    assert!(written < flushed as f64 * 4.0, "{written} bytes were written of {flushed}");
+}
+
+#[test]
 fn late_entries_do_not_have_a_day_written_anew_each_time() {
     let store = Store::new();
     let roomy = Options {

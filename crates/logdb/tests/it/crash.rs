@@ -98,7 +98,7 @@ pub(super) fn lines_of(db: &logdb::LogDb) -> Vec<String> {
     let request = LogRequest { range, matchers: vec![], hints: vec![] };
     let mut lines = Vec::new();
     for group in db.select(&request, &ctx).unwrap() {
-        let page = group.reader.read(LogColumns { lines: true, metadata: false }, &ctx).unwrap();
+        let page = group.reader.read(LogColumns { metadata: false, ..LogColumns::ALL }, &ctx).unwrap();
         let rows = group.runs.iter().flat_map(|run| run.rows.clone());
         lines.extend(rows.map(|row| String::from_utf8(page.lines.get(row).to_vec()).unwrap()));
     }

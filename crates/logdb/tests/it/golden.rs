@@ -39,7 +39,7 @@ fn is_read(version: &str, entries: usize, golden: &[&str]) {
     let range = LogRange { start_ns: i64::MIN, end_ns: i64::MAX };
     let count = |matchers: Vec<Matcher>| {
         let groups = db.select(&LogRequest { range, matchers, hints: vec![] }, &ctx).unwrap();
-        let columns = LogColumns { lines: true, metadata: true };
+        let columns = LogColumns::ALL;
         let mut lines = Vec::new();
         for group in groups {
             let page = group.reader.read(columns, &ctx).unwrap();

@@ -18,7 +18,7 @@ fn rows_of(data: Vec<u8>) -> Option<usize> {
         assert_eq!(*segment.index(), again);
     }
     let _ = segment.check_filters();
-    let columns = LogColumns { lines: true, metadata: true };
+    let columns = LogColumns::ALL;
     let pages = segment.index().groups.iter().filter_map(|group| segment.read(group, columns).ok());
     let rows = |page: model::logs::Page| {
         assert_eq!(page.timestamps_ns.len(), page.lines.len());

@@ -318,7 +318,7 @@ impl<'a> Plan<'a> {
         runs: &[&PageRun],
         part: &mut Part,
     ) -> Result<(), QueryError> {
-        let Some(page) = read(engine, group, LogColumns::default())? else { return Ok(()) };
+        let Some(page) = read(engine, group, LogColumns::TIMESTAMPS)? else { return Ok(()) };
         let mut passed = 0;
         for run in runs {
             let labels = self.stream_labels(&run.stream);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use base::Reservation;
 use bytes::Bytes;
 use model::logs::{LogColumns, LogHint, LogRange, LogRequest, Page, PageGroup, PageRun};
 use model::{MatchOp, Matcher, SourceError};
@@ -79,8 +78,6 @@ pub(super) struct Scanned {
     pub page: Page,
     /// Ascending.
     rows: Vec<u32>,
-    /// What holds the memory of metadata that was read later.
-    _held: Option<Reservation>,
 }
 
 impl Scanned {
@@ -108,7 +105,8 @@ pub(super) fn read(
     }
 }
 
-/// Reads the lines of a group and searches them, all runs at once; metadata is read only where something was found.
+/// Reads the lines of a group and searches them, all runs at once; metadata is read only where something was found, and so are
+/// timestamps, unless they tell which rows are wanted.
 pub(super) fn scan(
     engine: &Engine<'_>,
     group: &PageGroup,
@@ -117,12 +115,19 @@ pub(super) fn scan(
 ) -> Result<Option<Scanned>, QueryError> {
     let filters = &wanted.pipeline.leading;
     let lines = wanted.lines || !filters.is_empty();
-    let at_once = LogColumns { lines, metadata: wanted.metadata && filters.is_empty() };
+    let is_inside =
+        |run: &&PageRun| wanted.range.contains(run.first_ns) && wanted.range.contains(run.last_ns);
+    let at_once = LogColumns {
+        timestamps: filters.is_empty() || !runs.iter().all(is_inside),
+        lines,
+        metadata: wanted.metadata && filters.is_empty(),
+    };
     let Some(mut page) = read(engine, group, at_once)? else { return Ok(None) };
     // Page groups have a few megabytes: rows fit 32 bits.
     let mut rows: Vec<u32> = Vec::with_capacity(runs.iter().map(|run| run.rows.len()).sum());
     for run in runs {
-        let inside = rows_inside(&page, run, wanted.range);
+        let inside =
+            if at_once.timestamps { rows_inside(&page, run, wanted.range) } else { run.rows.clone() };
         rows.extend(inside.start as u32..inside.end as u32);
     }
     for filter in filters {
@@ -131,12 +136,13 @@ pub(super) fn scan(
         }
         filter.retain(&page.lines, &mut rows);
     }
-    let mut held = None;
-    if wanted.metadata && !filters.is_empty() && !rows.is_empty() {
-        let Some(later) = read(engine, group, LogColumns { lines: false, metadata: true })? else {
-            return Ok(None);
-        };
-        (page.metadata, held) = (later.metadata, later.reservation);
+    let later = LogColumns {
+        timestamps: !at_once.timestamps,
+        lines: false,
+        metadata: wanted.metadata && !at_once.metadata,
+    };
+    if !rows.is_empty() && !read_more(engine, group, later, &mut page)? {
+        return Ok(None);
     }
     if lines && wanted.metadata {
         for needed in &wanted.pipeline.needed {
@@ -148,7 +154,31 @@ pub(super) fn scan(
     }
     let looked_at = runs.iter().map(|run| run.rows.len()).sum();
     engine.cost.read(looked_at, page.lines.bytes.len(), page.metadata.bytes());
-    Ok(Some(Scanned { page, rows, _held: held }))
+    Ok(Some(Scanned { page, rows }))
+}
+
+/// Reads further columns of a group into its page; false when the group is damaged.
+fn read_more(
+    engine: &Engine<'_>,
+    group: &PageGroup,
+    columns: LogColumns,
+    page: &mut Page,
+) -> Result<bool, QueryError> {
+    if !columns.timestamps && !columns.metadata {
+        return Ok(true);
+    }
+    let Some(more) = read(engine, group, columns)? else { return Ok(false) };
+    if columns.timestamps {
+        page.timestamps_ns = more.timestamps_ns;
+    }
+    if columns.metadata {
+        page.metadata = more.metadata;
+    }
+    match (&mut page.reservation, more.reservation) {
+        (Some(held), Some(more)) => held.absorb(more),
+        (held, more) => *held = held.take().or(more),
+    }
+    Ok(true)
 }
 
 /// Goes through the rows of one run, one at a time, with all that is kept from row to row.

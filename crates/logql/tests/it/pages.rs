@@ -1,6 +1,6 @@
 //! What is read of pages, and what is told without reading.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::SimClock;
@@ -138,20 +138,25 @@ fn too_many_series_are_refused() {
     assert_eq!(total[0].samples[0].value, 600.0);
 }
 
-/// Logs of which each page takes a second to read.
+/// Logs of which each page takes a second to read, and which note what is read.
 struct Slow {
     logs: MemoryLogs,
     clock: Arc<SimClock>,
+    read: Read,
 }
+
+type Read = Arc<Mutex<Vec<LogColumns>>>;
 
 struct SlowPage {
     inner: Arc<dyn PageReader>,
     clock: Arc<SimClock>,
+    read: Read,
 }
 
 impl PageReader for SlowPage {
     fn read(&self, columns: LogColumns, ctx: &QueryContext) -> Result<Page, SourceError> {
         self.clock.advance(Duration::from_secs(1));
+        self.read.lock().unwrap().push(columns);
         self.inner.read(columns, ctx)
     }
 }
@@ -159,10 +164,18 @@ impl PageReader for SlowPage {
 impl LogSource for Slow {
     fn select(&self, request: &LogRequest, ctx: &QueryContext) -> Result<Vec<PageGroup>, SourceError> {
         let slow = |group: PageGroup| PageGroup {
-            reader: Arc::new(SlowPage { inner: group.reader.clone(), clock: self.clock.clone() }),
+            reader: Arc::new(SlowPage {
+                inner: group.reader.clone(),
+                clock: self.clock.clone(),
+                read: self.read.clone(),
+            }),
             ..group
         };
-        Ok(self.logs.select(request, ctx)?.into_iter().map(slow).collect())
+        // Groups reach beyond the range, as those of objects do.
+        let everything = LogRange { start_ns: i64::MIN, end_ns: i64::MAX };
+        let mut groups = self.logs.select(&LogRequest { range: everything, ..request.clone() }, ctx)?;
+        groups.retain(|group| group.runs.iter().any(|run| request.range.overlaps(run.first_ns, run.last_ns)));
+        Ok(groups.into_iter().map(slow).collect())
     }
 
     fn streams(
@@ -187,7 +200,7 @@ impl LogSource for Slow {
 #[test]
 fn what_was_found_in_time_is_told_without_gaps_and_that_it_is_not_all() {
     let clock = SimClock::at(0);
-    let slow = Slow { logs: store(50_000), clock: clock.clone() };
+    let slow = Slow { logs: store(50_000), clock: clock.clone(), read: Read::default() };
     let Expr::Log(query) = logql::parse("{app=\"a\"} |= \"took=7ms\"").unwrap() else { panic!() };
     let ask = |seconds: u64, direction: Direction| {
         let budget = base::ByteBudget::unlimited();
@@ -211,6 +224,29 @@ fn what_was_found_in_time_is_told_without_gaps_and_that_it_is_not_all() {
     assert!(warnings[0].contains("entries before"), "{warnings:?}");
     let error = ask(0, Direction::Forward).unwrap_err();
     assert!(matches!(error, QueryError::Source(SourceError::Stopped(QueryStop::Timeout(_)))), "{error}");
+}
+
+#[test]
+fn times_of_lines_are_read_only_where_they_are_needed() {
+    let read = Read::default();
+    let slow = Slow { logs: store(2000), clock: SimClock::at(0), read: read.clone() };
+    let ctx = QueryContext::unbounded();
+    let engine = Engine::new(&slow, Limits::default(), &ctx);
+    // How many groups were read for a query over the last of the lines, and of how many the times.
+    let count = |filter: &str, range: &str| {
+        read.lock().unwrap().clear();
+        let query = format!("sum(count_over_time({{app=\"a\"}} {filter} [{range}]))");
+        let found = series(&engine, &query, Steps::instant(1999 * SECOND));
+        let lines = found.first().map_or(0.0, |series| series.samples[0].value);
+        let read = read.lock().unwrap();
+        let with = |wanted: fn(&LogColumns) -> bool| read.iter().filter(|columns| wanted(columns)).count();
+        (lines, with(|columns| columns.lines), with(|columns| columns.timestamps))
+    };
+    assert_eq!(count("|= \"nowhere\"", "1h"), (0.0, 4, 0));
+    assert_eq!(count("|= \"n=1999 \"", "1h"), (1.0, 4, 1));
+    // The range begins inside the first group it reaches into.
+    assert_eq!(count("|= \"nowhere\"", "900s"), (0.0, 2, 1));
+    assert_eq!(count("|= \"took=7ms\"", "900s"), (9.0, 2, 2));
 }
 
 #[test]

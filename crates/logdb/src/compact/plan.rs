@@ -1,0 +1,129 @@
+//! Which objects are compacted next.
+//!
+//! Of an open day those of about one size, so that each entry is written anew only as often as sizes have classes; of a day
+//! that is over, in the same way until few are left, and these then into as few as there can be.
+
+use std::sync::Arc;
+
+use model::source::TenantId;
+
+use super::{FINAL_LEVEL, MERGED_LEVEL, Plan, SETTLED_LEVEL};
+use crate::day::Day;
+use crate::db::LogDb;
+use crate::manifest::{Manifest, ObjectMeta};
+
+/// Entries of this many bytes, before compression, are worth compressing well.
+const FINAL_LINE_BYTES: u64 = 512 << 20;
+
+impl LogDb {
+    pub(super) fn plan(&self) -> Option<Plan> {
+        self.rewrite_plan().or_else(|| self.expiry_plan()).or_else(|| self.merge_plan())
+    }
+
+    /// An object with many entries that are past their time.
+    fn expiry_plan(&self) -> Option<Plan> {
+        let (tenant, day, object) = self.expired_object()?;
+        Some(Plan { tenant, day, level: object.level.max(MERGED_LEVEL), inputs: vec![object] })
+    }
+
+    /// An object with entries that are to be gone.
+    fn rewrite_plan(&self) -> Option<Plan> {
+        let tombstones = self.state.read().tombstones.clone();
+        tombstones.into_iter().find_map(|(tenant, known)| {
+            let (day, object) = self.rewrite_for(&tenant, &known)?;
+            Some(Plan { tenant, day, level: object.level.max(MERGED_LEVEL), inputs: vec![object] })
+        })
+    }
+
+    fn merge_plan(&self) -> Option<Plan> {
+        let state = self.state.read();
+        let mut days: Vec<_> = state.catalog.all().collect();
+        days.sort_by_key(|(tenant, day, _)| ((*tenant).clone(), *day));
+        let plan = |&(tenant, day, manifest): &(&TenantId, Day, &Arc<Manifest>), is_last: bool| {
+            let is_settled = self.is_settled(day, manifest);
+            let (inputs, level) =
+                if is_last { self.last(manifest, is_settled) } else { self.alike(manifest, is_settled) }?;
+            Some(Plan { tenant: tenant.clone(), day, inputs, level })
+        };
+        // What comes in now is looked at most, and has the most objects: finishing days that are over can wait for it.
+        days.iter()
+            .rev()
+            .find_map(|day| plan(day, false))
+            .or_else(|| days.iter().find_map(|day| plan(day, true)))
+    }
+
+    /// Whether a day is over and nothing came for a while: late entries would have everything written anew each time, so they
+    /// are taken together first, as those of today.
+    fn is_settled(&self, day: Day, manifest: &Manifest) -> bool {
+        let quiet_ms = u64::try_from(self.instant_before(self.options.quiet_after) / 1_000_000).unwrap_or(0);
+        let mut late = manifest.objects.iter().filter(|object| object.level < FINAL_LEVEL);
+        day.last_ns() < self.instant_before(self.options.day_closes_after)
+            && late.all(|object| object.id.timestamp_ms() <= quiet_ms)
+    }
+
+    /// Objects that are not large yet, the smallest first.
+    fn small<'a>(&self, manifest: &'a Manifest) -> Vec<&'a ObjectMeta> {
+        let is_usable = |object: &&ObjectMeta| {
+            object.size_bytes < self.options.target_object_bytes / 2
+                && !self.segments.is_full(object.id)
+                && !self.segments.is_damaged(object.id)
+        };
+        let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
+        small.sort_by_key(|object| object.size_bytes);
+        small
+    }
+
+    /// Objects of about one size, when there are enough of them, and the level of what they become.
+    fn alike(&self, manifest: &Manifest, is_settled: bool) -> Option<(Vec<ObjectMeta>, u8)> {
+        let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
+        let small = self.small(manifest);
+        if is_settled && small.len() <= self.options.max_compaction_inputs {
+            return None;
+        }
+        let mut classes = small.chunk_by(|a, b| class(a) == class(b));
+        let objects = classes.find(|objects| objects.len() >= self.options.compaction_inputs)?;
+        let inputs = self.neighbours(objects);
+        let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
+        let level = match (lines >= FINAL_LINE_BYTES, is_settled) {
+            (true, _) => FINAL_LEVEL,
+            (false, true) => SETTLED_LEVEL,
+            (false, false) => MERGED_LEVEL,
+        };
+        Some((inputs, level))
+    }
+
+    /// What is left to be done of a day that is over.
+    fn last(&self, manifest: &Manifest, is_settled: bool) -> Option<(Vec<ObjectMeta>, u8)> {
+        if !is_settled {
+            return None;
+        }
+        let small = self.small(manifest);
+        if small.len() > self.options.max_compaction_inputs {
+            let smallest = &small[..self.options.max_compaction_inputs];
+            return Some((self.neighbours(smallest), SETTLED_LEVEL));
+        }
+        if small.len() > 1 {
+            return Some((self.neighbours(&small), FINAL_LEVEL));
+        }
+        // One that was never compressed well.
+        let is_rough =
+            |object: &&ObjectMeta| object.level != FINAL_LEVEL && !self.segments.is_damaged(object.id);
+        let only = manifest.objects.iter().find(is_rough)?;
+        Some((vec![only.clone()], FINAL_LEVEL))
+    }
+
+    /// Those of some objects that are next to each other in time, as many as one compaction takes, and at least two: what is made
+    /// of them overlaps no other in time where they did not, and queries that find objects that overlap look for entries that
+    /// are in both.
+    fn neighbours(&self, objects: &[&ObjectMeta]) -> Vec<ObjectMeta> {
+        let mut in_time = objects.to_vec();
+        in_time.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
+        let mut total = 0;
+        let fits = |object: &&&ObjectMeta| {
+            total += object.size_bytes;
+            total <= self.options.target_object_bytes
+        };
+        let most = in_time.iter().take(self.options.max_compaction_inputs);
+        most.take_while(fits).map(|&object| object.clone()).collect()
+    }
+}
