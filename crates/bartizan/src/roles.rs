@@ -131,10 +131,9 @@ async fn start_and_stop(settings: Settings) -> anyhow::Result<ExitCode> {
     let sources =
         rules::Sources { opened: &opened, reading: &reading, querying: &querying, scraping: &scraping };
     let rules = rules::Rules::new(&settings, &registry, clock.clone(), &sources);
-    let logs = settings
-        .logs
-        .as_ref()
-        .map(|settings| logs::Logs::new(settings, clock.clone(), (&querying.budget, &querying.queries), &registry));
+    let logs = settings.logs.as_ref().map(|settings| {
+        logs::Logs::new(settings, clock.clone(), (&querying.budget, &querying.queries), &registry)
+    });
     let log_rules = settings.log_rules.clone().zip(logs.as_ref()).map(|(place, logs)| {
         let opened = opened.clone();
         let sources = log_rules::Sources {

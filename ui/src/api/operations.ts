@@ -42,7 +42,8 @@ export interface RelabelStep {
 export interface QueryView {
   id: number;
   query: string;
-  kind: 'instant' | 'range';
+  language: 'promql' | 'logql';
+  kind: 'instant' | 'range' | 'lines';
   startMs?: number;
   endMs?: number;
   stepMs?: number;
@@ -51,7 +52,10 @@ export interface QueryView {
   seconds: number;
   isWaiting: boolean;
   peakBytes: number;
-  samples?: number;
+  /** What it has read so far. */
+  samples: number;
+  lines: number;
+  bytes: number;
   error?: string;
 }
 export interface QueryLoad {

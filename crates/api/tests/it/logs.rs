@@ -3,6 +3,7 @@
 mod bounds;
 mod compare;
 mod engine;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,9 +64,19 @@ fn state_of(
     limits: LogLimits,
     body_budget: ByteBudget,
 ) -> Arc<LogState> {
+    let parts = parts_of(source, appender, limits, body_budget);
+    LogState::new(parts, LogOptions::default(), LogQueryLimits::default())
+}
+
+fn parts_of(
+    source: Arc<dyn LogSource>,
+    appender: Arc<dyn LogAppender>,
+    limits: LogLimits,
+    body_budget: ByteBudget,
+) -> LogParts {
     let (clock, followers) = (SystemClock::shared(), Arc::<Followers>::default());
     let receiver = LogReceiver::new(appender, limits, clock.clone()).observed_by(followers.clone());
-    let parts = LogParts {
+    LogParts {
         source,
         receiver: Arc::new(Door(Arc::new(receiver))),
         clock: clock.clone(),
@@ -75,8 +86,7 @@ fn state_of(
         running: Arc::new(api::queries::QueryList::new(clock.clone())),
         deletes: None,
         metrics: None,
-    };
-    LogState::new(parts, LogOptions::default(), LogQueryLimits::default())
+    }
 }
 
 async fn send(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use api::handlers::read::{ReadOptions, ReadService};
 use api::metrics::QueryMetrics;
 use api::notifications::NotificationBoard;
+use api::queries::QueryList;
 use api::server::{Security, Server, ServerOptions};
 use api::state::{
     ActiveTarget, BuildInfo, DroppedTarget, HeadStatus, OtlpState, RelabelStep, RuntimeInfo, ScrapeCost,
@@ -212,6 +213,7 @@ pub struct TestServer {
     pub storage: MemoryStorage,
     pub query_budget: ByteBudget,
     pub query_slots: Arc<Semaphore>,
+    pub queries: Arc<QueryList>,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -269,6 +271,7 @@ impl TestServer {
         let stand_in = || Arc::new(StandIn(calls.clone(), notifications.clone()));
         let source = Arc::new(Fragile { storage: storage.clone(), calls: calls.clone() });
         let query_budget = ByteBudget::new("query.max-memory", 64 << 20);
+        let queries = Arc::new(QueryList::new(SimClock::at(NOW_MS)));
         let query_slots = Arc::new(Semaphore::new(options.query_max_concurrency));
         let state = Arc::new(ApiState {
             clock: SimClock::at(NOW_MS),
@@ -276,7 +279,7 @@ impl TestServer {
             local: source,
             engine: Arc::new(Engine::new(script_options())),
             query_metrics: QueryMetrics::new(&registry, options.query_max_concurrency),
-            queries: Arc::new(api::queries::QueryList::new(SimClock::at(NOW_MS))),
+            queries: queries.clone(),
             query_budget: query_budget.clone(),
             query_slots: query_slots.clone(),
             read: ReadService::new(ReadOptions::default(), &registry),
@@ -296,7 +299,7 @@ impl TestServer {
             let _ = ended.await;
         }));
         let shutdown = Some(shutdown);
-        Self { address, calls, notifications, storage, query_budget, query_slots, shutdown, running }
+        Self { address, calls, notifications, storage, query_budget, query_slots, queries, shutdown, running }
     }
 
     /// Ends the server and waits until it has.

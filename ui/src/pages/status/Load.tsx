@@ -8,6 +8,7 @@ import { DataTable, type Column } from '~/app/DataTable';
 import { Tiles, type Tile } from '~/app/Tiles';
 import { bytes, count, duration, seconds, time } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
+import { ownLogsUid } from '~/datasources/catalog';
 import { exploreHref } from '~/explore/url';
 import { PATTERN, counted, tiles, type Counted } from './load';
 
@@ -99,16 +100,10 @@ const COLUMNS: Column<QueryView>[] = [
     numeric: true,
   },
   { header: 'Memory', cell: ({ peakBytes }) => bytes(peakBytes), numeric: true },
+  { header: 'Read', cell: read, nowrap: true },
 ];
 
-const ENDED: Column<QueryView>[] = [
-  {
-    header: 'Samples',
-    cell: ({ samples }) => (samples === undefined ? '' : count(samples)),
-    numeric: true,
-  },
-  { header: 'Failed', cell: ({ error }) => error ?? '' },
-];
+const ENDED: Column<QueryView>[] = [{ header: 'Failed', cell: ({ error }) => error ?? '' }];
 
 const ending = (end: (view: QueryView) => Promise<void>): Column<QueryView> => ({
   header: 'Action',
@@ -125,14 +120,20 @@ const ending = (end: (view: QueryView) => Promise<void>): Column<QueryView> => (
   ),
 });
 
+function read({ language, samples, lines, bytes: size }: QueryView): string {
+  return language === 'logql' ? `${count(lines)} lines, ${bytes(size)}` : `${count(samples)} samples`;
+}
+
 function RangeOf({ view: { kind, startMs = 0, endMs = 0, stepMs = 0 } }: { view: QueryView }) {
   if (kind === 'instant') return 'a moment';
+  if (kind === 'lines') return duration(endMs - startMs);
   return `${duration(endMs - startMs)} every ${duration(stepMs)}`;
 }
 
-function hrefOf({ query, kind, startMs, endMs }: QueryView): string {
-  const isRange = kind === 'range' && startMs !== undefined && endMs !== undefined;
+function hrefOf({ query, language, kind, startMs, endMs }: QueryView): string {
+  const isRange = kind !== 'instant' && startMs !== undefined && endMs !== undefined;
   return exploreHref({
+    datasource: language === 'logql' ? ownLogsUid() : undefined,
     queries: [{ refId: 'A', expr: query }],
     from: isRange ? String(startMs) : 'now-1h',
     to: isRange ? String(endMs) : 'now',

@@ -43,8 +43,7 @@ impl Watched {
     /// A query that looks at lines between the bounds of its parameters.
     pub fn lines(state: &LogState, params: &Params, asker: Option<Extension<Caller>>) -> Self {
         let now_ns = state.now_ns();
-        let bounds =
-            Bounds::read_hour(params, now_ns).unwrap_or(Bounds { start_ns: now_ns, end_ns: now_ns });
+        let bounds = Bounds::read_hour(params, now_ns).unwrap_or(Bounds { start_ns: now_ns, end_ns: now_ns });
         Self::between(params.get("query"), bounds, asker)
     }
 
