@@ -23,6 +23,7 @@ export type Kind =
   | 'thresholds'
   | 'mappings'
   | 'links'
+  | 'xySeries'
   | 'code'
   | 'json';
 

@@ -232,8 +232,7 @@ export const XY: Descriptor[] = [
     path: 'series',
     name: 'Mapping',
     category: 'XY chart',
-    kind: 'json',
-    about: 'A list of series, such as [{"x": {"matcher": {"id": "byName", "options": "a"}}, "y": …}]',
+    kind: 'xySeries',
     shown: ({ mapping }) => mapping === 'manual',
   },
 ];
@@ -251,6 +250,23 @@ export const XY_FIELDS: Descriptor[] = [
     ],
   },
   { path: 'pointSize.fixed', name: 'Point size', category: 'XY chart', kind: 'slider', min: 1, max: 100 },
+  {
+    path: 'pointSize.min',
+    name: 'Least point size',
+    category: 'XY chart',
+    kind: 'number',
+    min: 0,
+    placeholder: '1',
+    about: 'Where a field says how large points are',
+  },
+  {
+    path: 'pointSize.max',
+    name: 'Greatest point size',
+    category: 'XY chart',
+    kind: 'number',
+    min: 0,
+    placeholder: '50',
+  },
   {
     path: 'pointShape',
     name: 'Point shape',

@@ -1,13 +1,4 @@
-import {
-  FieldType,
-  formattedValueToString,
-  getFieldDisplayName,
-  getFieldMatcher,
-  type DataFrame,
-  type Field,
-  type MatcherConfig,
-  type PanelProps,
-} from '@grafana/data';
+import { formattedValueToString, type Field, type PanelProps } from '@grafana/data';
 import { LegendDisplayMode, type VizLegendOptions } from '@grafana/schema';
 import { useTheme2 } from '@grafana/ui';
 import { useState } from 'react';
@@ -16,14 +7,11 @@ import { Hover } from '../shared/Hover';
 import { NoData } from '../shared/NoData';
 import { WithLegend } from '../shared/WithLegend';
 import { position, ticks, type Scale } from '../shared/scale';
-
-interface Dimension {
-  matcher?: MatcherConfig;
-}
+import { pointSizes, range, xySeries, type Custom, type SeriesRule, type XySeries } from './mapping';
 
 interface XyOptions {
   mapping: 'auto' | 'manual';
-  series: { frame?: Dimension; x?: Dimension; y?: Dimension; name?: { fixed?: string } }[];
+  series: SeriesRule[];
   legend: VizLegendOptions;
   tooltip: { mode: string };
 }
@@ -48,27 +36,25 @@ export const XY_FIELD_OPTIONS = {
   hideFrom: { tooltip: false, viz: false, legend: false },
 };
 
-interface XySeries {
-  name: string;
-  x: Field;
-  y: Field;
-  color: string;
+/** A series with the colour that it has where its points have none of their own. */
+interface Drawn extends XySeries {
+  shade: string;
 }
 
 const ROOM = 22;
 
 export function XyPanel({ data, width, height, options, fieldConfig }: PanelProps<XyOptions>) {
   const theme = useTheme2();
-  const series = pairs(
-    data.series,
-    options,
-    (index) => theme.visualization.palette[index % theme.visualization.palette.length] ?? 'green',
-  );
-  const items = series.map(({ name, color }) => ({
-    label: name,
-    color: theme.visualization.getColorByName(color),
-    yAxis: 1,
+  const { palette } = theme.visualization;
+  const series = xySeries(data.series, options.mapping, options.series ?? []).map((each, index) => ({
+    ...each,
+    shade: theme.visualization.getColorByName(
+      fixedColor(each.y) ?? palette[index % palette.length] ?? 'green',
+    ),
   }));
+  const items = series
+    .filter(({ y }) => !(y.config.custom as Custom | undefined)?.hideFrom?.legend)
+    .map(({ name, shade }) => ({ label: name, color: shade, yAxis: 1 }));
   if (!series.length) return <NoData message={fieldConfig.defaults.noValue} />;
   return (
     <WithLegend width={width} height={height} legend={options.legend} items={items}>
@@ -77,50 +63,12 @@ export function XyPanel({ data, width, height, options, fieldConfig }: PanelProp
   );
 }
 
-/** The first number of a frame goes along x, the others up y, unless a dashboard says which. */
-function pairs(
-  frames: DataFrame[],
-  { mapping, series }: XyOptions,
-  color: (index: number) => string,
-): XySeries[] {
-  const result: XySeries[] = [];
-  const rules = mapping === 'manual' && series.length ? series : [{}];
-  for (const rule of rules) {
-    for (const frame of frames) {
-      const numbers = frame.fields.filter(({ type }) => type === FieldType.number || type === FieldType.time);
-      const pick = (dimension: Dimension | undefined) => {
-        if (!dimension?.matcher) return undefined;
-        const matches = getFieldMatcher(dimension.matcher);
-        return numbers.filter((field) => matches(field, frame, frames));
-      };
-      const { x: xRule, y: yRule, name } = rule as XyOptions['series'][number];
-      const x = pick(xRule)?.[0] ?? numbers[0];
-      const ys = pick(yRule) ?? numbers.filter((field) => field !== x && field.type === FieldType.number);
-      if (!x) continue;
-      for (const y of ys) {
-        if (y !== x)
-          result.push({
-            name: name?.fixed ?? getFieldDisplayName(y, frame, frames),
-            x,
-            y,
-            color: color(result.length),
-          });
-      }
-    }
-  }
-  return result;
-}
+const fixedColor = ({ config: { color } }: Field) => (color?.mode === 'fixed' ? color.fixedColor : undefined);
 
-function Plot({ series, width, height }: { series: XySeries[]; width: number; height: number }) {
-  const theme = useTheme2();
+function Plot({ series, width, height }: { series: Drawn[]; width: number; height: number }) {
   const [hovered, setHovered] = useState<{ text: string; x: number; y: number }>();
   const write = (field: Field | undefined, value: number) =>
     field?.display ? formattedValueToString(field.display(value)) : String(value);
-  const range = (fields: Field[]): [number, number] => {
-    const values = fields.flatMap(({ values: all }) => all as number[]).filter(Number.isFinite);
-    const [min, max] = [Math.min(...values), Math.max(...values)];
-    return min === max ? [min - 1, max + 1] : [min, max];
-  };
   const [xMin, xMax] = range(series.map(({ x }) => x));
   const [yMin, yMax] = range(series.map(({ y }) => y));
   const yMarks = ticks(yMin, yMax, height / 50).map((value) => ({
@@ -140,15 +88,8 @@ function Plot({ series, width, height }: { series: XySeries[]; width: number; he
       <svg width={width} height={height} role="img" aria-label="XY chart">
         <LeftAxis scale={y} ticks={yMarks} across={{ from: left, to: width }} />
         <BottomAxis scale={x} ticks={xMarks} across={{ from: 0, to: bottom }} />
-        {series.map((each) => (
-          <Marks
-            key={each.name}
-            series={each}
-            scales={{ x, y }}
-            color={theme.visualization.getColorByName(each.color)}
-            onHover={setHovered}
-            write={write}
-          />
+        {series.map((each, index) => (
+          <Marks key={index} series={each} scales={{ x, y }} onHover={setHovered} write={write} />
         ))}
       </svg>
       <Hover at={hovered}>{hovered?.text}</Hover>
@@ -157,49 +98,77 @@ function Plot({ series, width, height }: { series: XySeries[]; width: number; he
 }
 
 interface MarksProps {
-  series: XySeries;
+  series: Drawn;
   scales: { x: Scale; y: Scale };
-  color: string;
   write: (field: Field, value: number) => string;
   onHover: (hovered: { text: string; x: number; y: number } | undefined) => void;
 }
 
-function Marks({ series: { name, x, y }, scales, color, write, onHover }: MarksProps) {
-  const custom = y.config.custom as
-    { show?: string; pointSize?: { fixed?: number }; fillOpacity?: number; lineWidth?: number } | undefined;
+const DASHES: Record<string, string> = { dash: '10 10', dot: '1 4' };
+
+function Marks({ series: { name, x, y, size, color, shade }, scales, write, onHover }: MarksProps) {
+  const custom = (y.config.custom ?? {}) as Custom;
+  const across = pointSizes(size, custom);
   const points = (x.values as number[]).flatMap((at, row) => {
     const value: unknown = y.values[row];
     return typeof value === 'number' && Number.isFinite(value) && Number.isFinite(at)
       ? [{ row, at, value, px: position(scales.x, at), py: position(scales.y, value) }]
       : [];
   });
-  const show = custom?.show ?? 'points';
+  const { show = 'points', lineWidth = 1, lineStyle, pointStrokeWidth = 1, fillOpacity = 50 } = custom;
+  const tell = ({ row, at, value }: { row: number; at: number; value: number }) =>
+    [
+      `${name}: ${write(y, value)} at ${write(x, at)}`,
+      ...(size ? [`size ${write(size, size.values[row] as number)}`] : []),
+    ].join(', ');
   return (
     <g>
       {show !== 'points' && (
         <polyline
           points={points.map(({ px, py }) => `${px},${py}`).join(' ')}
           fill="none"
-          stroke={color}
-          strokeWidth={custom?.lineWidth ?? 1}
+          stroke={shade}
+          strokeWidth={lineWidth}
+          strokeDasharray={lineStyle?.dash?.join(' ') ?? DASHES[lineStyle?.fill ?? '']}
+          strokeLinecap={lineStyle?.fill === 'dot' ? 'round' : 'butt'}
         />
       )}
       {show !== 'lines' &&
-        points.map(({ row, at, value, px, py }) => (
-          <circle
-            key={row}
-            cx={px}
-            cy={py}
-            r={(custom?.pointSize?.fixed ?? 5) / 2 + 1}
-            fill={color}
-            fillOpacity={(custom?.fillOpacity ?? 50) / 100}
-            stroke={color}
-            onMouseMove={({ clientX, clientY }) =>
-              onHover({ text: `${name}: ${write(y, value)} at ${write(x, at)}`, x: clientX, y: clientY })
-            }
-            onMouseLeave={() => onHover(undefined)}
-          />
-        ))}
+        points.map((point) => {
+          const own = color?.display?.(color.values[point.row]).color ?? shade;
+          const looks = {
+            fill: own,
+            fillOpacity: fillOpacity / 100,
+            stroke: own,
+            strokeWidth: pointStrokeWidth,
+            onMouseMove: ({ clientX, clientY }: { clientX: number; clientY: number }) =>
+              onHover({ text: tell(point), x: clientX, y: clientY }),
+            onMouseLeave: () => onHover(undefined),
+          };
+          return (
+            <Point
+              key={point.row}
+              {...point}
+              across={across(point.row)}
+              shape={custom.pointShape}
+              looks={looks}
+            />
+          );
+        })}
     </g>
   );
+}
+
+interface PointProps {
+  px: number;
+  py: number;
+  across: number;
+  shape: Custom['pointShape'];
+  looks: React.SVGProps<SVGCircleElement & SVGRectElement>;
+}
+
+function Point({ px, py, across, shape, looks }: PointProps) {
+  if (shape === 'square')
+    return <rect x={px - across / 2} y={py - across / 2} width={across} height={across} {...looks} />;
+  return <circle cx={px} cy={py} r={across / 2} {...looks} />;
 }

@@ -13,14 +13,17 @@ import {
   TextArea,
   UnitPicker,
 } from '@grafana/ui';
+import type { DataFrame } from '@grafana/data';
 import { useId, useState, type ReactElement } from 'react';
 import type { Choice, Descriptor } from '~/panels/editing/descriptor';
 import { isSame } from '../json';
 import { JsonEditor } from '../settings/JsonEditor';
 import { ColorMode } from './ColorMode';
+import { FieldPicker } from './FieldPicker';
 import { LinkList } from './LinkList';
 import { Mappings } from './Mappings';
 import { Thresholds } from './Thresholds';
+import { XySeries } from './XySeries';
 
 export interface EditorProps {
   option: Descriptor;
@@ -29,6 +32,8 @@ export interface EditorProps {
   onChange: (value: unknown) => void;
   /** The names of the fields there are. */
   fields: string[];
+  /** What they come in. */
+  frames?: DataFrame[];
 }
 
 /** An option with its name. */
@@ -48,6 +53,7 @@ export function OptionEditor({
   value,
   onChange,
   fields,
+  frames,
   id,
 }: EditorProps & { id: string }): ReactElement {
   const { name, choices = [], placeholder = '' } = option;
@@ -137,6 +143,8 @@ export function OptionEditor({
       return <Mappings value={value} onChange={onChange} />;
     case 'links':
       return <LinkList value={value} onChange={onChange} />;
+    case 'xySeries':
+      return <XySeries value={value} onChange={onChange} frames={frames ?? []} />;
     case 'json':
       return <JsonValue name={name} value={value} onChange={onChange} />;
     default:
@@ -201,30 +209,6 @@ function NumberInput({ id, option: { placeholder = '', min, max, step }, value, 
       value={typed ?? stored}
       onChange={({ currentTarget }) => change(currentTarget.value)}
       onBlur={() => setTyped(undefined)}
-    />
-  );
-}
-
-interface FieldPickerProps {
-  id: string;
-  name: string;
-  value: unknown;
-  fields: string[];
-  onChange: (value: unknown) => void;
-}
-
-export function FieldPicker({ id, name, value, fields, onChange }: FieldPickerProps) {
-  const chosen = value ? String(value) : '';
-  const known = chosen && !fields.includes(chosen) ? [...fields, chosen] : fields;
-  return (
-    <Combobox
-      id={id}
-      aria-label={name}
-      isClearable
-      createCustomValue
-      options={known.map((field) => ({ label: field, value: field }))}
-      value={chosen || null}
-      onChange={(next) => onChange(next?.value)}
     />
   );
 }

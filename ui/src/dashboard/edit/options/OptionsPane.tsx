@@ -6,7 +6,7 @@ import type { Descriptor } from '~/panels/editing/descriptor';
 import type { DashboardScene } from '../../DashboardScene';
 import { getIn } from '../json';
 import { optionOf, type PanelPreview } from '../panel/preview';
-import { useFieldNames } from '../panel/useData';
+import { useData, useFieldNames } from '../panel/useData';
 import { fieldDefault, fieldOptions, panelOptions } from './catalog';
 import { General } from './General';
 import { OptionField } from './OptionField';
@@ -65,6 +65,7 @@ function All({ scene, preview, plugin, search }: Props & { search: string }) {
   const { json, panel } = preview.useState();
   const state = panel.useState();
   const fields = useFieldNames(preview);
+  const frames = useData(preview)?.series ?? [];
   const options = (state.options ?? {}) as Record<string, unknown>;
   const config = (json.fieldConfig?.defaults ?? {}) as Record<string, unknown>;
   const withDefaults = state.fieldConfig.defaults as Record<string, unknown>;
@@ -103,6 +104,7 @@ function All({ scene, preview, plugin, search }: Props & { search: string }) {
               value={value}
               onChange={onChange}
               fields={fields}
+              frames={frames}
             />
           ))}
         </Section>

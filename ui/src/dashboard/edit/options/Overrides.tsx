@@ -5,8 +5,10 @@ import type { PanelJson } from '../../model';
 import { moved, removedAt, replacedAt } from '../json';
 import type { PanelPreview } from '../panel/preview';
 import { useData, useFieldNames } from '../panel/useData';
+import { BY_VALUE, ByValue } from './ByValue';
 import { fieldDefault, fieldOptions } from './catalog';
-import { FieldPicker, OptionField } from './OptionField';
+import { FieldPicker } from './FieldPicker';
+import { OptionField } from './OptionField';
 
 const MATCHERS = [
   { value: 'byName', label: 'Fields with name' },
@@ -17,6 +19,13 @@ const MATCHERS = [
   { value: 'numeric', label: 'All numbers' },
   { value: 'byValue', label: 'Fields with values' },
 ];
+
+/** What a matcher asks for before it is told; most ask for a name. */
+const NEW_OPTIONS: Record<string, unknown> = {
+  numeric: {},
+  byNames: { mode: 'include', names: [] },
+  byValue: BY_VALUE,
+};
 
 const TYPES = ['number', 'string', 'time', 'boolean', 'other', 'enum', 'frame'].map((value) => ({
   label: value,
@@ -61,10 +70,7 @@ export function Overrides({ preview, plugin }: Props) {
           set([
             ...overrides,
             {
-              matcher: {
-                id,
-                options: id === 'numeric' ? {} : id === 'byNames' ? { mode: 'include', names: [] } : '',
-              },
+              matcher: { id, options: structuredClone(NEW_OPTIONS[id] ?? '') },
               properties: [],
             },
           ])
@@ -229,6 +235,8 @@ function Matcher({ preview, rule: { matcher }, fields, onChange }: MatcherProps)
         />
       );
     }
+    case 'byValue':
+      return <ByValue options={options} onChange={onChange} />;
     case 'numeric':
       return <span>All fields that are numbers</span>;
     default:

@@ -19,7 +19,8 @@ import {
 } from '@grafana/ui';
 import { useEffect, useMemo, useState } from 'react';
 import { getIn, isObject, setIn } from '../json';
-import { FieldPicker, OptionField } from '../options/OptionField';
+import { FieldPicker } from '../options/FieldPicker';
+import { OptionField } from '../options/OptionField';
 import type { PanelPreview } from './preview';
 import { TRANSFORMATION_OPTIONS } from './transformations';
 
