@@ -284,6 +284,8 @@ impl LogDb {
         self.metrics.memory_streams.set(streams as f64);
         self.metrics.damaged_groups.set(self.segments.damaged_groups() as f64);
         self.metrics.wal_bytes.set(state.log_bytes() as f64);
-        self.metrics.pending.set((state.pending.len() + state.sealed.len()) as f64);
+        let waiting = state.pending.len() + state.sealed.len();
+        self.metrics.pending.set(waiting as f64);
+        self.metrics.memory_chunks.set((waiting + usize::from(!state.active.is_empty())) as f64);
     }
 }

@@ -1,12 +1,17 @@
-//! What the engine tells about itself: Loki's names where dashboards and alerts use them.
+//! What the engine tells about itself: Loki's names where dashboards and alerts use them. A chunk is an object, as flushes
+//! write them.
 
 use base::metrics::{Counter, Gauge, Histogram, Registry};
+
+use crate::manifest::ObjectMeta;
 
 /// Instruments of the engine.
 #[derive(Clone)]
 pub struct Metrics {
     pub(crate) memory_bytes: Gauge,
     pub(crate) memory_streams: Gauge,
+    pub(crate) memory_chunks: Gauge,
+    pub(crate) chunks: Chunks,
     pub(crate) wal_bytes: Gauge,
     pub(crate) wal_commits: Counter,
     pub(crate) wal_records: Counter,
@@ -61,6 +66,11 @@ impl Metrics {
                 "Bytes of entries that are not in the bucket yet.",
             ),
             memory_streams: gauge("loki_ingester_memory_streams", "The total number of streams in memory."),
+            memory_chunks: gauge(
+                "loki_ingester_memory_chunks",
+                "The total number of chunks in memory: objects that wait for the bucket, and tables of entries that become such.",
+            ),
+            chunks: Chunks::new(registry),
             wal_bytes: gauge("loki_ingester_wal_disk_bytes", "Size of the write-ahead log."),
             wal_commits: counter(
                 "loki_ingester_wal_commits_total",
@@ -182,6 +192,119 @@ impl Metrics {
                 "loki_compactor_oldest_pending_delete_request_age_seconds",
                 "Age of the oldest of these requests in seconds.",
             ),
+        }
+    }
+}
+
+/// What flushed objects are like.
+#[derive(Clone)]
+pub(crate) struct Chunks {
+    size_bytes: Histogram,
+    entries: Histogram,
+    age_seconds: Histogram,
+    bounds_hours: Histogram,
+    compression_ratio: Histogram,
+    utilization: Histogram,
+}
+
+impl Chunks {
+    fn new(registry: &Registry) -> Self {
+        let histogram = |name: &str, help: &str, bounds: &[f64]| registry.histogram(name, help, &[], bounds);
+        let doubling =
+            |first: f64, buckets: i32| (0..buckets).map(|n| first * 2f64.powi(n)).collect::<Vec<_>>();
+        Self {
+            size_bytes: histogram(
+                "loki_ingester_chunk_size_bytes",
+                "Distribution of stored chunk sizes (when stored).",
+                &doubling(512.0, 18),
+            ),
+            entries: histogram(
+                "loki_ingester_chunk_entries",
+                "Distribution of stored lines per chunk (when stored).",
+                &doubling(16.0, 18),
+            ),
+            age_seconds: histogram(
+                "loki_ingester_chunk_age_seconds",
+                "Distribution of chunk ages (when stored), from their first entry on.",
+                &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0],
+            ),
+            bounds_hours: histogram(
+                "loki_ingester_chunk_bounds_hours",
+                "Distribution of chunk end-start durations.",
+                &[0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0],
+            ),
+            compression_ratio: histogram(
+                "loki_ingester_chunk_compression_ratio",
+                "Compression ratio of chunks (when stored): bytes of lines against those of the object, filters included.",
+                &[0.75, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 32.0],
+            ),
+            utilization: histogram(
+                "loki_ingester_chunk_utilization",
+                "Distribution of stored chunk utilization (when stored): bytes of lines against those at which a flush does not wait.",
+                &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
+            ),
+        }
+    }
+
+    /// An object was stored at a time, where flushes do not wait for more than `full_bytes`.
+    pub(crate) fn stored(&self, meta: &ObjectMeta, now_ms: i64, full_bytes: usize) {
+        let (line_bytes, size_bytes) = (meta.line_bytes as f64, meta.size_bytes as f64);
+        let seconds = |ns: i64| ns.max(0) as f64 / 1e9;
+        self.size_bytes.observe(size_bytes);
+        self.entries.observe(meta.rows as f64);
+        self.age_seconds.observe(seconds(now_ms.saturating_mul(1_000_000).saturating_sub(meta.first_ns)));
+        self.bounds_hours.observe(seconds(meta.last_ns.saturating_sub(meta.first_ns)) / 3600.0);
+        self.compression_ratio.observe(line_bytes / size_bytes.max(1.0));
+        self.utilization.observe((line_bytes / full_bytes.max(1) as f64).min(1.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::metrics::Value;
+
+    use super::*;
+
+    #[test]
+    fn stored_objects_are_told_as_chunks() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry);
+        let meta = ObjectMeta {
+            id: ulid::Ulid::nil(),
+            size_bytes: 1_000,
+            rows: 40,
+            line_bytes: 5_000,
+            first_ns: 10_000_000_000,
+            last_ns: 3_610_000_000_000,
+            level: 0,
+            deletes: 0,
+        };
+        metrics.chunks.stored(&meta, 3_613_000, 10_000);
+        let told: std::collections::BTreeMap<_, _> = registry
+            .gather()
+            .into_iter()
+            .map(|family| (family.name, family.points[0].value.clone()))
+            .collect();
+        for (name, expected) in [
+            ("size_bytes", 1000.0),
+            ("entries", 40.0),
+            ("age_seconds", 3603.0),
+            ("bounds_hours", 1.0),
+            ("compression_ratio", 5.0),
+            ("utilization", 0.5),
+        ] {
+            let Value::Histogram { buckets, sum, count } = &told[&format!("loki_ingester_chunk_{name}")]
+            else {
+                panic!("{name} is a histogram");
+            };
+            assert_eq!((*sum, *count), (expected, 1), "{name}");
+            // In the first bucket that reaches it.
+            let first = buckets.iter().find(|(_, count)| *count == 1).map(|(bound, _)| *bound);
+            assert_eq!(
+                first,
+                buckets.iter().map(|(bound, _)| *bound).find(|bound| *bound >= expected),
+                "{name}"
+            );
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Which objects are compacted next.
 //!
 //! Of an open day those of about one size, so that each entry is written anew only as often as sizes have classes; of a day
-//! that is over, in the same way until few are left, and these then into as few as there can be.
+//! that is over, in the same way until few are left, and these then into as few as there can be. Always those that follow
+//! each other in time: what is made of them overlaps no other in time where they did not, and queries that find objects
+//! that overlap look for entries that are in both.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::source::TenantId;
@@ -61,7 +64,7 @@ impl LogDb {
             && late.all(|object| object.id.timestamp_ms() <= quiet_ms)
     }
 
-    /// Objects that are not large yet, the smallest first.
+    /// Objects that are not large yet, in the order of time.
     fn small<'a>(&self, manifest: &'a Manifest) -> Vec<&'a ObjectMeta> {
         let is_usable = |object: &&ObjectMeta| {
             object.size_bytes < self.options.target_object_bytes / 2
@@ -69,20 +72,24 @@ impl LogDb {
                 && !self.segments.is_damaged(object.id)
         };
         let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
-        small.sort_by_key(|object| object.size_bytes);
+        small.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
         small
     }
 
-    /// Objects of about one size, when there are enough of them, and the level of what they become.
+    /// Objects of about one size, when there are enough of them next to each other, and the level of what they become. Those that
+    /// are smaller and lie between go with them.
     fn alike(&self, manifest: &Manifest, is_settled: bool) -> Option<(Vec<ObjectMeta>, u8)> {
-        let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
         let small = self.small(manifest);
         if is_settled && small.len() <= self.options.max_compaction_inputs {
             return None;
         }
-        let mut classes = small.chunk_by(|a, b| class(a) == class(b));
-        let objects = classes.find(|objects| objects.len() >= self.options.compaction_inputs)?;
-        let inputs = self.neighbours(objects);
+        let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
+        let classes: BTreeSet<u32> = small.iter().map(|object| class(object)).collect();
+        let inputs = classes.into_iter().find_map(|most| {
+            let runs = small.split(|object| class(object) > most);
+            let enough = runs.filter(|run| run.len() >= self.options.compaction_inputs);
+            enough.map(|run| self.first_of(run)).find(|inputs| !is_lopsided(inputs))
+        })?;
         let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
         let level = match (lines >= FINAL_LINE_BYTES, is_settled) {
             (true, _) => FINAL_LEVEL,
@@ -99,11 +106,12 @@ impl LogDb {
         }
         let small = self.small(manifest);
         if small.len() > self.options.max_compaction_inputs {
-            let smallest = &small[..self.options.max_compaction_inputs];
-            return Some((self.neighbours(smallest), SETTLED_LEVEL));
+            let smallest =
+                small.windows(self.options.max_compaction_inputs).min_by_key(|objects| bytes(objects))?;
+            return Some((self.first_of(smallest), SETTLED_LEVEL));
         }
         if small.len() > 1 {
-            return Some((self.neighbours(&small), FINAL_LEVEL));
+            return Some((self.first_of(&small), FINAL_LEVEL));
         }
         // One that was never compressed well.
         let is_rough =
@@ -112,18 +120,25 @@ impl LogDb {
         Some((vec![only.clone()], FINAL_LEVEL))
     }
 
-    /// Those of some objects that are next to each other in time, as many as one compaction takes, and at least two: what is made
-    /// of them overlaps no other in time where they did not, and queries that find objects that overlap look for entries that
-    /// are in both.
-    fn neighbours(&self, objects: &[&ObjectMeta]) -> Vec<ObjectMeta> {
-        let mut in_time = objects.to_vec();
-        in_time.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
+    /// The first of some objects that follow each other in time, as many as one compaction takes, and at least two of those that are
+    /// not large.
+    fn first_of(&self, objects: &[&ObjectMeta]) -> Vec<ObjectMeta> {
         let mut total = 0;
         let fits = |object: &&&ObjectMeta| {
             total += object.size_bytes;
             total <= self.options.target_object_bytes
         };
-        let most = in_time.iter().take(self.options.max_compaction_inputs);
+        let most = objects.iter().take(self.options.max_compaction_inputs);
         most.take_while(fits).map(|&object| object.clone()).collect()
     }
+}
+
+fn bytes(objects: &[&ObjectMeta]) -> u64 {
+    objects.iter().map(|object| object.size_bytes).sum()
+}
+
+/// Whether one of some objects is most of them: to write it anew for the others is not worth it.
+fn is_lopsided(objects: &[ObjectMeta]) -> bool {
+    let sizes = || objects.iter().map(|object| object.size_bytes);
+    sizes().max().unwrap_or(0) * 2 > sizes().sum()
 }

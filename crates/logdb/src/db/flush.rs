@@ -218,6 +218,8 @@ impl LogDb {
                     objects += 1;
                     flushing.failing.remove(&day);
                     self.metrics.flushed_bytes.add(object.data.len() as u64);
+                    let now_ms = self.clock.now_ms();
+                    self.metrics.chunks.stored(&object.meta, now_ms, self.options.memtable_bytes);
                     let took = self.clock.monotonic().saturating_sub(object.since);
                     self.metrics.flush_seconds.observe(took.as_secs_f64());
                 }

@@ -61,6 +61,29 @@ fn neighbours_in_time_are_compacted_together() {
 }
 
 #[test]
+fn objects_of_any_sizes_are_compacted_without_overlaps() {
+    let store = Store::new();
+    let db = store.open_with(Options { compaction_inputs: 4, max_compaction_inputs: 8, ..roomy() });
+    let mut first = 0;
+    for part in 0..60 {
+        let rows = [1, 300, 5, 2000, 40][part % 5];
+        append(&db, first..first + rows);
+        first += rows;
+        db.flush().unwrap();
+        let before = db.objects().len();
+        while db.compact_once().unwrap() {}
+        let mut spans: Vec<(i64, i64)> = db.objects().iter().map(|(.., o)| (o.first_ns, o.last_ns)).collect();
+        spans.sort_unstable();
+        assert!(spans.windows(2).all(|pair| pair[0].1 < pair[1].0), "{before} objects became {spans:?}");
+    }
+    assert!(db.objects().len() < 20, "{} objects", db.objects().len());
+    store.clock.advance(std::time::Duration::from_secs(2 * 86_400));
+    while db.compact_once().unwrap() {}
+    assert_eq!(db.objects().len(), 1);
+    assert_eq!(read_all(&db, &everything()).unwrap().len() as i64, first);
+}
+
+#[test]
 fn only_page_groups_that_overlap_are_compared_and_each_is_read_once() {
     let sim = Store::new();
     let reads = Arc::new(AtomicU64::new(0));
