@@ -6,6 +6,7 @@ import {
   type DataQueryResponse,
   type DataSourceApi as AnyDataSource,
   type DataSourceRef,
+  type ScopedVars,
   type TestDataSourceResponse,
 } from '@grafana/data';
 import { getDataSourceSrv } from '@grafana/runtime';
@@ -30,7 +31,7 @@ export class MixedDatasource extends DataSourceApi {
   ): Promise<[AnyDataSource, DataQuery[]][]> {
     const groups = new Map<AnyDataSource, DataQuery[]>();
     for (const target of targets) {
-      const source = await getDataSourceSrv().get(target.datasource as DataSourceRef, scopedVars);
+      const source = await sourceOf(target, scopedVars);
       groups.set(source, [...(groups.get(source) ?? []), target]);
     }
     return [...groups];
@@ -41,13 +42,24 @@ export class MixedDatasource extends DataSourceApi {
   }
 }
 
+/**
+ * Where a query goes. One that names no source comes here with this one as its own, as who runs queries fills that in: it goes to
+ * the default source, since this one would ask itself for ever.
+ */
+async function sourceOf({ datasource }: DataQuery, scopedVars: ScopedVars): Promise<AnyDataSource> {
+  const named = await getDataSourceSrv().get(datasource as DataSourceRef, scopedVars);
+  return named instanceof MixedDatasource ? getDataSourceSrv().get(null, scopedVars) : named;
+}
+
 /** One that fails does not take the others along. */
 function ask(source: AnyDataSource, request: DataQueryRequest): Observable<DataQueryResponse> {
   const answer = source.query(request);
   return (isObservable(answer) ? answer : from(answer)).pipe(
     catchError((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
-      return of({ data: [], errors: [{ message }], state: LoadingState.Error });
+      // Each query that got no answer says why.
+      const errors = request.targets.map(({ refId }) => ({ message, refId }));
+      return of({ data: [], errors, state: LoadingState.Error });
     }),
   );
 }

@@ -3,12 +3,13 @@ import { useCallback } from 'react';
 import { dashboards } from '~/api/dashboards';
 import { folders, pathOf } from '~/api/folders';
 import { useLoad } from '~/app/useLoad';
+import { isWithin } from './folders';
 
 interface Props {
   /** The uid of a folder; nothing is the top. */
   value: string;
   onChange: (uid: string) => void;
-  /** A folder that is not to be chosen. */
+  /** A folder that is not to be chosen, nor what lies in it. */
   without?: string;
 }
 
@@ -19,7 +20,7 @@ export function FolderPicker({ value, onChange, without }: Props) {
   const options = [
     { label: 'Dashboards (top)', value: '' },
     ...list
-      .filter(({ uid }) => uid !== without)
+      .filter((folder) => !without || !isWithin(folder, without, list))
       .map((folder) => ({ label: pathOf(folder, list), value: folder.uid }))
       .sort((a, b) => a.label.localeCompare(b.label)),
   ];

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { DashboardSummary } from '~/api/dashboards';
 import { pathOf } from '~/api/folders';
-import { type Wanted, countIn, findBranch, pruned, treeOf } from './folders';
+import { type Wanted, countIn, findBranch, isWithin, pruned, treeOf } from './folders';
 
 const folders = [
   { uid: 'a', title: 'Alpha', dashboards: 1 },
@@ -42,6 +42,9 @@ it('dashboards are found by words of title, folder and tags, by tags and by star
   const found = (wanted: Partial<Wanted>) => titles(pruned(tree, { ...nothing, ...wanted }));
   expect(found({ search: 'OVER node' })).toEqual(['Node overview']);
   expect(found({ search: 'beta' })).toEqual(['Pods']);
+  // Through the folders around its own, too.
+  expect(found({ search: 'alpha' })).toEqual(['Node overview', 'Pods']);
+  expect(found({ search: 'alpha pods' })).toEqual(['Pods']);
   expect(found({ tags: ['host'] })).toEqual(['Node overview', 'Pods']);
   expect(found({ tags: ['host', 'k8s'] })).toEqual(['Pods']);
   expect(found({ isStarred: true })).toEqual(['Pods']);
@@ -50,4 +53,10 @@ it('dashboards are found by words of title, folder and tags, by tags and by star
 
 it('a folder is called by the way to it', () => {
   expect(folders.map((folder) => pathOf(folder, folders))).toEqual(['Alpha', 'Alpha / Beta', 'Empty']);
+});
+
+it('a folder lies in itself and in those around it', () => {
+  const within = (uid: string) =>
+    folders.filter((each) => isWithin(each, uid, folders)).map(({ title }) => title);
+  expect([within('a'), within('b'), within('c')]).toEqual([['Alpha', 'Beta'], ['Beta'], ['Empty']]);
 });

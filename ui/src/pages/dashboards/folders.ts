@@ -49,17 +49,29 @@ export function findBranch(tree: Branch, uid: string): Branch | undefined {
 export const countIn = (tree: Branch): number =>
   tree.folders.reduce((sum, inner) => sum + countIn(inner), tree.dashboards.length);
 
-/** The part of the tree that is wanted; folders in which nothing is, are left out once something is looked for. */
-export function pruned(tree: Branch, wanted: Wanted): Branch {
+/**
+ * The part of the tree that is wanted; folders in which nothing is, are left out once something is looked for. Whoever knows a
+ * folder finds what lies in it however deep: `way` is the titles of the folders around the tree.
+ */
+export function pruned(tree: Branch, wanted: Wanted, way = ''): Branch {
   if (!isFiltered(wanted)) return tree;
-  const inner = tree.folders.map((each) => pruned(each, wanted)).filter((each) => countIn(each) > 0);
-  return { ...tree, folders: inner, dashboards: tree.dashboards.filter((each) => matches(each, wanted)) };
+  const titles = tree.uid ? `${way} ${tree.title}` : way;
+  const inner = tree.folders.map((each) => pruned(each, wanted, titles)).filter((each) => countIn(each) > 0);
+  const found = tree.dashboards.filter((each) => matches(each, wanted, titles));
+  return { ...tree, folders: inner, dashboards: found };
 }
 
-export function matches({ title, tags, folder, isStarred }: DashboardSummary, wanted: Wanted): boolean {
+function matches({ title, tags, folder, isStarred }: DashboardSummary, wanted: Wanted, way: string): boolean {
   if (wanted.isStarred && !isStarred) return false;
   if (!wanted.tags.every((tag) => tags.includes(tag))) return false;
   const words = wanted.search.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = `${title} ${folder} ${tags.join(' ')}`.toLowerCase();
+  const text = `${title} ${folder} ${way} ${tags.join(' ')}`.toLowerCase();
   return words.every((word) => text.includes(word)) || fuzzyMatch(title.toLowerCase(), words.join(' ')).found;
+}
+
+/** Whether a folder is another one or lies in it, however deep. */
+export function isWithin(folder: Folder, uid: string, all: Folder[]): boolean {
+  if (folder.uid === uid) return true;
+  const parent = all.find((each) => each.uid === folder.parentUid);
+  return parent ? isWithin(parent, uid, all) : false;
 }

@@ -28,6 +28,9 @@ export function QueriesTab({ scene, preview }: Props) {
   const set = (next: Target[]) => preview.change({ targets: next });
   const isMixed = uidOf(json.datasource) === MIXED;
   const first = json.datasource ?? targets.find(({ datasource }) => datasource)?.datasource;
+  // Beside others a query without a source of its own goes to the default one.
+  const kindOf = ({ datasource }: Target) =>
+    typeOf(datasource ?? (isMixed ? undefined : json.datasource), preview);
   const choose = (datasource: Reference) => {
     const isOtherKind = !isMixed && typeOf(first, preview) !== typeOf(datasource, preview);
     preview.change(withSource(json, datasource, isOtherKind));
@@ -60,14 +63,16 @@ export function QueriesTab({ scene, preview }: Props) {
           key={target.refId ?? index}
           scene={scene}
           target={target}
-          type={typeOf(target.datasource ?? json.datasource, preview)}
+          type={kindOf(target)}
           isMixed={isMixed}
           taken={targets.map(({ refId }) => refId ?? '')}
           error={errors.get(target.refId) ?? (targets.length === 1 ? failure : undefined)}
           range={() => rangeOf(preview)}
           isFirst={index === 0}
           isLast={index === targets.length - 1}
-          onChange={(next) => set(replacedAt(targets, index, next))}
+          onChange={(next) =>
+            set(replacedAt(targets, index, kindOf(next) === kindOf(target) ? next : emptied(next)))
+          }
           onMove={(by) => set(moved(targets, index, index + by))}
           onDuplicate={() => set([...targets, { ...target, refId: freeRefId(targets) }])}
           onRemove={() => set(removedAt(targets, index))}
@@ -117,11 +122,14 @@ const newTarget = ({ targets = [], datasource }: PanelJson): Target => ({
  * language, so that it begins with an empty query.
  */
 export function withSource(
-  { targets = [] }: PanelJson,
+  { targets = [], datasource: before }: PanelJson,
   datasource: Reference,
   isOtherKind: boolean,
 ): Partial<PanelJson> {
-  if (uidOf(datasource) === MIXED) return { datasource };
+  if (uidOf(datasource) === MIXED) {
+    const kept = before && uidOf(before) !== MIXED ? { datasource: before } : {};
+    return { datasource, targets: targets.map((target) => ({ ...kept, ...target })) };
+  }
   if (isOtherKind)
     return { datasource, targets: [{ refId: 'A', ...NEW_TARGET, ...(datasource ? { datasource } : {}) }] };
   const next = targets.map(({ datasource: _before, ...target }) => ({
@@ -130,6 +138,14 @@ export function withSource(
   }));
   return { datasource, targets: next };
 }
+
+/** A query for a source of another kind: what was asked before means nothing there. */
+export const emptied = ({ refId, hide, datasource }: Target): Target => ({
+  ...(refId === undefined ? {} : { refId }),
+  ...NEW_TARGET,
+  ...(hide ? { hide } : {}),
+  ...(datasource ? { datasource } : {}),
+});
 
 function QueryOptions({ json, preview }: { json: PanelJson; preview: PanelPreview }) {
   const field = (

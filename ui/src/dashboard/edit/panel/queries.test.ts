@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PanelJson } from '../../model';
-import { withSource } from './QueriesTab';
+import { emptied, withSource } from './QueriesTab';
 
 const panel: PanelJson = {
   type: 'timeseries',
@@ -33,5 +33,25 @@ it('a source that speaks another language begins with an empty query', () => {
 
 it('with several sources each query keeps its own', () => {
   const datasource = { type: 'datasource', uid: '-- Mixed --' };
-  expect(withSource(panel, datasource, true)).toEqual({ datasource });
+  expect(withSource(panel, datasource, true)).toEqual({ datasource, targets: panel.targets });
+  const before = { type: 'loki', uid: 'logs' };
+  const [first, second] = panel.targets ?? [];
+  const targets = [first, { ...second, datasource: before }];
+  expect(withSource({ ...panel, datasource: before }, datasource, true)).toEqual({ datasource, targets });
+  // To choose it again changes nothing.
+  expect(withSource({ ...panel, datasource }, datasource, false)).toEqual({
+    datasource,
+    targets: panel.targets,
+  });
+});
+
+it('of several sources, one that speaks another language begins with an empty query', () => {
+  const datasource = { type: 'loki', uid: 'logs' };
+  expect(emptied({ refId: 'B', expr: 'up', format: 'table', hide: true, datasource })).toEqual({
+    refId: 'B',
+    expr: '',
+    legendFormat: '__auto',
+    hide: true,
+    datasource,
+  });
 });
