@@ -133,13 +133,11 @@ type Done<T> = Result<T, ExecError>;
 
 impl Run<'_, '_> {
     fn error(&self, position: Position, context: &str, message: impl Into<String>) -> ExecError {
-        let short: String = context.chars().take(20).collect();
-        let context = if short.len() < context.len() { format!("{short}...") } else { short };
         ExecError {
             template: self.name.clone(),
             name: self.name.clone(),
             position: (position.line, position.column),
-            context,
+            context: context.to_owned(),
             message: message.into(),
         }
     }
@@ -391,7 +389,7 @@ impl Run<'_, '_> {
             OperandKind::Fields(path) => self.path(dot.clone(), path, operand),
             OperandKind::Chain(base, path) => {
                 let value = self.chain_base(base, dot)?;
-                self.path(value, path, operand)
+                self.path(value, path, innermost(operand))
             }
             OperandKind::Identifier(name) => {
                 let function = self.templates.functions.get(name).cloned();
@@ -416,8 +414,16 @@ impl Run<'_, '_> {
 
     /// Follows fields without arguments.
     fn path(&mut self, mut value: Value, path: &[String], operand: &Operand) -> Done<Value> {
+        let mut is_any = false;
         for name in path {
-            value = self.field(&value, name, operand, None)?;
+            let found = self.field(&value, name, operand, None).map_err(|mut error| {
+                if is_any && error.message.starts_with("can't evaluate field") {
+                    error.message = format!("can't evaluate field {name} in type interface {{}}");
+                }
+                error
+            })?;
+            is_any = holds_anything(&value);
+            value = found;
         }
         Ok(value)
     }
@@ -433,10 +439,11 @@ impl Run<'_, '_> {
     ) -> Done<Value> {
         let first = &command.operands[0];
         let Some((name, before)) = path.split_last() else { return Ok(receiver) };
-        let receiver = self.path(receiver, before, first)?;
+        let base = innermost(first);
         if command.operands.len() == 1 && last.is_none() {
-            return self.field(&receiver, name, first, None);
+            return self.path(receiver, path, base);
         }
+        let receiver = self.path(receiver, before, base)?;
         let arguments = self.arguments(&command.operands[1..], dot, last)?;
         self.field(&receiver, name, first, Some(arguments))
     }
@@ -503,6 +510,35 @@ impl Run<'_, '_> {
         Ok(arguments)
     }
 
+    /// Arguments that fit the parameters of a function.
+    fn arguments_of(
+        &mut self,
+        function: &Function,
+        command: &Command,
+        dot: &Value,
+        last: Option<Value>,
+    ) -> Done<Vec<Value>> {
+        let mut arguments = Vec::with_capacity(command.operands.len());
+        for (i, operand) in command.operands[1..].iter().enumerate() {
+            let parameter = function.parameter(i);
+            let value = self.operand(operand, dot)?;
+            let checked = match &operand.kind {
+                OperandKind::Constant(value) => parameter.check_constant(value, operand.text.trim()),
+                OperandKind::Nil => parameter.check_nil(),
+                _ => parameter.check(&value),
+            };
+            checked.or_else(|message| self.fail(innermost(operand), message))?;
+            arguments.push(if value.is_nil() { Value::Nil } else { value });
+        }
+        if let Some(value) = last {
+            let parameter = function.parameter(arguments.len());
+            let operand = command.operands.last().unwrap_or(&command.operands[0]);
+            parameter.check(&value).or_else(|message| self.fail(innermost(operand), message))?;
+            arguments.push(if value.is_nil() { Value::Nil } else { value });
+        }
+        Ok(arguments)
+    }
+
     fn function(&mut self, name: &str, command: &Command, dot: &Value, last: Option<Value>) -> Done<Value> {
         let first = &command.operands[0];
         if name == "and" || name == "or" {
@@ -517,7 +553,10 @@ impl Run<'_, '_> {
         }
         // Only what is not there and comes through a pipe is shown as an action shows it.
         let is_shown = last.as_ref().is_some_and(Value::is_nil);
-        let arguments = self.arguments(&command.operands[1..], dot, last)?;
+        let arguments = match &function {
+            Some(function) => self.arguments_of(function, command, dot, last)?,
+            None => self.arguments(&command.operands[1..], dot, last)?,
+        };
         if self.html.is_some() && matches!(name, "html" | "urlquery") {
             let text = if is_shown { verbs::print_shown(&arguments) } else { verbs::print(&arguments) };
             // What is written is escaped for HTML anyway; twice would be once too often.
@@ -580,4 +619,24 @@ impl Run<'_, '_> {
             .call(&Arguments::new(arguments))
             .or_else(|message| self.fail(operand, format!("error calling {name}: {message}")))
     }
+}
+
+/// Whether what a container holds may be of any type, by which messages call it.
+fn holds_anything(container: &Value) -> bool {
+    match container.underlying() {
+        Value::Map(map) => map.element == Type::Any,
+        _ => false,
+    }
+}
+
+/// What was evaluated last for the value of an operand: messages about the value name that.
+fn innermost(operand: &Operand) -> &Operand {
+    let inner = match &operand.kind {
+        OperandKind::Pipeline(pipeline) => {
+            pipeline.commands.last().and_then(|command| command.operands.last())
+        }
+        OperandKind::Chain(base, _) => Some(&**base),
+        _ => None,
+    };
+    inner.map_or(operand, innermost)
 }

@@ -44,11 +44,73 @@ impl Arguments {
 
 type Call = dyn Fn(&Arguments) -> Result<Value, String> + Send + Sync;
 
+/// What a parameter of a function takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameter {
+    /// Anything.
+    Any,
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A point in time.
+    Time,
+}
+
+impl Parameter {
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Text => "string",
+            Self::Integer => "int",
+            Self::Time => "time.Time",
+        }
+    }
+
+    /// Checks a constant, which is written as `text`.
+    pub(crate) fn check_constant(self, value: &Value, text: &str) -> Result<(), String> {
+        match (self, value) {
+            (Self::Any, _)
+            | (Self::Text, Value::String(_))
+            | (Self::Integer, Value::Int(..) | Value::Uint(..)) => Ok(()),
+            (Self::Integer, Value::Float(number)) if number.fract() == 0.0 => Ok(()),
+            (Self::Text, _) => Err(format!("expected string; found {text}")),
+            (Self::Integer, _) => Err(format!("expected integer; found {text}")),
+            (Self::Time, _) => Err(format!("can't handle {text} for arg of type time.Time")),
+        }
+    }
+
+    /// Checks `nil` as it is written.
+    pub(crate) fn check_nil(self) -> Result<(), String> {
+        match self {
+            Self::Any => Ok(()),
+            _ => Err(format!("cannot assign nil to {}", self.type_name())),
+        }
+    }
+
+    /// Checks a value that was computed.
+    pub(crate) fn check(self, value: &Value) -> Result<(), String> {
+        let name = self.type_name();
+        let fits = match (self, value) {
+            (Self::Any, _) => true,
+            (_, Value::Missing | Value::Nil) => return Err(format!("invalid value; expected {name}")),
+            (Self::Text, value) => matches!(value, Value::String(_)),
+            (Self::Integer, value) => matches!(value, Value::Int(..) | Value::Uint(..)),
+            (Self::Time, value) => crate::time::time_of(value).is_ok(),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(format!("wrong type for value; expected {name}; got {}", value.type_name())),
+        }
+    }
+}
+
 /// A function and how many arguments it takes.
 #[derive(Clone)]
 pub struct Function {
     min: usize,
     max: Option<usize>,
+    parameters: &'static [Parameter],
     call: Arc<Call>,
 }
 
@@ -64,7 +126,7 @@ impl Function {
         count: usize,
         call: impl Fn(&Arguments) -> Result<Value, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { min: count, max: Some(count), call: Arc::new(call) }
+        Self { min: count, max: Some(count), parameters: &[], call: Arc::new(call) }
     }
 
     /// A function of at least `min` arguments.
@@ -72,7 +134,19 @@ impl Function {
         min: usize,
         call: impl Fn(&Arguments) -> Result<Value, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { min, max: None, call: Arc::new(call) }
+        Self { min, max: None, parameters: &[], call: Arc::new(call) }
+    }
+
+    /// The function with what its first parameters take: others are not called at all, and the message names the
+    /// argument.
+    #[must_use]
+    pub fn taking(self, parameters: &'static [Parameter]) -> Self {
+        Self { parameters, ..self }
+    }
+
+    /// What the parameter `i`, from 0, takes.
+    pub(crate) fn parameter(&self, i: usize) -> Parameter {
+        self.parameters.get(i).copied().unwrap_or(Parameter::Any)
     }
 
     pub(crate) fn call(&self, arguments: &Arguments) -> Result<Value, String> {
@@ -136,7 +210,7 @@ fn built_in() -> Vec<(&'static str, Function)> {
         ("call", Function::variadic(1, |arguments| call(arguments.all()))),
         ("print", Function::variadic(0, |arguments| Ok(verbs::print(arguments.all()).into()))),
         ("println", Function::variadic(0, |arguments| Ok(verbs::println(arguments.all()).into()))),
-        ("printf", Function::variadic(1, printf)),
+        ("printf", Function::variadic(1, printf).taking(&[Parameter::Text])),
         ("html", printed(escape::html)),
         ("js", printed(escape::javascript)),
         ("urlquery", printed(escape::query)),
@@ -201,7 +275,9 @@ fn len(value: &Value) -> Result<Value, String> {
         Value::String(text) => Ok(text.len().into()),
         Value::List(list) => Ok(list.items.len().into()),
         Value::Map(map) => Ok(map.entries.len().into()),
-        Value::Missing | Value::Nil if value.is_nil() => Err("len of nil pointer".to_owned()),
+        Value::Missing | Value::Nil if value.is_nil() => {
+            Err("reflect: call of reflect.Value.Type on zero Value".to_owned())
+        }
         _ => Err(format!("len of type {}", value.type_name())),
     }
 }
@@ -232,7 +308,8 @@ fn index(values: &[Value]) -> Result<Value, String> {
         value = match value.underlying() {
             Value::List(list) => {
                 let at = position(key, list.items.len())?;
-                list.items.get(at).cloned().ok_or_else(|| out_of_range(key))?
+                let missing = || "reflect: slice index out of range".to_owned();
+                list.items.get(at).cloned().ok_or_else(missing)?
             }
             Value::String(text) => {
                 let at = position(key, text.len())?;

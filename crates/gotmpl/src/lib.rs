@@ -26,7 +26,7 @@ mod tests;
 
 pub use escape::html_escape;
 pub use exec::{ExecError, MissingKey};
-pub use functions::{Arguments, Function, Functions};
+pub use functions::{Arguments, Function, Functions, Parameter};
 pub use html::{Safe, SafeKind};
 pub use parse::{ParseError, Templates};
 pub use value::{Key, List, Map, Object, Type, Value};

@@ -181,7 +181,7 @@ impl<'a> Parser<'a> {
             None => self.defined.push((name, tree)),
             Some((_, other)) if is_blank(other) => *other = tree,
             Some(_) if is_blank(&tree) => {}
-            Some(_) => return Err(format!("multiple definition of template {name:?}")),
+            Some(_) => return Err(format!("template: multiple definition of template {name:?}")),
         }
         Ok(())
     }
@@ -344,6 +344,7 @@ impl<'a> Parser<'a> {
 
     fn call(&mut self, keyword: &Token<'a>) -> Parsed<Node> {
         let context = "template clause";
+        let begin = self.peek_non_space()?.start;
         let name = self.template_name(context)?;
         let token = self.next_non_space()?;
         let argument = if token.kind == Kind::RightDelimiter {
@@ -353,7 +354,7 @@ impl<'a> Parser<'a> {
             Some(self.pipeline(context, Kind::RightDelimiter)?)
         };
         let text = format!("{{{{{}}}}}", self.text_since(keyword.start));
-        Ok(Node::Template { name, argument, position: self.lexer.position(keyword.start), text })
+        Ok(Node::Template { name, argument, position: self.lexer.position(begin), text })
     }
 
     /// What was read since `start`, without delimiters and space around it.
@@ -466,20 +467,25 @@ impl<'a> Parser<'a> {
 
     fn operand(&mut self) -> Parsed<Option<Operand>> {
         let Some(mut operand) = self.term()? else { return Ok(None) };
-        let mut fields = Vec::new();
-        loop {
+        let (mut fields, mut begin) = (Vec::new(), None);
+        let end = loop {
             let token = self.next()?;
             if token.kind != Kind::Field {
+                let end = token.start;
                 self.back(token);
-                break;
+                break end;
             }
+            begin.get_or_insert(token.start);
             fields.push(String::from_utf8_lossy(&token.text[1..]).into_owned());
-        }
-        if fields.is_empty() {
-            return Ok(Some(operand));
-        }
+        };
+        let Some(begin) = begin else { return Ok(Some(operand)) };
         match &mut operand.kind {
-            OperandKind::Fields(path) | OperandKind::Variable(_, path) => path.append(&mut fields),
+            OperandKind::Fields(path) | OperandKind::Variable(_, path) => {
+                path.append(&mut fields);
+                // Messages name the whole of it at its second part.
+                operand.text.push_str(&String::from_utf8_lossy(self.lexer.between(begin, end)));
+                operand.position = self.lexer.position(begin);
+            }
             kind if kind.is_constant() => {
                 return Err(format!("unexpected . after term {:?}", operand.text));
             }

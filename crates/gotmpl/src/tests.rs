@@ -12,6 +12,21 @@ use crate::{ExecError, Functions, MissingKey, Templates, Type, Value};
 const NOT_FOLLOWED: [(&str, &str); 3] =
     [("if-018", "complex numbers"), ("compare-068", "complex numbers"), ("print-113", "complex numbers")];
 
+/// Cases that fail at the same place, in other words: what is compared or called is not named, elements of lists lose
+/// that they may be of any type, and the escaper for HTML is not a program of its own.
+const OTHER_WORDS: [&str; 10] = [
+    "index-044",
+    "compare-051",
+    "compare-068",
+    "pipe-037",
+    "syntax-086",
+    "exec-010",
+    "exec-020",
+    "exec-036",
+    "html-021",
+    "html-032",
+];
+
 fn cases(file: &str) -> Option<Json> {
     let dir = std::env::var_os("BARTIZAN_CONFORMANCE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
@@ -146,6 +161,24 @@ fn templates_behave_as_recorded() {
         }
     }
     assert!(failures.is_empty(), "{} of {ran} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn messages_are_those_recorded() {
+    let Some(file) = cases("template.json") else { return };
+    let mut failures = Vec::new();
+    for case in file["cases"].as_array().unwrap() {
+        let Some(want) = case["error"]["message"].as_str() else { continue };
+        if OTHER_WORDS.iter().any(|id| case["id"] == *id) {
+            continue;
+        }
+        if let Err((_, _, got)) = run(case)
+            && got != want
+        {
+            failures.push(format!("{}: {}\n  got  {got}\n  want {want}", case["id"], case["template"]));
+        }
+    }
+    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

@@ -4,16 +4,10 @@ use model::duration::{format_duration_ms, parse_duration_ms, parse_go_duration};
 
 const NS_PER_MS: i64 = 1_000_000;
 
-/// The duration of a range, in nanoseconds: `5m`, `1w`, or as Go writes durations (`1.5h`, `100us`).
+/// The duration of a range, in nanoseconds: `5m`, `1h30m`, `0`.
 pub(crate) fn parse_range_ns(text: &str) -> Result<i64, String> {
-    match parse_duration_ms(text) {
-        Ok(ms) if text != "0" => Ok(ms.saturating_mul(NS_PER_MS)),
-        Ok(_) => Err("not a valid duration string: \"0\"".to_owned()),
-        Err(problem) => match parse_go_duration(text) {
-            Ok(ns) if ns > 0 && text.starts_with(|c: char| c.is_ascii_digit() || c == '.') => Ok(ns),
-            _ => Err(problem.to_string()),
-        },
-    }
+    let duration_ms = parse_duration_ms(text).map_err(|problem| problem.to_string())?;
+    Ok(duration_ms.saturating_mul(NS_PER_MS))
 }
 
 /// A duration that is compared with, in nanoseconds.

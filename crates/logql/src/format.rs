@@ -40,25 +40,26 @@ fn fits(out: &mut String, text: &str, level: usize) -> bool {
 }
 
 fn pretty_log(out: &mut String, log: &LogExpr, unwrap: Option<&Unwrap>, level: usize) {
-    if unwrap.is_none() && fits(out, &log.to_string(), level) {
-        return;
+    if !fits(out, &log.to_string(), level) {
+        indent(out, level);
+        push_matchers(out, log);
+        for stage in &log.stages {
+            out.push('\n');
+            indent(out, level + 1);
+            let _ = write!(out, "{stage}");
+        }
+        if !log.distinct.is_empty() {
+            out.push('\n');
+            indent(out, level + 1);
+            let _ = write!(out, "| distinct {}", log.distinct.join(","));
+        }
     }
-    indent(out, level);
-    push_matchers(out, log);
-    for stage in &log.stages {
+    let Some(unwrap) = unwrap else { return };
+    // The value and the conditions on it stand on lines of their own, however short the rest is.
+    for part in unwrap.parts() {
         out.push('\n');
         indent(out, level + 1);
-        let _ = write!(out, "{stage}");
-    }
-    if let Some(unwrap) = unwrap {
-        out.push('\n');
-        indent(out, level + 1);
-        let _ = write!(out, "{unwrap}");
-    }
-    if !log.distinct.is_empty() {
-        out.push('\n');
-        indent(out, level + 1);
-        let _ = write!(out, "| distinct {}", log.distinct.join(","));
+        out.push_str(&part);
     }
 }
 
@@ -268,13 +269,20 @@ impl Display for Subquery {
     }
 }
 
+impl Unwrap {
+    /// The stage and the conditions behind it.
+    fn parts(&self) -> Vec<String> {
+        let value = match self.conversion.as_str() {
+            "" => format!("| unwrap {}", self.label),
+            conversion => format!("| unwrap {conversion}({})", self.label),
+        };
+        std::iter::once(value).chain(self.filters.iter().map(|filter| format!("| {filter}"))).collect()
+    }
+}
+
 impl Display for Unwrap {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.conversion.as_str() {
-            "" => write!(f, "| unwrap {}", self.label)?,
-            conversion => write!(f, "| unwrap {conversion}({})", self.label)?,
-        }
-        self.filters.iter().try_for_each(|filter| write!(f, " | {filter}"))
+        f.write_str(&self.parts().join(" "))
     }
 }
 
@@ -394,5 +402,22 @@ impl Display for LabelFilter {
             Self::And(left, right) => write!(f, "( {left} , {right} )"),
             Self::Or(left, right) => write!(f, "( {left} or {right} )"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_value_taken_stands_on_its_own_line() {
+        let query = r#"quantile_over_time(0.99, {container="ingress-nginx", service="hosted-grafana"} | json | unwrap latency | __error__="" [1m]) by (cluster)"#;
+        let lines = [
+            "quantile_over_time(",
+            "  0.99,",
+            "  {container=\"ingress-nginx\", service=\"hosted-grafana\"} | json",
+            "    | unwrap latency",
+            "    | __error__=\"\" [1m]",
+            ") by (cluster)",
+        ];
+        assert_eq!(super::pretty(&crate::parse(query).unwrap()), lines.join("\n"));
     }
 }

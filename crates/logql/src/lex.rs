@@ -1,7 +1,8 @@
 //! Text to tokens.
 //!
 //! Names of functions are names of functions only where an argument list follows; everywhere else they are plain
-//! identifiers, so that labels may be called `sum` or `rate`.
+//! identifiers, so that labels may be called `sum` or `rate`. Keywords and functions are known in any case. What the
+//! language has no use for but a reader of Go's tokens knows, comments and characters in quotes, is read as there.
 
 use std::borrow::Cow;
 
@@ -49,7 +50,7 @@ pub(crate) struct Lexed {
 /// Operators and brackets, the longest first where one begins another.
 const OPERATORS: &[&str] = &[
     "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "=", ">", "<", "{", "}", "(", ")", ",",
-    ".", "+", "-", "*", "/", "%", "^", "[", "]", "!",
+    ".", "+", "-", "*", "/", "%", "^", "[", "]",
 ];
 
 /// Words that are never identifiers.
@@ -163,7 +164,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads a token; false at the end.
     fn step(&mut self) -> Result<bool, ParseError> {
-        self.skip_blanks();
+        self.skip_blanks()?;
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
             self.push(Token::End, 0, true);
@@ -171,25 +172,33 @@ impl<'a> Lexer<'a> {
         };
         match first {
             '"' | '`' => self.string(first)?,
-            '\'' => return Err(self.error("invalid char literal", true)),
+            '\'' => self.character()?,
             '[' => self.range()?,
-            '0'..='9' => return Ok(self.number()),
-            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => return Ok(self.number()),
+            '0'..='9' => return self.number(),
+            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => return self.number(),
+            '-' if self.negative_duration() => {}
             c if c.is_alphabetic() || c == '_' => self.word(),
             _ => self.operator(first),
         }
         Ok(true)
     }
 
-    fn skip_blanks(&mut self) {
+    fn skip_blanks(&mut self) -> Result<(), ParseError> {
+        if self.at == 0 && self.text.starts_with('\u{feff}') {
+            self.at = '\u{feff}'.len_utf8();
+        }
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start_matches([' ', '\t', '\n', '\r']);
             self.at += rest.len() - trimmed.len();
-            if !trimmed.starts_with('#') {
-                return;
+            if trimmed.starts_with('#') || trimmed.starts_with("//") {
+                self.at += trimmed.find('\n').unwrap_or(trimmed.len());
+            } else if let Some(comment) = trimmed.strip_prefix("/*") {
+                let len = comment.find("*/").ok_or_else(|| self.error("comment not terminated", true))?;
+                self.at += len + 4;
+            } else {
+                return Ok(());
             }
-            self.at += trimmed.find('\n').unwrap_or(trimmed.len());
         }
     }
 
@@ -213,12 +222,30 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
+    /// A character in quotes: no query can use one.
+    fn character(&mut self) -> Result<(), ParseError> {
+        let inner = &self.rest()[1..];
+        let mut escaped = false;
+        let end = inner.char_indices().find(|&(_, c)| {
+            let ends = !escaped && matches!(c, '\'' | '\n');
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let Some((len, '\'')) = end else { return Err(self.error("literal not terminated", true)) };
+        let inner = &inner[..len];
+        if inner.chars().count() != 1 && !inner.starts_with('\\') {
+            return Err(self.error("invalid char literal", true));
+        }
+        self.push(Token::Identifier(format!("'{inner}'")), len + 2, true);
+        Ok(())
+    }
+
     fn range(&mut self) -> Result<(), ParseError> {
         let rest = self.rest();
         let Some(end) = rest.find(']') else {
             return Err(self.error("missing closing ']' in duration", false));
         };
-        let inner = rest[1..end].trim();
+        let inner = &rest[1..end];
         if let Some((range, step)) = inner.split_once(':').filter(|_| self.features.subqueries) {
             let read =
                 |text: &str| parse_range_ns(text.trim()).map_err(|problem| self.error(&problem, false));
@@ -232,32 +259,38 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// A number, a duration or a number of bytes.
-    fn number(&mut self) -> bool {
+    /// A number, a duration or a number of bytes; false at the end.
+    fn number(&mut self) -> Result<bool, ParseError> {
         let rest = self.rest();
-        let joined = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | 'µ')))
-            .unwrap_or(rest.len());
-        let word = &rest[..joined];
-        let digits = number_len(rest);
-        let unit = &word[digits.min(word.len())..];
-        if unit.is_empty() || word.len() < digits {
-            self.push(Token::Number(rest[..digits].to_owned()), digits, true);
-            return true;
+        let digits = number_len(rest).map_err(|problem| self.error(problem, true))?;
+        if let Some((duration_ns, len)) = duration(rest, digits) {
+            self.push(Token::Duration(duration_ns), len, false);
+            return Ok(true);
         }
-        if let Ok(duration_ns) = crate::duration::parse_literal_ns(word) {
-            self.push(Token::Duration(duration_ns), joined, false);
-        } else if let Some(bytes) = parse_bytes(word) {
-            self.push(Token::Bytes(bytes), joined, false);
-        } else if unit.bytes().all(|b| b"bBkKmMgGtTpPeEiI".contains(&b)) {
-            // What begins as a number of bytes and is none ends the text, as far as the reference is concerned.
-            self.at += joined;
-            self.push(Token::End, 0, true);
-            return false;
-        } else {
+        let unit = rest[digits..].bytes().take_while(|b| b"bBkKmMgGtTpPeEiI".contains(b)).count();
+        if unit == 0 {
             self.push(Token::Number(rest[..digits].to_owned()), digits, true);
+            return Ok(true);
         }
-        true
+        match parse_bytes(&rest[..digits + unit]) {
+            Some(bytes) => self.push(Token::Bytes(bytes), digits + unit, false),
+            None => {
+                // What begins as a number of bytes and is none ends the text, as far as the reference is concerned.
+                self.at += digits + unit;
+                self.push(Token::End, 0, true);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A duration with its sign; a sign alone is an operator.
+    fn negative_duration(&mut self) -> bool {
+        let found = duration(self.rest(), 1);
+        if let Some((duration_ns, len)) = found {
+            self.push(Token::Duration(duration_ns), len, false);
+        }
+        found.is_some()
     }
 
     fn word(&mut self) {
@@ -268,15 +301,13 @@ impl<'a> Lexer<'a> {
             // A name that would have to be quoted.
             return self.push(Token::String(word.to_owned()), len, true);
         }
-        let fixed = |list: &'static [&'static str]| list.iter().copied().find(|known| *known == word);
-        let token = match (fixed(KEYWORDS), fixed(FUNCTIONS)) {
+        let known = |list: &'static [&'static str]| {
+            list.iter().copied().find(|known| known.eq_ignore_ascii_case(word))
+        };
+        let is_on = |keyword: &&str| *keyword != "distinct" || self.features.distinct;
+        let token = match (known(KEYWORDS).filter(is_on), known(FUNCTIONS)) {
             (Some(keyword), _) => Token::Fixed(keyword),
             (_, Some(function)) if is_call(&rest[len..]) => Token::Fixed(function),
-            // Functions are known in capitals, too.
-            _ if is_call(&rest[len..]) => match fixed_function(word) {
-                Some(function) => Token::Fixed(function),
-                None => Token::Identifier(word.to_owned()),
-            },
             _ => Token::Identifier(word.to_owned()),
         };
         self.push(token, len, true);
@@ -296,43 +327,142 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The function of this name in any case.
-fn fixed_function(word: &str) -> Option<&'static str> {
-    FUNCTIONS.iter().copied().find(|known| known.eq_ignore_ascii_case(word))
+/// A duration that begins a text with so many bytes of a number or a sign, and how long it is.
+fn duration(text: &str, begin: usize) -> Option<(i64, usize)> {
+    let is_part =
+        |c: char| c.is_numeric() || matches!(c, 'n' | 's' | 'u' | 'm' | 'h' | 'µ' | 'd' | 'w' | 'y' | '.');
+    let len = begin + text[begin..].find(|c: char| !is_part(c)).unwrap_or(text.len() - begin);
+    let duration_ns = (len > begin).then(|| crate::duration::parse_literal_ns(&text[..len]).ok());
+    Some((duration_ns.flatten()?, len))
 }
 
-/// Bytes of the number a text begins with.
-fn number_len(text: &str) -> usize {
+/// Bytes of the number a text begins with, or what is wrong with it.
+fn number_len(text: &str) -> Result<usize, &'static str> {
     let bytes = text.as_bytes();
-    let digits = |mut at: usize, hex: bool| {
-        while bytes
-            .get(at)
-            .is_some_and(|b| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() || *b == b'_' })
-        {
-            at += 1;
-        }
-        at
+    let run = |from: usize, is: fn(&u8) -> bool| {
+        from + bytes[from..].iter().take_while(|b| is(b) || **b == b'_').count()
     };
-    if bytes.len() > 2 && bytes[0] == b'0' && matches!(bytes[1], b'x' | b'X') {
-        return digits(2, true);
+    let base = match (bytes[0], bytes.get(1).map(u8::to_ascii_lowercase)) {
+        (b'0', Some(b'x')) => {
+            Some(("hexadecimal literal has no digits", u8::is_ascii_hexdigit as fn(&u8) -> bool))
+        }
+        (b'0', Some(b'b')) => Some(("binary literal has no digits", u8::is_ascii_digit as fn(&u8) -> bool)),
+        (b'0', Some(b'o')) => Some(("octal literal has no digits", u8::is_ascii_digit as fn(&u8) -> bool)),
+        _ => None,
+    };
+    if let Some((empty, is_digit)) = base {
+        let end = run(2, is_digit);
+        return if bytes[2..end].iter().any(is_digit) { Ok(end) } else { Err(empty) };
     }
-    let mut at = digits(0, false);
+    let mut at = run(0, u8::is_ascii_digit);
+    let whole = &text[..at];
+    let is_whole = !matches!(bytes.get(at), Some(b'.' | b'e' | b'E'));
     if bytes.get(at) == Some(&b'.') {
-        at = digits(at + 1, false);
+        at = run(at + 1, u8::is_ascii_digit);
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let end = digits(at + 1 + sign, false);
-        if end > at + 1 + sign {
-            at = end;
+        let begin = at + 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        at = run(begin, u8::is_ascii_digit);
+        if begin == at {
+            return Err("exponent has no digits");
         }
     }
-    at
+    match whole.bytes().find(|b| matches!(b, b'8' | b'9')) {
+        Some(digit) if is_whole && whole.len() > 1 && whole.starts_with('0') => Err(match digit {
+            b'8' => "invalid digit '8' in octal literal",
+            _ => "invalid digit '9' in octal literal",
+        }),
+        _ if text[..at].contains("__") || text[..at].ends_with('_') => {
+            Err("'_' must separate successive digits")
+        }
+        _ => Ok(at),
+    }
 }
 
 /// Whether what follows a function's name makes it one.
 fn is_call(rest: &str) -> bool {
     let rest = rest.trim_start();
-    let grouped = |word: &str| rest.strip_prefix(word).is_some_and(|tail| tail.trim_start().starts_with('('));
+    let grouped = |word: &str| {
+        let begins = rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+        begins && rest[word.len()..].trim_start().starts_with('(')
+    };
     rest.starts_with('(') || grouped("by") || grouped("without")
+}
+
+#[cfg(test)]
+mod tests {
+    /// The query written back, or what is wrong with it.
+    fn told(query: &str) -> String {
+        crate::parse::parse(query).map_or_else(|error| error.to_string(), |expr| expr.to_string())
+    }
+
+    #[test]
+    fn keywords_and_functions_are_known_in_any_case() {
+        let query = r#"SUM BY (x) (Rate({app="a"} | LOGFMT | x="1" OR y="2" [5m] OFFSET 1m)) AND Vector(1)"#;
+        let read = r#"(sum by (x)(rate({app="a"} | logfmt | ( x="1" or y="2" )[5m] offset 1m0s)) and vector(1.000000))"#;
+        assert_eq!(told(query), read);
+        assert_eq!(told(r#"{app="a"} | Sum="b""#), r#"{app="a"} | Sum="b""#);
+        // What is not switched on is no keyword.
+        assert_eq!(told(r#"{app="a"} | distinct="b""#), r#"{app="a"} | distinct="b""#);
+        let error = "parse error at line 1, col 22: syntax error: unexpected IDENTIFIER";
+        assert_eq!(told(r#"{app="a"} | distinct b"#), error);
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        for query in
+            ["{app=\"a\"} # x", "{app=\"a\"} // x\n", "/* x\ny */ {app=\"a\"}", "\u{feff}{app=\"a\"}"]
+        {
+            assert_eq!(told(query), r#"{app="a"}"#, "{query}");
+        }
+        assert_eq!(told("1 /* 2"), "parse error at line 1, col 3: comment not terminated");
+        assert_eq!(told(r#"{app="//"} |= "/*""#), r#"{app="//"} |= "/*""#);
+    }
+
+    #[test]
+    fn numbers_are_read_as_numbers_of_programs() {
+        let at = |problem: &str| format!("parse error at line 1, col 1: {problem}");
+        assert_eq!(told("1e"), at("exponent has no digits"));
+        assert_eq!(told("0x"), at("hexadecimal literal has no digits"));
+        assert_eq!(told("08"), at("invalid digit '8' in octal literal"));
+        assert_eq!(told("1__0"), at("'_' must separate successive digits"));
+        assert_eq!((told("08.5"), told("017"), told("1_000")), ("8.5".into(), "17".into(), "1000".into()));
+        let error = "parse error : unable to parse literal as a float: strconv.ParseFloat: parsing \"0b1\": invalid syntax";
+        assert_eq!(told("0b1"), error);
+    }
+
+    #[test]
+    fn durations_may_have_a_sign_right_before_them() {
+        assert_eq!(told(r#"{app="a"} | x>-5s"#), r#"{app="a"} | x>-5s"#);
+        assert_eq!(told(r#"{app="a"} | x>+5"#), r#"{app="a"} | x>5"#);
+        let at = |column: usize, problem: &str| format!("parse error at line {problem}, col {column}");
+        let error = told(r#"rate({app="a"}[5m] offset - 5m)"#);
+        assert_eq!(error, at(27, "1") + ": syntax error: unexpected -, expecting DURATION");
+        assert_eq!(told("1-5m"), at(2, "0") + ": syntax error: unexpected DURATION");
+        let error = told(r#"{app="a"} | x>-y"#);
+        assert_eq!(error, at(16, "1") + ": syntax error: unexpected IDENTIFIER, expecting NUMBER");
+    }
+
+    #[test]
+    fn ranges_are_durations_of_whole_units() {
+        assert_eq!(told(r#"rate({app="a"}[0])"#), r#"rate({app="a"}[0s])"#);
+        for (range, problem) in [
+            ("1.5h", r#"unknown unit "." in duration "1.5h""#),
+            (" 5m ", r#"not a valid duration string: " 5m ""#),
+            ("", "empty duration string"),
+        ] {
+            let error = format!("parse error at line 0, col 15: {problem}");
+            assert_eq!(told(&format!(r#"rate({{app="a"}}[{range}])"#)), error);
+        }
+    }
+
+    #[test]
+    fn what_the_language_has_no_use_for_is_an_identifier() {
+        let error = "syntax error: unexpected IDENTIFIER";
+        for (query, column) in [("!1", 1), ("1 ! 2", 3), ("'a'", 1), (r"'\n'", 1), ("1 @ 2", 3)] {
+            assert_eq!(told(query), format!("parse error at line 1, col {column}: {error}"), "{query}");
+        }
+        assert_eq!(told("'ab'"), "parse error at line 1, col 1: invalid char literal");
+        assert_eq!(told("'ab"), "parse error at line 1, col 1: literal not terminated");
+    }
 }

@@ -7,7 +7,7 @@ use crate::value::{Type, Value};
 
 /// A number. Whole ones are of type `int`, those with a point or exponent are floats.
 pub(super) fn number(text: &str) -> Parsed<OperandKind> {
-    let bad = || format!("bad number syntax: {text:?}");
+    let bad = || format!("illegal number syntax: {text:?}");
     if text.ends_with('i') {
         return Err(format!("complex numbers are not supported: {text:?}"));
     }

@@ -122,9 +122,7 @@ pub(super) fn vector_aggregation(
     let count = match (op.takes_count(), parameter) {
         (true, None) => return Err(format!("parameter required for operation {name}")),
         (true, Some(text)) => {
-            let count: i64 = text.parse().map_err(|_| {
-                format!("invalid parameter {name}({text},: strconv.Atoi: parsing {text:?}: invalid syntax")
-            })?;
+            let count: i64 = text.parse().map_err(|_| format!("invalid parameter {name}({text},"))?;
             let count = usize::try_from(count).ok().filter(|&count| count > 0);
             count.ok_or_else(|| format!("invalid parameter (must be greater than 0) {name}({text}"))?
         }
@@ -151,5 +149,7 @@ mod tests {
             assert!(error.ends_with(&told), "{error}");
         }
         assert!(parse("topk(1, rate({app=\"a\"}[1m]))").is_ok());
+        let error = parse("topk(1.5, rate({app=\"a\"}[1m]))").unwrap_err();
+        assert_eq!(error, "parse error : invalid parameter topk(1.5,");
     }
 }

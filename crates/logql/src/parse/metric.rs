@@ -124,15 +124,9 @@ impl Parser<'_> {
         if !self.take("offset") {
             return Ok(0);
         }
-        let sign = if self.is("-") && matches!(self.peek_second(), Token::Duration(_)) {
-            self.next();
-            -1
-        } else {
-            1
-        };
         let Token::Duration(ns) = *self.peek() else { return Err(self.unexpected(&["DURATION"])) };
         self.next();
-        Ok(ns * sign)
+        Ok(ns)
     }
 
     fn vector_aggregation(&mut self, op: VectorOp) -> Result<MetricExpr> {

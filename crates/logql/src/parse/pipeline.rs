@@ -238,12 +238,6 @@ impl Parser<'_> {
     }
 
     fn compared(&mut self, name: String, op: CompareOp, word: &str) -> Result<LabelFilter> {
-        let sign = if self.is("-") && matches!(self.peek_second(), Token::Number(_) | Token::Duration(_)) {
-            self.next();
-            -1
-        } else {
-            1
-        };
         let is_text_op = matches!(word, "=" | "!=");
         let filter = match self.peek().clone() {
             Token::String(value) if is_text_op => {
@@ -255,13 +249,11 @@ impl Parser<'_> {
                 let negated = op == CompareOp::NotEqual;
                 return Ok(LabelFilter::Ip { name, pattern: self.ip()?, negated });
             }
-            Token::Number(text) => {
-                let value = self.float(&text) * f64::from(sign);
-                LabelFilter::Number(Comparison { name, op, value })
+            Token::Number(_) | Token::Fixed("+" | "-") => {
+                let value = self.literal()?;
+                return Ok(LabelFilter::Number(Comparison { name, op, value }));
             }
-            Token::Duration(ns) => {
-                LabelFilter::Duration(Comparison { name, op, value: ns * i64::from(sign) })
-            }
+            Token::Duration(value) => LabelFilter::Duration(Comparison { name, op, value }),
             Token::Bytes(value) => LabelFilter::Bytes(Comparison { name, op, value }),
             _ => return Err(self.unexpected(&[])),
         };

@@ -21,7 +21,7 @@ impl JsonPaths {
     pub fn new(extractions: &[Extraction]) -> Result<Self, String> {
         let path = |extraction: &Extraction| {
             let Extraction { label, expression } = extraction;
-            let failed = |problem| {
+            let failed = |problem: String| {
                 format!("cannot parse expression [{expression}]: syntax error: unexpected {problem}")
             };
             Ok((label.clone(), read(expression).map_err(failed)?))
@@ -58,49 +58,92 @@ impl JsonPaths {
     }
 }
 
-/// Reads an expression; an error says what is not expected.
-fn read(text: &str) -> Result<Vec<Step>, &'static str> {
-    const IN_BRACKETS: &str = "$end, expecting STRING or INDEX";
-    let (mut steps, mut rest) = (Vec::new(), text.trim());
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let inner = inner.trim_start();
-            let (step, tail) = if let Some(quoted) = inner.strip_prefix('"') {
-                let end = quoted.find('"').ok_or(IN_BRACKETS)? + 2;
-                let key = syntax::literal::unquote(&inner[..end]).map_err(|_| IN_BRACKETS)?;
-                (Step::Field(key), &inner[end..])
-            } else {
-                let digits = inner.bytes().take_while(u8::is_ascii_digit).count();
-                let index = inner[..digits].parse().map_err(|_| IN_BRACKETS)?;
-                (Step::Index(index), &inner[digits..])
-            };
-            steps.push(step);
-            rest = tail.trim_start().strip_prefix(']').ok_or("$end, expecting RSB")?;
-            continue;
-        }
-        if let Some(tail) = rest.strip_prefix('.') {
-            if steps.is_empty() {
-                return Err("DOT, expecting STRING or FIELD or LSB");
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    End,
+    Dot,
+    Open,
+    Close,
+    Text(String),
+    Field(String),
+    Index(usize),
+}
+
+impl Token {
+    /// The next token of a text, and what follows it. What cannot begin one ends the expression.
+    fn next(text: &str) -> (Self, &str) {
+        let text = text.trim_start();
+        match text.as_bytes().first() {
+            Some(b'.') => (Self::Dot, &text[1..]),
+            Some(b'[') => (Self::Open, &text[1..]),
+            Some(b']') => (Self::Close, &text[1..]),
+            Some(b'"') => {
+                let end = text[1..].find('"').map(|len| len + 2);
+                let key = end.and_then(|end| syntax::literal::unquote(&text[..end]).ok());
+                key.map_or((Self::End, ""), |key| (Self::Text(key), &text[end.unwrap_or_default()..]))
             }
-            rest = tail;
-            if rest.starts_with('.') {
-                return Err("DOT, expecting FIELD");
+            Some(b'0'..=b'9') => {
+                let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+                digits.parse().map_or((Self::End, ""), |index| (Self::Index(index), rest))
             }
-        } else if !steps.is_empty() {
-            return Err("FIELD");
+            None | Some(b'-') => (Self::End, ""),
+            Some(_) => {
+                let is_end = |c: char| matches!(c, '.' | '[' | ']' | '"') || c.is_whitespace();
+                let (field, rest) = text.split_at(text.find(is_end).unwrap_or(text.len()));
+                (Self::Field(field.to_owned()), rest)
+            }
         }
-        let end = rest.find(['.', '[']).unwrap_or(rest.len());
-        let field = rest[..end].trim();
-        if field.is_empty() {
-            return Err("$end, expecting FIELD");
-        }
-        if field.contains(char::is_whitespace) {
-            return Err("FIELD");
-        }
-        steps.push(Step::Field(field.to_owned()));
-        rest = &rest[end..];
     }
-    if steps.is_empty() { Err("$end, expecting STRING or FIELD or LSB") } else { Ok(steps) }
+
+    /// That it stands where it must not, told as users know it.
+    fn unexpected(&self, expected: &str) -> String {
+        let name = match self {
+            Self::End => "$end",
+            Self::Dot => "DOT",
+            Self::Open => "LSB",
+            Self::Close => "RSB",
+            Self::Text(_) => "STRING",
+            Self::Field(_) => "FIELD",
+            Self::Index(_) => "INDEX",
+        };
+        format!("{name}{expected}")
+    }
+}
+
+/// Reads an expression; an error says what is not expected.
+fn read(text: &str) -> Result<Vec<Step>, String> {
+    let (mut steps, mut rest) = (Vec::new(), text);
+    loop {
+        let (mut token, tail) = Token::next(rest);
+        rest = tail;
+        let is_first = steps.is_empty();
+        if token == Token::End && !is_first {
+            return Ok(steps);
+        }
+        let mut expected = if is_first { ", expecting LSB or FIELD" } else { "" };
+        let is_dotted = token == Token::Dot && !is_first;
+        if is_dotted {
+            (token, rest) = Token::next(rest);
+            expected = ", expecting FIELD";
+        }
+        match token {
+            Token::Field(name) if is_first || is_dotted => steps.push(Step::Field(name)),
+            Token::Open if !is_dotted => {
+                let (inside, tail) = Token::next(rest);
+                steps.push(match inside {
+                    Token::Text(key) => Step::Field(key),
+                    Token::Index(index) => Step::Index(index),
+                    other => return Err(other.unexpected(", expecting STRING or INDEX")),
+                });
+                let (close, tail) = Token::next(tail);
+                if close != Token::Close {
+                    return Err(close.unexpected(", expecting RSB"));
+                }
+                rest = tail;
+            }
+            other => return Err(other.unexpected(expected)),
+        }
+    }
 }
 
 /// What stands at a path, and where.
@@ -171,8 +214,29 @@ mod tests {
 
     #[test]
     fn expressions_that_are_none_are_told_so() {
-        assert_eq!(read("a..b"), Err("DOT, expecting FIELD"));
-        assert_eq!(read("["), Err("$end, expecting STRING or INDEX"));
-        assert_eq!(read("a[-1]"), Err("$end, expecting STRING or INDEX"));
+        for (text, told) in [
+            ("", "$end, expecting LSB or FIELD"),
+            (".a", "DOT, expecting LSB or FIELD"),
+            ("0", "INDEX, expecting LSB or FIELD"),
+            ("a.", "$end, expecting FIELD"),
+            ("a..b", "DOT, expecting FIELD"),
+            ("a.[0]", "LSB, expecting FIELD"),
+            ("[", "$end, expecting STRING or INDEX"),
+            ("a[-1]", "$end, expecting STRING or INDEX"),
+            ("a[b]", "FIELD, expecting STRING or INDEX"),
+            ("a[]", "RSB, expecting STRING or INDEX"),
+            ("a[0", "$end, expecting RSB"),
+            ("a[0 1]", "INDEX, expecting RSB"),
+            ("a]", "RSB"),
+            ("a b", "FIELD"),
+            ("a\"b\"", "STRING"),
+        ] {
+            assert_eq!(read(text), Err(told.to_owned()), "{text}");
+        }
+        let field = |name: &str| Step::Field(name.to_owned());
+        assert_eq!(
+            read(" a [0] . b-c [\"d e\"] ").unwrap(),
+            [field("a"), Step::Index(0), field("b-c"), field("d e")]
+        );
     }
 }

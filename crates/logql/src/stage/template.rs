@@ -1,6 +1,7 @@
 //! `| line_format "{{.msg}}"` and the templates of `| label_format`.
 
 mod date;
+mod decimal;
 mod functions;
 
 use std::borrow::Cow;
@@ -159,6 +160,64 @@ mod tests {
         );
         assert_eq!(segments("{{.a | upper}}"), None);
         assert_eq!(segments("{{- .a -}}"), None);
+    }
+
+    fn rendered(text: &str) -> String {
+        let template = Template::new("line", text).unwrap();
+        let stream = std::sync::Arc::new(model::Labels::from_pairs([("level", "info"), ("n", "3")]));
+        let (mut labels, line) = (RowLabels::new(stream), "the line".into());
+        let mut row = Row { timestamp_ns: 0, line };
+        template.format_line(&mut row, &mut labels);
+        labels.details().map_or_else(|| row.line.into_owned(), str::to_owned)
+    }
+
+    #[test]
+    fn functions_take_what_they_take() {
+        for (text, told) in [
+            ("{{upper 5}}", r#"template: line:1:8: executing "line" at <5>: expected string; found 5"#),
+            (
+                "{{trunc \"a\" .level}}",
+                r#"template: line:1:8: executing "line" at <"a">: expected integer; found "a""#,
+            ),
+            (
+                "{{trunc .n .level}}",
+                r#"template: line:1:8: executing "line" at <.n>: wrong type for value; expected int; got string"#,
+            ),
+            (
+                "{{.n | int | upper}}",
+                r#"template: line:1:13: executing "line" at <upper>: wrong type for value; expected string; got int"#,
+            ),
+            (
+                "{{unixEpoch .n}}",
+                r#"template: line:1:12: executing "line" at <.n>: wrong type for value; expected time.Time; got string"#,
+            ),
+            (
+                "{{substr 3 1 .level}}",
+                r#"template: line:1:2: executing "line" at <substr 3 1 .level>: error calling substr: runtime error: slice bounds out of range [3:1]"#,
+            ),
+            (
+                "{{substr -1 9 .level}}",
+                r#"template: line:1:2: executing "line" at <substr -1 9 .level>: error calling substr: runtime error: slice bounds out of range [:9] with length 4"#,
+            ),
+            (
+                "{{repeat -1 .level}}",
+                r#"template: line:1:2: executing "line" at <repeat -1 .level>: error calling repeat: strings: negative Repeat count"#,
+            ),
+            (
+                "{{divf 1 0}}",
+                r#"template: line:1:2: executing "line" at <divf 1 0>: error calling divf: decimal division by 0"#,
+            ),
+            ("{{addf 0.1 0.2}} {{add}} {{trunc (add 1 1) .level}}", "0.3 0 in"),
+            ("{{int \"1.9\"}} {{int \"1e3\"}} {{int \" 5\"}} {{float64 \"1e3\"}}", "1 0 0 1000"),
+            ("{{title \"it's a-b c_d \u{fc}b\"}}", "It'S A-B C_d \u{dc}b"),
+            ("{{toDateInZone \"2006-01-02\" \"No/Where\" \"2026-03-01\" | unixEpoch}}", "1772323200"),
+            (
+                "{{toDate \"2006-01-02T15:04:05Z07:00\" \"2026-03-01T12:00:00+02:00\" | date \"15:04\"}}",
+                "10:00",
+            ),
+        ] {
+            assert_eq!(rendered(text), told, "{text}");
+        }
     }
 
     #[test]

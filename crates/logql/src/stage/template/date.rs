@@ -49,7 +49,8 @@ pub(super) fn parse_date(layout: &str, zone: &str, text: &str) -> Option<Time> {
     let zone = match (found.offset, zone) {
         (Some(seconds), _) => TimeZone::fixed(Offset::from_seconds(seconds).ok()?),
         (None, "" | "UTC" | "Local") => TimeZone::UTC,
-        (None, name) => TimeZone::get(name).ok()?,
+        // A zone nobody knows is Universal Time, too.
+        (None, name) => TimeZone::get(name).unwrap_or(TimeZone::UTC),
     };
     Some(Time::zoned(at.to_zoned(zone).ok()?))
 }

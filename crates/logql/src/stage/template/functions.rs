@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gotmpl::Parameter::{Integer, Text, Time as Moment};
 use gotmpl::time::{Time, time_of};
 use gotmpl::{Arguments, Function, Functions, Key, Map, Type, Value};
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use model::duration::parse_go_duration;
 use model::regex::Regex;
 
 use super::date::parse_date;
+use super::decimal::Decimal;
 
 thread_local! {
     /// The line and the time a template is carried out for.
@@ -43,11 +45,17 @@ pub(super) fn functions() -> Functions {
 type Named = Vec<(&'static str, Function)>;
 
 fn text_1(call: fn(&str) -> String) -> Function {
-    Function::of(1, move |arguments| Ok(call(&arguments.text(0)?).into()))
+    Function::of(1, move |arguments| Ok(call(&arguments.text(0)?).into())).taking(&[Text])
 }
 
 fn text_2(call: fn(&str, &str) -> String) -> Function {
     Function::of(2, move |arguments| Ok(call(&arguments.text(0)?, &arguments.text(1)?).into()))
+        .taking(&[Text, Text])
+}
+
+/// A function of texts alone.
+fn of_texts(count: usize, call: fn(&Arguments) -> Outcome) -> Function {
+    Function::of(count, call).taking(&[Text, Text, Text])
 }
 
 fn trimmed<'a>(text: &'a str, set: &str) -> &'a str {
@@ -71,10 +79,10 @@ fn texts() -> Named {
         ("trimAll", text_2(|set, text| trimmed(text, set).to_owned())),
         ("trimPrefix", text_2(|prefix, text| text.strip_prefix(prefix).unwrap_or(text).to_owned())),
         ("trimSuffix", text_2(|suffix, text| text.strip_suffix(suffix).unwrap_or(text).to_owned())),
-        ("Replace", Function::of(4, replace_some)),
+        ("Replace", Function::of(4, replace_some).taking(&[Text, Text, Text, Integer])),
         (
             "replace",
-            Function::of(3, |arguments| {
+            of_texts(3, |arguments| {
                 let (old, new, text) = (arguments.text(0)?, arguments.text(1)?, arguments.text(2)?);
                 Ok(replace(&text, &old, &new, -1)?.into())
             }),
@@ -82,23 +90,23 @@ fn texts() -> Named {
         ("contains", test(|part, text| text.contains(part))),
         ("hasPrefix", test(|part, text| text.starts_with(part))),
         ("hasSuffix", test(|part, text| text.ends_with(part))),
-        ("trunc", Function::of(2, trunc)),
-        ("substr", Function::of(3, substr)),
-        ("repeat", Function::of(2, repeat)),
-        ("indent", Function::of(2, |arguments| Ok(indent(arguments)?.into()))),
-        ("nindent", Function::of(2, |arguments| Ok(format!("\n{}", indent(arguments)?).into()))),
-        ("alignLeft", Function::of(2, |arguments| align(arguments, false))),
-        ("alignRight", Function::of(2, |arguments| align(arguments, true))),
+        ("trunc", Function::of(2, trunc).taking(&[Integer, Text])),
+        ("substr", Function::of(3, substr).taking(&[Integer, Integer, Text])),
+        ("repeat", Function::of(2, repeat).taking(&[Integer, Text])),
+        ("indent", Function::of(2, |a| Ok(indent(a)?.into())).taking(&[Integer, Text])),
+        ("nindent", Function::of(2, |a| Ok(format!("\n{}", indent(a)?).into())).taking(&[Integer, Text])),
+        ("alignLeft", Function::of(2, |a| align(a, false)).taking(&[Integer, Text])),
+        ("alignRight", Function::of(2, |a| align(a, true)).taking(&[Integer, Text])),
         (
             "regexReplaceAll",
-            Function::of(3, |arguments| {
+            of_texts(3, |arguments| {
                 let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
                 Ok(regex.replace_all(&arguments.text(1)?, &arguments.text(2)?).into())
             }),
         ),
         (
             "regexReplaceAllLiteral",
-            Function::of(3, |arguments| {
+            of_texts(3, |arguments| {
                 let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
                 let template = arguments.text(2)?.replace('$', "$$");
                 Ok(regex.replace_all(&arguments.text(1)?, &template).into())
@@ -106,17 +114,17 @@ fn texts() -> Named {
         ),
         (
             "count",
-            Function::of(2, |arguments| {
+            of_texts(2, |arguments| {
                 let regex = Regex::new(&arguments.text(0)?).map_err(|problem| problem.to_string())?;
                 Ok(Value::from(regex.find_all(&arguments.text(1)?).count()))
             }),
         ),
         ("urlencode", text_1(url_encode)),
-        ("urldecode", Function::of(1, |arguments| Ok(url_decode(&arguments.text(0)?)?.into()))),
-        ("b64enc", Function::of(1, |arguments| Ok(STANDARD.encode(arguments.bytes(0)?).into()))),
+        ("urldecode", of_texts(1, |arguments| Ok(url_decode(&arguments.text(0)?)?.into()))),
+        ("b64enc", of_texts(1, |arguments| Ok(STANDARD.encode(arguments.bytes(0)?).into()))),
         (
             "b64dec",
-            Function::of(1, |arguments| {
+            of_texts(1, |arguments| {
                 let decoded = STANDARD.decode(arguments.bytes(0)?);
                 // The text of the error stands where the text would.
                 Ok(decoded.map_or_else(|error| bad_base64(&error).into(), Value::from))
@@ -136,6 +144,7 @@ fn bad_base64(error: &base64::DecodeError) -> String {
 
 fn test(call: fn(&str, &str) -> bool) -> Function {
     Function::of(2, move |arguments| Ok(call(&arguments.text(0)?, &arguments.text(1)?).into()))
+        .taking(&[Text, Text])
 }
 
 /// Small letters, one for one: what would become several letters stays as it is.
@@ -153,26 +162,29 @@ fn lower(text: &str) -> String {
 
 /// Capital letters, one for one.
 fn upper(text: &str) -> String {
-    let capital = |c: char| {
-        let mut letters = c.to_uppercase();
-        match (letters.next(), letters.next()) {
-            (Some(letter), None) => letter,
-            _ => c,
-        }
-    };
     text.chars().map(capital).collect()
 }
 
+fn capital(c: char) -> char {
+    let mut letters = c.to_uppercase();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) => letter,
+        _ => c,
+    }
+}
+
+/// A capital letter at the beginning of each word.
 fn title(text: &str) -> String {
-    let mut at_start = true;
+    let mut previous = ' ';
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if at_start {
-            out.extend(c.to_uppercase())
-        } else {
-            out.push(c)
-        }
-        at_start = !(c.is_alphanumeric() || matches!(c, '_' | '\''));
+        // Behind a character that is not ASCII only a blank ends a word.
+        let begins = match previous.is_ascii() {
+            true => !(previous.is_ascii_alphanumeric() || previous == '_'),
+            false => previous.is_whitespace(),
+        };
+        out.push(if begins { capital(c) } else { c });
+        previous = c;
     }
     out
 }
@@ -209,26 +221,43 @@ fn trunc(arguments: &Arguments) -> Outcome {
     Ok(cut.to_vec().into())
 }
 
+/// Bytes from the first to before the second place; before the first place all from the beginning on, and behind the
+/// last all up to the end.
 fn substr(arguments: &Arguments) -> Outcome {
     let (start, end, text) = (integer(arguments.get(0)), integer(arguments.get(1)), arguments.bytes(2)?);
     let len = text.len() as i64;
     let (from, to) = match (start, end) {
-        (start, end) if start < 0 => (0, end),
-        (start, end) if end < 0 || end > len => (start, len),
-        both => both,
+        (start, end) if start < 0 => (None, Some(end)),
+        (start, end) if end < 0 || end > len => (Some(start), None),
+        (start, end) => (Some(start), Some(end)),
     };
-    let (from, to) = (from.clamp(0, len) as usize, to.clamp(0, len) as usize);
-    Ok(text.get(from..to).unwrap_or_default().to_vec().into())
+    let outside = match (from, to) {
+        (_, Some(to)) if to < 0 => Some(format!("[:{to}]")),
+        (_, Some(to)) if to > len => Some(format!("[:{to}] with length {len}")),
+        (Some(from), None) if from > len => Some(format!("[{from}:{len}]")),
+        (Some(from), Some(to)) if from > to => Some(format!("[{from}:{to}]")),
+        _ => None,
+    };
+    if let Some(outside) = outside {
+        return Err(format!("runtime error: slice bounds out of range {outside}"));
+    }
+    let (from, to) = (from.unwrap_or(0) as usize, to.unwrap_or(len) as usize);
+    Ok(text[from..to].to_vec().into())
+}
+
+/// A number of times to repeat something.
+fn times_of(value: &Value) -> Result<usize, String> {
+    usize::try_from(integer(value)).map_err(|_| "strings: negative Repeat count".to_owned())
 }
 
 fn repeat(arguments: &Arguments) -> Outcome {
-    let (count, text) = (integer(arguments.get(0)).max(0) as usize, arguments.bytes(1)?);
+    let (count, text) = (times_of(arguments.get(0))?, arguments.bytes(1)?);
     bounded(count.saturating_mul(text.len()))?;
     Ok(text.repeat(count).into())
 }
 
 fn indent(arguments: &Arguments) -> Result<String, String> {
-    let (count, text) = (integer(arguments.get(0)).max(0) as usize, arguments.text(1)?);
+    let (count, text) = (times_of(arguments.get(0))?, arguments.text(1)?);
     bounded(count.saturating_mul(1 + text.matches('\n').count()))?;
     let blanks = " ".repeat(count);
     Ok(format!("{blanks}{}", text.replace('\n', &format!("\n{blanks}"))))
@@ -294,17 +323,27 @@ fn integer(value: &Value) -> i64 {
         Value::Bool(truth) => i64::from(*truth),
         Value::String(text) => {
             let text = String::from_utf8_lossy(text);
-            let whole = syntax::literal::parse_integer(text.trim());
-            whole.or_else(|| text.trim().parse::<f64>().ok().map(|number| number as i64)).unwrap_or(0)
+            syntax::literal::parse_integer(whole_part(&text)).unwrap_or(0)
         }
         _ => 0,
+    }
+}
+
+/// A number without its decimals; other texts as they are.
+fn whole_part(text: &str) -> &str {
+    let is_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, decimals)) if is_digits(decimals) && is_digits(whole.trim_start_matches(['+', '-'])) => {
+            whole
+        }
+        _ => text,
     }
 }
 
 fn float(value: &Value) -> f64 {
     match value {
         Value::Float(number) => *number,
-        Value::String(text) => String::from_utf8_lossy(text).trim().parse().unwrap_or(0.0),
+        Value::String(text) => model::number::parse_float(&String::from_utf8_lossy(text)).unwrap_or(0.0),
         other => integer(other) as f64,
     }
 }
@@ -313,8 +352,8 @@ fn int64(value: i64) -> Outcome {
     Ok(Value::Int(value, Type::Int64))
 }
 
-fn folded(call: fn(i64, i64) -> i64) -> Function {
-    Function::variadic(1, move |arguments| {
+fn folded(min: usize, call: fn(i64, i64) -> i64) -> Function {
+    Function::variadic(min, move |arguments| {
         let mut all = arguments.all().iter().map(integer);
         int64(all.next().map_or(0, |first| all.fold(first, call)))
     })
@@ -324,6 +363,20 @@ fn folded_floats(call: fn(f64, f64) -> f64) -> Function {
     Function::variadic(1, move |arguments| {
         let mut all = arguments.all().iter().map(float);
         Ok(Value::Float(all.next().map_or(0.0, |first| all.fold(first, call))))
+    })
+}
+
+/// Calculates as people do on paper, so that 0.1 and 0.2 are 0.3.
+fn in_decimals(min: usize, call: fn(&Decimal, &Decimal) -> Option<Decimal>) -> Function {
+    Function::variadic(min, move |arguments| {
+        let mut all = arguments.all().iter().map(float);
+        let Some(first) = all.next() else { return Ok(Value::Float(0.0)) };
+        let mut result = Decimal::new(first);
+        for next in all {
+            let next = Decimal::new(next);
+            result = call(&result, &next).ok_or("decimal division by 0")?;
+        }
+        Ok(Value::Float(result.value()))
     })
 }
 
@@ -338,17 +391,17 @@ fn numbers() -> Named {
     vec![
         ("int", Function::of(1, |arguments| Ok(Value::from(integer(arguments.get(0)))))),
         ("float64", Function::of(1, |arguments| Ok(Value::Float(float(arguments.get(0)))))),
-        ("add", folded(i64::wrapping_add)),
+        ("add", folded(0, i64::wrapping_add)),
         ("sub", Function::of(2, |a| int64(integer(a.get(0)).wrapping_sub(integer(a.get(1)))))),
-        ("mul", folded(i64::wrapping_mul)),
+        ("mul", folded(1, i64::wrapping_mul)),
         ("div", divided(i64::wrapping_div)),
         ("mod", divided(i64::wrapping_rem)),
-        ("max", folded(i64::max)),
-        ("min", folded(i64::min)),
-        ("addf", folded_floats(|a, b| a + b)),
-        ("subf", folded_floats(|a, b| a - b)),
-        ("mulf", folded_floats(|a, b| a * b)),
-        ("divf", folded_floats(|a, b| a / b)),
+        ("max", folded(1, i64::max)),
+        ("min", folded(1, i64::min)),
+        ("addf", in_decimals(0, Decimal::add)),
+        ("subf", in_decimals(1, Decimal::sub)),
+        ("mulf", in_decimals(1, Decimal::mul)),
+        ("divf", in_decimals(1, Decimal::div)),
         ("maxf", folded_floats(f64::max)),
         ("minf", folded_floats(f64::min)),
         ("ceil", Function::of(1, |arguments| Ok(Value::Float(float(arguments.get(0)).ceil())))),
@@ -356,12 +409,12 @@ fn numbers() -> Named {
         ("round", Function::variadic(2, round)),
         (
             "bytes",
-            Function::of(1, |arguments| {
+            of_texts(1, |arguments| {
                 crate::units::parse_bytes_text(&arguments.text(0)?).map(|bytes| Value::Float(bytes as f64))
             }),
         ),
-        ("duration", Function::of(1, seconds)),
-        ("duration_seconds", Function::of(1, seconds)),
+        ("duration", of_texts(1, seconds)),
+        ("duration_seconds", of_texts(1, seconds)),
     ]
 }
 
@@ -391,6 +444,7 @@ fn time(ns: i128) -> Outcome {
 fn times() -> Named {
     let epoch = |divisor: i128| {
         Function::of(1, move |a| Ok((ns_of(a.get(0))?.div_euclid(divisor)).to_string().into()))
+            .taking(&[Moment])
     };
     vec![
         ("__timestamp__", Function::of(0, |_| time(i128::from(ROW.with_borrow(|row| row.1))))),
@@ -409,17 +463,19 @@ fn times() -> Named {
                     }
                     other => time_of(other)?,
                 };
-                Ok(at.format(&layout).into())
-            }),
+                // Whatever zone a time was read in, it is shown in that of the server, which is UTC.
+                Ok(Time::utc(at.timestamp()).format(&layout).into())
+            })
+            .taking(&[Text]),
         ),
-        ("toDate", Function::of(2, |arguments| Ok(to_date(&arguments.text(0)?, "", &arguments.text(1)?)))),
+        ("toDate", of_texts(2, |arguments| Ok(to_date(&arguments.text(0)?, "", &arguments.text(1)?)))),
         (
             "toDateInZone",
-            Function::of(3, |arguments| {
+            of_texts(3, |arguments| {
                 Ok(to_date(&arguments.text(0)?, &arguments.text(1)?, &arguments.text(2)?))
             }),
         ),
-        ("unixToTime", Function::of(1, unix_to_time)),
+        ("unixToTime", of_texts(1, unix_to_time)),
     ]
 }
 
@@ -456,7 +512,7 @@ fn others() -> Named {
         ),
         (
             "fromJson",
-            Function::of(1, |arguments| {
+            of_texts(1, |arguments| {
                 let text = arguments.text(0)?;
                 Ok(from_json(&text, 0).unwrap_or(Value::Nil))
             }),
