@@ -3,7 +3,7 @@
 //! It knows HTTP and JSON and nothing of storage engines or scraping: those it meets through
 //! [`model::SeriesSource`] and the traits in [`state`]. In reading order: [`state`] (what handlers
 //! need), [`notifications`], [`metrics`], [`queries`] (those that run), [`params`] and [`error`] (requests in, failures out), [`json`] and [`envelope`] (answers),
-//! [`handlers`] (one file a subject), [`ui`] (the screens), [`openapi`] (the table of the API's paths, which describes it), [`screens`] (users and what they keep), [`router`] and [`server`] (listening, TLS,
+//! [`handlers`] (one file a subject), [`ui`] (the screens), [`openapi`] (the table of the API's paths, which describes it), [`screens`] (users and what they keep), `websocket`, [`router`] and [`server`] (listening, TLS,
 //! authentication).
 
 pub mod alertmanager;
@@ -21,6 +21,7 @@ pub mod screens;
 pub mod server;
 pub mod state;
 pub mod ui;
+mod websocket;
 
 pub use error::ApiError;
 pub use router::router;

@@ -3,12 +3,13 @@
 //! All paths lie below `/api/ui`; bodies are JSON with names in camel case, times milliseconds since the
 //! Unix epoch, and a failure is `{"error": "…"}`. In reading order: [`access`] (which role a request
 //! needs), [`caller`] (which one it has), [`throttle`], [`remembered`], [`session`] (logging in and out), [`users`],
-//! [`dashboards`], [`folders`], [`preferences`], [`sources`] and [`proxy`] (other servers).
+//! [`dashboards`], [`folders`], [`preferences`], [`history`] (queries that were run), [`sources`] and [`proxy`] (other servers).
 
 pub mod access;
 pub mod caller;
 mod dashboards;
 mod folders;
+mod history;
 mod preferences;
 mod proxy;
 mod remembered;
@@ -63,6 +64,8 @@ pub struct Screens {
     remembered: remembered::Remembered,
     hashes: Semaphore,
     clients: proxy::Clients,
+    /// Places for connections to data sources that stay open.
+    live: Arc<Semaphore>,
 }
 
 type Shared = axum::extract::State<Arc<Screens>>;
@@ -82,6 +85,7 @@ impl Screens {
             throttle: throttle::Throttle::new(clock.clone()),
             remembered: remembered::Remembered::new(clock.clone()),
             clients: proxy::Clients::new(clock.clone()),
+            live: Arc::new(Semaphore::new(proxy::MAX_LIVE)),
             clock,
             prefix: prefix.to_owned(),
             version: version.to_owned(),
@@ -122,6 +126,8 @@ pub fn routes(screens: &Arc<Screens>) -> Router {
         .route("/user/password", put(session::change_password))
         .route("/user/sessions", get(session::list).delete(session::end_others))
         .route("/user/preferences", get(preferences::own).put(preferences::set_own))
+        .route("/user/history", get(history::list).post(history::add))
+        .route("/user/history/{id}", put(history::change).delete(history::remove))
         .route("/user/stars/{uid}", put(dashboards::star).delete(dashboards::unstar))
         .route("/preferences", get(preferences::everybody).put(preferences::set_everybody))
         .route("/users", get(users::list).post(users::create))

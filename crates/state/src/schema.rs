@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::store::StateError;
 
 /// What leads from each version to the next. A step that was released is never changed again.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, QUERY_RUNS];
 
 /// Times are milliseconds since the Unix epoch.
 const FIRST: &str = "
@@ -97,6 +97,21 @@ CREATE TABLE data_source (
     json        TEXT NOT NULL,
     secrets     TEXT NOT NULL
 ) STRICT;
+";
+
+/// Queries are a list in JSON.
+const QUERY_RUNS: &str = "
+CREATE TABLE query_run (
+    id         INTEGER PRIMARY KEY,
+    user_id    INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    datasource TEXT NOT NULL,
+    queries    TEXT NOT NULL,
+    comment    TEXT NOT NULL,
+    is_starred INTEGER NOT NULL,
+    at_ms      INTEGER NOT NULL,
+    UNIQUE (user_id, datasource, queries)
+) STRICT;
+CREATE INDEX query_run_of_user ON query_run (user_id, is_starred, at_ms);
 ";
 
 /// Brings the tables to the newest version, in one transaction.

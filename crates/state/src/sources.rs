@@ -59,6 +59,9 @@ pub struct Source {
     /// How it is asked: user names, headers, `httpMethod`, `timeInterval` and the like.
     #[serde(default)]
     pub settings: BTreeMap<String, Json>,
+    /// The names of the secrets that are stored with it, which are never told.
+    #[serde(default, skip_deserializing)]
+    pub secret_names: Vec<String>,
 }
 
 const MAX_NAME_BYTES: usize = 190;
@@ -146,13 +149,16 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT uid, name, kind, url, is_default, is_provisioned, json FROM data_source";
+const SELECT: &str =
+    "SELECT uid, name, kind, url, is_default, is_provisioned, json, secrets FROM data_source";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Source> {
-    let (kind, json): (String, String) = (row.get(2)?, row.get(6)?);
+    let (kind, json, secrets): (String, String, String) = (row.get(2)?, row.get(6)?, row.get(7)?);
     let wrong = |column, error: Box<dyn std::error::Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
     };
+    let secrets: BTreeMap<String, String> =
+        serde_json::from_str(&secrets).map_err(|error| wrong(7, error.into()))?;
     Ok(Source {
         uid: row.get(0)?,
         name: row.get(1)?,
@@ -161,6 +167,7 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Source> {
         is_default: row.get(4)?,
         is_provisioned: row.get(5)?,
         settings: serde_json::from_str(&json).map_err(|error| wrong(6, error.into()))?,
+        secret_names: secrets.into_keys().collect(),
     })
 }
 

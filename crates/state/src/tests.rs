@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 mod dashboards;
+mod history;
 mod provisioning;
 mod users;
 
@@ -83,7 +84,7 @@ fn a_file_of_a_newer_version_is_left_alone() {
     let fixture = Fixture::new();
     fixture.store.write(|db| Ok(db.pragma_update(None, "user_version", 99)?)).unwrap();
     let error = fixture.again().unwrap_err().to_string();
-    assert!(error.contains("newer version of this program (schema 99, known up to 1)"), "{error}");
+    assert!(error.contains("newer version of this program (schema 99, known up to 2)"), "{error}");
 }
 
 #[test]

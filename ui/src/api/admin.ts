@@ -29,9 +29,11 @@ export interface StoredSource {
   isDefault: boolean;
   isProvisioned: boolean;
   settings: Record<string, unknown>;
+  /** Which secrets are stored with it; what they are is never told. */
+  secretNames: string[];
 }
 export interface SourceToStore {
-  source: Omit<StoredSource, 'isProvisioned'>;
+  source: Omit<StoredSource, 'isProvisioned' | 'secretNames'>;
   /** Those that are not named stay as they are. */
   secrets: Record<string, string>;
 }

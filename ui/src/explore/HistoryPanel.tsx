@@ -1,10 +1,11 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { Checkbox, IconButton, Input, useStyles2 } from '@grafana/ui';
-import { useState } from 'react';
+import { useCallback, useState } from 'react';
 import { ago } from '~/app/format';
+import { useLoad } from '~/app/useLoad';
 import { catalog } from '~/datasources/catalog';
-import { found, loadHistory, saveHistory, withStar, without, type Remembered } from './history';
+import { changeRun, forgetRun, isShared, listRuns, type Remembered } from './history';
 
 /** Queries that were run before, to run again. */
 export function HistoryPanel({
@@ -15,14 +16,21 @@ export function HistoryPanel({
   onClose: () => void;
 }) {
   const styles = useStyles2(getStyles);
-  const [history, setHistory] = useState(loadHistory);
   const [text, setText] = useState('');
   const [onlyStarred, setOnlyStarred] = useState(false);
-  const change = (changed: Remembered[]) => {
-    saveHistory(changed);
-    setHistory(changed);
+  const [failure, setFailure] = useState<Error>();
+  const load = useCallback(() => listRuns(text, onlyStarred), [text, onlyStarred]);
+  const { value: shown = [], error, loading, reload } = useLoad(load);
+  const attempt = async (action: Promise<void>) => {
+    try {
+      await action;
+      setFailure(undefined);
+    } catch (reason) {
+      setFailure(reason as Error);
+    }
+    reload();
   };
-  const shown = found(history, text, onlyStarred);
+  const problem = failure ?? error;
   return (
     <section className={styles.panel} aria-label="Query history">
       <div className={styles.bar}>
@@ -38,9 +46,10 @@ export function HistoryPanel({
           value={onlyStarred}
           onChange={(event) => setOnlyStarred(event.currentTarget.checked)}
         />
-        <span className={styles.note}>Kept in this browser.</span>
+        <span className={styles.note}>{isShared() ? 'Kept for you.' : 'Kept in this browser.'}</span>
         <IconButton name="times" aria-label="Close history" onClick={onClose} />
       </div>
+      {problem && <p role="alert">{problem.message}</p>}
       <ul className={styles.list} aria-label="Queries run before" tabIndex={0}>
         {shown.map((entry) => (
           <li key={`${entry.datasource} ${entry.queries.join('\n')}`} className={styles.entry}>
@@ -49,7 +58,7 @@ export function HistoryPanel({
               iconType={entry.starred ? 'mono' : 'default'}
               aria-pressed={entry.starred}
               aria-label={entry.starred ? 'Take the star away' : 'Star this query'}
-              onClick={() => change(withStar(history, entry, !entry.starred))}
+              onClick={() => void attempt(changeRun(entry, { starred: !entry.starred }))}
             />
             <button type="button" className={styles.query} onClick={() => onRun(entry)}>
               {entry.queries.map((query, index) => (
@@ -58,6 +67,7 @@ export function HistoryPanel({
                 </code>
               ))}
             </button>
+            <Comment entry={entry} onChange={(comment) => void attempt(changeRun(entry, { comment }))} />
             <span className={styles.note}>
               {catalog.find(({ uid }) => uid === entry.datasource)?.name ?? entry.datasource},{' '}
               {ago(new Date(entry.atMs).toISOString())}
@@ -65,16 +75,41 @@ export function HistoryPanel({
             <IconButton
               name="trash-alt"
               aria-label="Forget this query"
-              onClick={() => change(without(history, entry))}
+              onClick={() => void attempt(forgetRun(entry))}
             />
           </li>
         ))}
       </ul>
-      {!shown.length && (
-        <p className={styles.note}>{history.length ? 'Nothing found.' : 'Nothing was run yet.'}</p>
-      )}
+      {!shown.length && <p className={styles.note}>{emptyNote(loading, text !== '' || onlyStarred)}</p>}
     </section>
   );
+}
+
+/** What its user says about a run. */
+function Comment({ entry, onChange }: { entry: Remembered; onChange: (comment: string) => void }) {
+  const { comment = '' } = entry;
+  const keep = (typed: string) => {
+    if (typed !== comment) onChange(typed);
+  };
+  return (
+    <Input
+      aria-label="Comment on this query"
+      placeholder="Comment"
+      // Anew when it changes elsewhere.
+      key={comment}
+      defaultValue={comment}
+      width={24}
+      onBlur={({ currentTarget }) => keep(currentTarget.value.trim())}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Enter') keep(currentTarget.value.trim());
+      }}
+    />
+  );
+}
+
+function emptyNote(isLoading: boolean, isNarrowed: boolean): string {
+  if (isLoading) return 'Loading.';
+  return isNarrowed ? 'Nothing found.' : 'Nothing was run yet.';
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { found, loadHistory, rememberRun, saveHistory, withRun, withStar } from './history';
+import { found, loadHistory, rememberRun, saveHistory, withChange, withRun } from './history';
 import { logsOf, readJump, jumpHref } from './jump';
 import { EXPLORE_DEFAULTS, exploreHref, readExplore, type ExploreState } from './url';
 import { VIEW_DEFAULTS } from './view';
@@ -62,7 +62,7 @@ beforeEach(() => localStorage.clear());
 it('history keeps runs once, newest first, stars for good, and is found by words', () => {
   rememberRun('m', ['up']);
   rememberRun('m', ['rate(http_requests_total[5m])', '']);
-  saveHistory(withStar(loadHistory(), loadHistory()[1] as never, true));
+  saveHistory(withChange(loadHistory(), loadHistory()[1] as never, { starred: true, comment: 'seen' }));
   rememberRun('m', ['down']);
   rememberRun('m', ['up']);
   const history = loadHistory();
@@ -72,6 +72,7 @@ it('history keeps runs once, newest first, stars for good, and is found by words
     ['rate(http_requests_total[5m])', false],
   ]);
   expect(found(history, 'requests RATE', false)).toHaveLength(1);
+  expect(found(history, 'SEEN', false)).toHaveLength(1);
   expect(found(history, '', true).map(({ queries }) => queries)).toEqual([['up']]);
   let many = history;
   for (let at = 0; at < 500; at++) many = withRun(many, { datasource: 'm', queries: [`q${at}`], atMs: at });

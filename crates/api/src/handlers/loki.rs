@@ -25,7 +25,6 @@ mod streams;
 mod system;
 mod tail;
 mod watched;
-mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use state::Role;
 
 use super::caller::{Caller, identify};
 use super::{Failure, Screens};
+use crate::websocket;
 
 /// What a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,10 @@ fn refusal(need: Need, caller: &Caller, headers: &HeaderMap) -> Option<Response>
         }
         return Some(response);
     }
+    // What a WebSocket says any page may read, as nothing else of this server.
+    if websocket::key(headers).is_some() && is_foreign(caller, headers) {
+        return forbidden("the connection is not asked for by one of this server's own pages".to_owned());
+    }
     if changes && !is_wanted(caller, headers) {
         let why = "the request does not come from this server's own pages: send the header X-CSRF-Token with the csrfToken of /api/ui/session";
         return forbidden(why.to_owned());
@@ -172,20 +177,25 @@ fn refusal(need: Need, caller: &Caller, headers: &HeaderMap) -> Option<Response>
 /// Whether it is the user who wants a change. A browser sends cookies along with requests other pages
 /// make, but lets those neither read the session's token nor hide where they come from.
 fn is_wanted(caller: &Caller, headers: &HeaderMap) -> bool {
-    if !caller.is_browser {
-        return true;
-    }
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_foreign = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
-    let is_other_origin = text("origin").is_some_and(|origin| {
-        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        text("host") != Some(host)
-    });
     let has_token = match &caller.csrf_token {
-        Some(token) => text("x-csrf-token") == Some(token),
+        Some(token) => text(headers, "x-csrf-token") == Some(token),
         None => true,
     };
-    !is_foreign && !is_other_origin && has_token
+    !caller.is_browser || has_token && !is_foreign(caller, headers)
+}
+
+/// Whether a page of somebody else has a browser send this.
+fn is_foreign(caller: &Caller, headers: &HeaderMap) -> bool {
+    let is_other_site = matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site"));
+    let is_other_origin = text(headers, "origin").is_some_and(|origin| {
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        text(headers, "host") != Some(host)
+    });
+    caller.is_browser && (is_other_site || is_other_origin)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

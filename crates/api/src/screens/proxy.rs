@@ -1,7 +1,9 @@
 //! Requests to data sources, made by this server on behalf of who is asking.
 //!
 //! A browser never learns secrets of a data source nor where it is, and what is not allowed on this server's own
-//! paths is not allowed on those of others.
+//! paths is not allowed on those of others. [`live`] passes on what stays open: live logs.
+
+mod live;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,12 +11,12 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use base::clock::SharedClock;
 use config::{BasicAuth, HttpClientConfig, Secret};
-use httpclient::Client;
+use httpclient::{Client, ClientError};
 use parking_lot::Mutex;
 use serde_json::Value;
 use state::sources::{Source, SourceKind};
@@ -22,6 +24,9 @@ use state::sources::{Source, SourceKind};
 use super::access::{Need, need};
 use super::caller::Caller;
 use super::{Failure, Shared};
+use crate::websocket;
+
+pub(super) use live::MAX_CONNECTIONS as MAX_LIVE;
 
 /// How long a data source may take, unless its setting `timeout` (seconds) says otherwise.
 const DEFAULT_TIMEOUT_S: u64 = 60;
@@ -46,6 +51,8 @@ pub struct Clients {
 /// A data source that can be asked.
 struct Target {
     client: Client,
+    /// The same without HTTP/2, in which a connection does not change its protocol.
+    live_client: Client,
     kind: SourceKind,
     /// Without a slash at its end.
     url: String,
@@ -104,17 +111,28 @@ impl Target {
             config.tls_config.cert = secret("tlsClientCert").expose().to_owned();
             config.tls_config.key = secret("tlsClientKey");
         }
+        if is_set("tlsAuth") || is_set("tlsAuthWithCACert") {
+            config.tls_config.server_name = text("serverName").to_owned();
+        }
         let bad = |what: &str, error: &dyn std::fmt::Display| {
             Failure(StatusCode::BAD_GATEWAY, format!("data source {:?}: {what}: {error}", source.name))
         };
-        let client = Client::new(&config, clock).map_err(|error| bad("its settings", &error))?;
+        let make = |config: &HttpClientConfig| {
+            Client::new(config, clock.clone()).map_err(|error| bad("its settings", &error))
+        };
+        let client = make(&config)?;
+        config.enable_http2 = false;
+        let live_client = make(&config)?;
         let mut headers = HeaderMap::new();
         // `httpHeaderName1` and the secret `httpHeaderValue1`, and so on.
         for (key, name) in source.settings.iter().filter(|(key, _)| key.starts_with("httpHeaderName")) {
+            let name = name.as_str().unwrap_or_default().trim();
+            if name.is_empty() {
+                continue;
+            }
             let value = secrets.get(&key.replace("Name", "Value")).map(String::as_str).unwrap_or_default();
-            let name =
-                HeaderName::try_from(name.as_str().unwrap_or_default()).map_err(|error| bad(key, &error))?;
-            headers.insert(name, HeaderValue::from_str(value).map_err(|error| bad(key, &error))?);
+            let name = HeaderName::try_from(name).map_err(|error| bad(key, &error))?;
+            headers.append(name, HeaderValue::from_str(value).map_err(|error| bad(key, &error))?);
         }
         let seconds = source
             .settings
@@ -122,7 +140,18 @@ impl Target {
             .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
         let timeout = Duration::from_secs(seconds.unwrap_or(DEFAULT_TIMEOUT_S).clamp(1, MAX_TIMEOUT_S));
         let url = source.url.trim_end_matches('/').to_owned();
-        Ok(Self { client, kind: source.kind, url, headers, timeout })
+        Ok(Self { client, live_client, kind: source.kind, url, headers, timeout })
+    }
+
+    /// The headers of a request for it: those of the settings, and some of those that came.
+    fn sent(&self, came: &HeaderMap) -> HeaderMap {
+        let mut sent = self.headers.clone();
+        for name in SENT {
+            if let (false, Some(value)) = (sent.contains_key(&name), came.get(&name)) {
+                sent.insert(name, value.clone());
+            }
+        }
+        sent
     }
 
     /// A path of the API that every server of a kind answers, and that costs it nothing.
@@ -149,9 +178,8 @@ pub(super) async fn forward(
     State(screens): Shared,
     Extension(caller): Extension<Caller>,
     Path((uid, _)): Path<(String, String)>,
-    (method, uri, RawQuery(query)): (Method, Uri, RawQuery),
-    headers: HeaderMap,
-    body: Bytes,
+    RawQuery(query): RawQuery,
+    request: Request,
 ) -> Result<Response, Failure> {
     let target = match screens.clients.known(&uid) {
         Some(target) => target,
@@ -162,11 +190,11 @@ pub(super) async fn forward(
         }
     };
     // As it was sent: what is escaped stays escaped.
-    let path = inner_path(uri.path())?;
+    let path = inner_path(request.uri().path())?;
     if !path.starts_with(target.api()) {
         return Err(Failure::bad(format!("only paths below {} are asked, not {path}", target.api())));
     }
-    let (Need::Read(role) | Need::Change(role)) = need(&method, path) else {
+    let (Need::Read(role) | Need::Change(role)) = need(request.method(), path) else {
         return Err(Failure::bad(format!("{path} is not asked for others")));
     };
     if caller.role.is_none_or(|has| has < role) {
@@ -174,19 +202,23 @@ pub(super) async fn forward(
         return Err(Failure(StatusCode::FORBIDDEN, why));
     }
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    let mut sent = target.headers.clone();
-    for name in SENT {
-        if let Some(value) = headers.get(&name) {
-            sent.insert(name, value.clone());
-        }
+    let url = format!("{}{path}{query}", target.url);
+    let sent = target.sent(request.headers());
+    if websocket::key(request.headers()).is_some() {
+        return live::pass(&screens, &target, request, &uid, (url, sent)).await;
     }
-    let request = httpclient::Request::new(method, format!("{}{path}{query}", target.url), target.timeout);
+    let method = request.method().clone();
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|rejection| Failure(rejection.status(), rejection.body_text()))?;
+    let request = httpclient::Request::new(method, url, target.timeout);
     let answer = target.client.send(request.headers(&sent).body(body)).await;
-    let answer = answer.map_err(|error| {
-        let status = if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-        Failure(status, format!("data source {uid:?}: {error}"))
-    })?;
-    Ok(returned(answer))
+    Ok(returned(answer.map_err(|error| unanswered(&uid, &error))?))
+}
+
+/// Why a data source did not answer.
+fn unanswered(uid: &str, error: &ClientError) -> Failure {
+    let status = if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+    Failure(status, format!("data source {uid:?}: {error}"))
 }
 
 /// How long a test of a data source may take.

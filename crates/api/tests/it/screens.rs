@@ -1,15 +1,16 @@
 //! Who gets in, what they may do, and what is kept for them.
 
+mod sources;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::screens::{AccessOptions, Screens, guard, routes};
-use api::server::{Security, Server};
+use api::server::{Security, Server, ServerOptions};
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use base::SimClock;
@@ -48,8 +49,11 @@ const CLOSED: AccessOptions =
     AccessOptions { anonymous: None, open_to_programs: false, secure_cookies: true, own_token: None };
 
 async fn serve(router: Router) -> (SocketAddr, oneshot::Sender<()>) {
-    let server =
-        Server::bind(server_options(), Arc::new(ArcSwap::from_pointee(Security::default()))).await.unwrap();
+    serve_at(server_options(), router).await
+}
+
+async fn serve_at(options: ServerOptions, router: Router) -> (SocketAddr, oneshot::Sender<()>) {
+    let server = Server::bind(options, Arc::new(ArcSwap::from_pointee(Security::default()))).await.unwrap();
     let address = server.addresses()[0];
     let (end, ended) = oneshot::channel();
     tokio::spawn(server.run(router, async {
@@ -113,7 +117,7 @@ impl Desk {
 
 /// Every path of the screens and what stands for the seats, with the least role it needs; 0 is nobody's, 1 to 3
 /// are viewers', editors' and administrators'.
-const PATHS: [(&str, &str, usize); 75] = [
+const PATHS: [(&str, &str, usize); 79] = [
     ("GET", "/", 0),
     ("GET", "/assets/app.js", 0),
     ("GET", "/-/healthy", 0),
@@ -125,6 +129,10 @@ const PATHS: [(&str, &str, usize); 75] = [
     ("DELETE", "/api/ui/user/sessions", 1),
     ("GET", "/api/ui/user/preferences", 1),
     ("PUT", "/api/ui/user/preferences", 1),
+    ("GET", "/api/ui/user/history", 1),
+    ("POST", "/api/ui/user/history", 1),
+    ("PUT", "/api/ui/user/history/1", 1),
+    ("DELETE", "/api/ui/user/history/1", 1),
     ("PUT", "/api/ui/user/stars/x", 1),
     ("DELETE", "/api/ui/user/stars/x", 1),
     ("GET", "/api/ui/preferences", 1),
@@ -256,6 +264,20 @@ async fn pages_of_others_cannot_use_an_open_server() {
 }
 
 #[tokio::test]
+async fn pages_of_others_cannot_follow_logs() {
+    let desk = Desk::start(AT_HOME).await;
+    let asked = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "AAAA")];
+    for path in ["/loki/api/v1/tail", "/api/ui/proxy/none/loki/api/v1/tail"] {
+        let status = async |origin| {
+            let headers = [&asked[..], &[("Origin", origin)]].concat();
+            desk.send("GET", path, &headers, &Value::Null).await.status
+        };
+        assert_eq!(status("http://evil.example").await, 403, "{path}");
+        assert_ne!(status("http://test").await, 403, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_begin_and_end() {
     let desk = Desk::start(CLOSED).await;
     let viewer = desk.log_in("viewer").await;
@@ -367,6 +389,35 @@ async fn dashboards_are_kept_for_their_users() {
 }
 
 #[tokio::test]
+async fn queries_that_were_run_are_kept_for_their_users() {
+    let desk = Desk::start(AT_HOME).await;
+    let (viewer, editor) = (desk.log_in("viewer").await, desk.log_in("editor").await);
+    let path = "/api/ui/user/history";
+    let run = json!({"datasource": "metrics", "queries": ["up", "down"]});
+    let added = desk.page(&viewer, "POST", path, &run).await.json();
+    assert_eq!((&added["queries"], &added["starred"]), (&run["queries"], &json!(false)));
+    let own = format!("{path}/{}", added["id"]);
+    let starred = json!({"starred": true, "comment": "look here"});
+    assert_eq!(desk.page(&editor, "PUT", &own, &starred).await.status, 404);
+    assert_eq!(desk.page(&editor, "DELETE", &own, &Value::Null).await.status, 404);
+    assert_eq!(desk.page(&viewer, "PUT", &own, &starred).await.status, 200);
+    desk.page(&viewer, "POST", path, &json!({"datasource": "logs", "queries": ["{a=\"b\"}"]})).await;
+    let found = desk.page(&viewer, "GET", &format!("{path}?starred=true&search=HERE"), &Value::Null).await;
+    let found = found.json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["comment"]), (1, &json!("look here")));
+    assert_eq!(desk.page(&editor, "GET", path, &Value::Null).await.json(), json!([]));
+    assert_eq!(desk.page(&viewer, "DELETE", &own, &Value::Null).await.status, 204);
+    let left = desk.page(&viewer, "GET", path, &Value::Null).await.json();
+    assert_eq!(left[0]["datasource"], "logs");
+    let wrong = desk.page(&viewer, "POST", path, &json!({"datasource": "", "queries": []})).await;
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    assert_eq!(desk.page(&viewer, "GET", &format!("{path}?limit=x"), &Value::Null).await.status, 400);
+    // Who has not logged in may look at all, and nothing is kept for them.
+    let nobody = [("Sec-Fetch-Site", "same-origin")];
+    assert_eq!(desk.send("GET", path, &nobody, &Value::Null).await.status, 401);
+}
+
+#[tokio::test]
 async fn administrators_see_and_end_sessions_of_others() {
     let desk = Desk::start(CLOSED).await;
     let (admin, first, second) =
@@ -413,79 +464,4 @@ async fn wrong_bodies_are_told() {
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
         assert!(answer.json()["error"].as_str().unwrap().contains(text), "{}", answer.text());
     }
-}
-
-#[tokio::test]
-async fn data_sources_are_asked_for_browsers() {
-    let echo = any(|request: Request| async move {
-        let told =
-            |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("").to_owned());
-        let (authorization, tenant, cookie) = (told("authorization"), told("x-scope-orgid"), told("cookie"));
-        let asked = format!("{} {}", request.method(), request.uri());
-        axum::Json(
-            json!({"asked": asked, "authorization": authorization, "tenant": tenant, "cookie": cookie}),
-        )
-    });
-    let (upstream, _end) = serve(Router::new().fallback(echo)).await;
-    let desk = Desk::start(CLOSED).await;
-    let admin = desk.log_in("admin").await;
-    let source = json!({
-        "source": {"uid": "p", "name": "P", "kind": "prometheus", "url": format!("http://{upstream}/base/"),
-                   "settings": {"basicAuthUser": "me", "httpHeaderName1": "X-Scope-OrgID"}},
-        "secrets": {"basicAuthPassword": "secret", "httpHeaderValue1": "team-a"},
-    });
-    assert_eq!(desk.page(&admin, "POST", "/api/ui/datasources", &source).await.status, 201);
-    let shown = desk.page(&admin, "GET", "/api/ui/datasources", &Value::Null).await;
-    assert!(!shown.text().contains("secret") && !shown.text().contains("team-a"), "{}", shown.text());
-
-    let viewer = desk.log_in("viewer").await;
-    let answer = desk.page(&viewer, "GET", "/api/ui/proxy/p/api/v1/query?query=a%2Bb", &Value::Null).await;
-    let told = answer.json();
-    assert_eq!(told["asked"], "GET /base/api/v1/query?query=a%2Bb");
-    assert_eq!((&told["authorization"], &told["tenant"]), (&json!("Basic bWU6c2VjcmV0"), &json!("team-a")));
-    assert_eq!(told["cookie"], Value::Null);
-    for (path, status) in [
-        ("/api/ui/proxy/p/-/quit", 400),
-        ("/api/ui/proxy/p/api/v1/%2e%2e/%2e%2e/-/quit", 400),
-        ("/api/ui/proxy/p/api/v1/admin/tsdb/snapshot", 403),
-        ("/api/ui/proxy/p/api/v1/query", 200),
-    ] {
-        assert_eq!(desk.page(&viewer, "POST", path, &Value::Null).await.status, status, "{path}");
-    }
-
-    // What is not stored can be tried, with secrets that are stored for the same address only.
-    let tried =
-        desk.page(&admin, "POST", "/api/ui/datasources/test", &json!({"source": source["source"]})).await;
-    assert_eq!(
-        (tried.status, &tried.json()["message"]),
-        (200, &json!("the server answers")),
-        "{}",
-        tried.text()
-    );
-    let elsewhere =
-        |url: String| json!({"source": {"uid": "p", "name": "P", "kind": "prometheus", "url": url}});
-    for (url, status, why) in [
-        (String::new(), 400, "is this server itself"),
-        ("http://127.0.0.1:1".to_owned(), 502, "http://127.0.0.1:1/api/v1/status/buildinfo: "),
-    ] {
-        let answer = desk.page(&admin, "POST", "/api/ui/datasources/test", &elsewhere(url)).await;
-        assert_eq!(answer.status, status, "{}", answer.text());
-        assert!(answer.json()["error"].as_str().unwrap().contains(why), "{}", answer.text());
-    }
-    let told = Router::new().fallback(any(|request: Request| async move {
-        assert_eq!(request.headers()["authorization"], "Basic bWU6", "the secret is for another address");
-        (axum::http::StatusCode::FORBIDDEN, "not <you>")
-    }));
-    let (other, _other_end) = serve(told).await;
-    let mut moved_away = source.clone();
-    moved_away["source"]["url"] = json!(format!("http://{other}"));
-    moved_away["secrets"] = json!({});
-    let refused = desk.page(&admin, "POST", "/api/ui/datasources/test", &moved_away).await;
-    assert!(refused.text().contains("answered with status 403 Forbidden: not <you>"), "{}", refused.text());
-
-    // A data source that is changed is asked by its new settings, one that is not there says so.
-    let moved = json!({"source": {"name": "P", "kind": "prometheus", "url": "http://127.0.0.1:1"}});
-    assert_eq!(desk.page(&admin, "PUT", "/api/ui/datasources/p", &moved).await.status, 200);
-    let gone = desk.page(&viewer, "GET", "/api/ui/proxy/p/api/v1/query", &Value::Null).await;
-    assert_eq!(gone.status, 502);
 }

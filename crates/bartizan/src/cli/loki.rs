@@ -49,6 +49,11 @@ pub struct LokiArgs {
     #[arg(long = "logql-features", value_name = "NAMES", value_delimiter = ',')]
     pub logql_features: Vec<String>,
 
+    /// A day of logs that is over is compacted into as few objects as there can be, as well as they can be compressed,
+    /// when nothing came for it for this long.
+    #[arg(long = "logs-quiet-time", default_value = "1h", value_name = "DURATION")]
+    pub logs_quiet_time: String,
+
     /// What is logged, in place of server.log_level: debug, info, warn or error.
     #[arg(long = "log.level", value_name = "LEVEL")]
     pub log_level: Option<String>,

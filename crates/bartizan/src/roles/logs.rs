@@ -170,8 +170,8 @@ impl Logs {
     ) -> anyhow::Result<()> {
         let db = Arc::new(open(settings, clock, registry)?);
         let background = Background::start(db.clone()).context("starting threads of the storage of logs")?;
-        let retention = settings.retention.default;
-        tracing::info!(wal = %settings.wal.display(), bucket = %settings.bucket, ?retention, "storage of logs is open");
+        let retention = told(settings.retention.default);
+        tracing::info!(wal = %settings.wal.display(), bucket = %settings.bucket, retention, "storage of logs is open");
         // What was read again while it opened holds.
         db.set_retention(Retention::clone(&self.retention.load()));
         self.store.set(db, background, settings.bucket.to_string());
@@ -182,6 +182,17 @@ impl Logs {
     pub fn close(&self) {
         self.store.close();
     }
+}
+
+/// How long entries are kept, as settings say it.
+fn told(retention: Option<Duration>) -> String {
+    retention.map_or_else(
+        || "off".to_owned(),
+        |period| {
+            let ms = i64::try_from(period.as_millis()).unwrap_or(i64::MAX);
+            model::duration::format_duration_ms(ms).to_string()
+        },
+    )
 }
 
 fn open(settings: &LogSettings, clock: SharedClock, registry: &Registry) -> anyhow::Result<LogDb> {
@@ -215,4 +226,16 @@ fn publish_retention(registry: &Registry, retention: Arc<ArcSwap<Retention>>) {
         }
         families.push(family);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_is_told_as_it_is_set() {
+        assert_eq!(told(Some(Duration::from_secs(31 * 86_400))), "31d");
+        assert_eq!(told(Some(Duration::from_secs(90 * 60))), "1h30m");
+        assert_eq!(told(None), "off");
+    }
 }

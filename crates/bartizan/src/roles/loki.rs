@@ -32,6 +32,7 @@ use super::logs::limits::{Books, Rules, books};
 use super::logs::place::BucketPlace;
 use super::logs::{LogSettings, Logs};
 use super::ruler::Ruler;
+use super::settings::quiet_time;
 use crate::cli::LokiArgs;
 use crate::cli::prometheus::{LogFormat, LogLevel};
 
@@ -72,6 +73,13 @@ pub fn run(args: &LokiArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let quiet_after = match quiet_time(&args.logs_quiet_time) {
+        Ok(quiet_after) => quiet_after,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     if args.print_config {
         eprint!("---\n{}", settings.to_yaml());
     }
@@ -86,7 +94,7 @@ pub fn run(args: &LokiArgs) -> anyhow::Result<ExitCode> {
     }
     let idle = Duration::from_secs(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
-    let outcome = runtime.block_on(serve(settings, books, language));
+    let outcome = runtime.block_on(serve(settings, books, (language, quiet_after)));
     runtime.shutdown_background();
     outcome
 }
@@ -168,7 +176,11 @@ fn remote_of(bucket: &Bucket) -> RemoteOptions {
     options
 }
 
-fn log_settings(settings: &LokiSettings, books: Books, language: logql::Features) -> LogSettings {
+fn log_settings(
+    settings: &LokiSettings,
+    books: Books,
+    (language, quiet_after): (logql::Features, Duration),
+) -> LogSettings {
     let file = &settings.file;
     let options = LogOptions {
         multi_tenant: file.auth_enabled,
@@ -181,7 +193,7 @@ fn log_settings(settings: &LokiSettings, books: Books, language: logql::Features
     LogSettings {
         wal: settings.wal.join(OWN_FOLDER),
         bucket: place_of(&settings.objects),
-        quiet_after: logdb::Options::default().quiet_after,
+        quiet_after,
         retention: books.retention,
         push_limits: books.push,
         query_limits: books.query,
@@ -189,12 +201,16 @@ fn log_settings(settings: &LokiSettings, books: Books, language: logql::Features
     }
 }
 
-async fn serve(settings: LokiSettings, books: Books, language: logql::Features) -> anyhow::Result<ExitCode> {
+async fn serve(
+    settings: LokiSettings,
+    books: Books,
+    flags: (logql::Features, Duration),
+) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(base::SystemClock::new());
     let registry = Registry::new();
     super::process::publish(&registry, &clock);
     let rule_limits = books.rules.clone();
-    let log_settings = log_settings(&settings, books, language);
+    let log_settings = log_settings(&settings, books, flags);
     let budget = ByteBudget::new("query.max-memory", QUERY_BYTES);
     let queries = Arc::new(QueryList::new(clock.clone()));
     let logs = Logs::new(&log_settings, clock.clone(), (&budget, &queries), &registry);

@@ -265,7 +265,9 @@ fn source(from: &DataSource) -> Option<(Source, BTreeMap<String, String>)> {
     let uid = if from.uid.is_empty() { uid_of(&from.name) } else { from.uid.clone() };
     let (name, url, is_default) = (from.name.clone(), from.url.clone(), from.is_default);
     let secrets = from.secure_json_data.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
-    Some((Source { uid, name, kind, url, is_default, is_provisioned: true, settings }, secrets.collect()))
+    let (is_provisioned, secret_names) = (true, Vec::new());
+    let source = Source { uid, name, kind, url, is_default, is_provisioned, settings, secret_names };
+    Some((source, secrets.collect()))
 }
 
 /// The identifier a data source without one has in dashboards made elsewhere: `P` and half of a hash of its name.

@@ -15,6 +15,12 @@ use super::screens::ScreenSettings;
 use crate::cli::prometheus::{self, WalCompression};
 use crate::cli::{PrometheusArgs, UpArgs};
 
+/// How long a day of logs is quiet before it is compacted for good, as `--logs-quiet-time` says.
+pub fn quiet_time(text: &str) -> anyhow::Result<Duration> {
+    let ms = model::duration::parse_duration_ms(text).with_context(|| format!("--logs-quiet-time={text}"))?;
+    Ok(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+}
+
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
 pub enum ConfigSource {
@@ -133,9 +139,7 @@ impl Settings {
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);
         logs.keep_streams(&up.logs_retention_stream)?;
-        let quiet_ms = model::duration::parse_duration_ms(&up.logs_quiet_time)
-            .with_context(|| format!("--logs-quiet-time={}", up.logs_quiet_time))?;
-        logs.quiet_after = Duration::from_millis(u64::try_from(quiet_ms).unwrap_or(0));
+        logs.quiet_after = quiet_time(&up.logs_quiet_time)?;
         logs.options.language = logql::Features::from_names(up.logql_features.iter().map(String::as_str))
             .map_err(|problem| anyhow::anyhow!("--logql-features: {problem}"))?;
         if let Some(url) = &up.logs_bucket {

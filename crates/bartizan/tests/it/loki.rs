@@ -1,6 +1,7 @@
 //! The seat of Loki: its configuration, its API, its limits, and those who push to it.
 
 mod bucket;
+mod proxied;
 mod rules;
 mod senders;
 

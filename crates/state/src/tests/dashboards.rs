@@ -193,6 +193,7 @@ fn source(uid: &str, name: &str) -> Source {
         is_default: true,
         is_provisioned: false,
         settings: BTreeMap::new(),
+        secret_names: Vec::new(),
     }
 }
 
@@ -204,6 +205,7 @@ fn data_sources_keep_their_secrets() {
     store.put_source(&source("a", "A"), &secrets(&[("password", "1"), ("token", "2")])).unwrap();
     store.put_source(&source("a", "A"), &secrets(&[("token", "")])).unwrap();
     assert_eq!(store.source("a").unwrap().1, secrets(&[("password", "1")]));
+    assert_eq!(store.sources().unwrap()[0].secret_names, ["password"]);
     store.put_source(&source("b", "B"), &BTreeMap::new()).unwrap();
     let defaults: Vec<_> = store.sources().unwrap().into_iter().filter(|source| source.is_default).collect();
     assert_eq!(defaults.iter().map(|source| source.uid.as_str()).collect::<Vec<_>>(), ["b"]);

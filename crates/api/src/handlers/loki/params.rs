@@ -117,12 +117,25 @@ pub(super) fn time(params: &Params, name: &str, default_ns: i64) -> Result<i64, 
     if let Ok(number) = text.parse::<i64>() {
         return Ok(if text.len() <= 10 { number.saturating_mul(SECOND_NS) } else { number });
     }
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+    if let Some(Ok(at)) = is_rfc_3339(text).then(|| text.parse::<jiff::Timestamp>()) {
         return Ok(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
     }
-    Err(Failure::bad(format!(
-        "could not parse '{name}' parameter: strconv.ParseInt: parsing {text:?}: invalid syntax"
-    )))
+    let problem = no_integer(text);
+    Err(Failure::bad(format!("could not parse '{name}' parameter: strconv.ParseInt: parsing {text:?}: {problem}")))
+}
+
+/// Whether a text has the shape of `2026-01-15T12:00:00.5+01:00`; the reader of times takes others, too.
+fn is_rfc_3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_offset = bytes.len().checked_sub(6).is_some_and(|at| matches!(bytes[at], b'+' | b'-') && bytes[at + 3] == b':');
+    bytes.get(10) == Some(&b'T') && (text.ends_with('Z') || has_offset)
+}
+
+/// What is wrong with a text that is no whole number of 64 bits.
+fn no_integer(text: &str) -> &'static str {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if is_number { "value out of range" } else { "invalid syntax" }
 }
 
 /// A duration as seconds, perhaps with a fraction, or with units; in nanoseconds.
@@ -130,7 +143,8 @@ pub(super) fn duration(text: &str) -> Result<i64, Failure> {
     let bad = || Failure::bad(format!("cannot parse {text:?} to a valid duration"));
     if let Ok(seconds) = model::number::parse_float(text) {
         let ns = seconds * 1e9;
-        return if ns.is_finite() && ns.abs() < i64::MAX as f64 { Ok(ns as i64) } else { Err(bad()) };
+        let overflows = || format!("cannot parse {text:?} to a valid duration. It overflows int64");
+        return if ns.is_nan() || ns.abs() < i64::MAX as f64 { Ok(ns as i64) } else { Err(Failure::bad(overflows())) };
     }
     model::duration::parse_duration_ms(text).map(|ms| ms.saturating_mul(1_000_000)).map_err(|_| bad())
 }
@@ -140,7 +154,8 @@ pub(super) fn integer(params: &Params, name: &str, default: i64) -> Result<i64, 
     match params.get(name) {
         "" => Ok(default),
         text => {
-            text.parse().map_err(|_| Failure::bad(format!("strconv.Atoi: parsing {text:?}: invalid syntax")))
+            let failed = |_| Failure::bad(format!("strconv.Atoi: parsing {text:?}: {}", no_integer(text)));
+            text.parse().map_err(failed)
         }
     }
 }
@@ -175,6 +190,29 @@ mod tests {
         assert_eq!(read("1768478400000000001"), Ok(1_768_478_400_000_000_001));
         assert_eq!(read("1768478400.5"), Ok(1_768_478_400_500_000_000));
         assert_eq!(read("2026-01-15T12:00:00Z"), Ok(1_768_478_400_000_000_000));
-        assert!(read("1e9").unwrap_err().contains("strconv.ParseInt: parsing \"1e9\": invalid syntax"));
+        assert_eq!(read("2026-01-15T13:00:00%2B01:00"), Ok(1_768_478_400_000_000_000));
+        let failed = |text: &str, problem: &str| {
+            let told = format!("could not parse 't' parameter: strconv.ParseInt: parsing {text:?}: {problem}");
+            assert_eq!(read(text).unwrap_err(), told);
+        };
+        for text in ["1e9", "2026-01-15", "2026-01-15 12:00:00Z", "2026-01-15T12:00:00", "now"] {
+            failed(text, "invalid syntax");
+        }
+        failed("18446744073709551616", "value out of range");
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_told_so() {
+        let read = |text: &str| {
+            integer(&Params::parse(format!("n={text}")), "n", 1).map_err(|failure| failure.text)
+        };
+        assert_eq!((read(""), read("-7")), (Ok(1), Ok(-7)));
+        let told = |text: &str, problem: &str| Err(format!("strconv.Atoi: parsing {text:?}: {problem}"));
+        assert_eq!(read("99999999999999999999"), told("99999999999999999999", "value out of range"));
+        assert_eq!(read("1.5"), told("1.5", "invalid syntax"));
+        let told = |text: &str| duration(text).map_err(|failure| failure.text);
+        assert_eq!((told("1.5"), told("1m")), (Ok(1_500_000_000), Ok(60_000_000_000)));
+        assert_eq!(told("1e30"), Err("cannot parse \"1e30\" to a valid duration. It overflows int64".to_owned()));
+        assert_eq!(told("x"), Err("cannot parse \"x\" to a valid duration".to_owned()));
     }
 }

@@ -28,11 +28,11 @@ use super::params::{Bounds, integer, limit, time};
 use super::query::categorizes;
 use super::respond::Failure;
 use super::watched::Watched;
-use super::websocket::{Received, Sender, accept, read_all, split};
 use super::{Logs, encode};
 use crate::handlers::CancelOnDrop;
 use crate::params::Params;
 use crate::screens::caller::Caller;
+use crate::websocket::{NotAsked, Received, Sender, accept, read_all, split};
 
 /// How often is looked whether something came.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -93,7 +93,8 @@ fn begin(state: Logs, request: Request) -> Result<Response, Failure> {
     let text = params.get("query").to_owned();
     let asker = request.extensions().get::<Caller>().cloned().map(Extension);
     let follow = Follow { query, tenant, limit, delay, start_ns, categorize, following, text, asker };
-    let (response, upgrade) = accept(request)?;
+    let (response, upgrade) = accept(request)
+        .map_err(|NotAsked| Failure::bad("websocket: the client is not using the websocket protocol"))?;
     tokio::spawn(async move {
         if let Some(metrics) = &state.metrics {
             metrics.follows(state.followers.len());

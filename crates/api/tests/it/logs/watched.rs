@@ -117,8 +117,9 @@ async fn queries_of_logs_are_seen_with_what_they_read_and_can_be_ended() {
     assert_eq!((status, text.contains("query was canceled in hanging")), (499, true), "{text}");
     running(&server, <[Value]>::is_empty).await;
     let slowest = server.get("/api/operations/queries").await.data()["slowest"].take();
+    // The clock stands: of equally slow ones the one that ended first is first.
     assert_eq!(
-        (&slowest[0]["lines"], &slowest[0]["error"]),
+        (&slowest[1]["lines"], &slowest[1]["error"]),
         (&json!(2), &json!("query was canceled in hanging"))
     );
     server.stop().await;

@@ -1,4 +1,5 @@
-//! The server's side of WebSocket (RFC 6455), as far as live logs need it: text out, and noticing that the client leaves.
+//! WebSocket (RFC 6455) as far as live logs need it. The server's side: text out, and noticing that the client leaves; and the
+//! way to agree to it, which whoever stands between a client and another server needs as well.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -9,8 +10,6 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-
-use super::respond::Failure;
 
 /// What a client's key is joined with, as the standard says.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -23,46 +22,48 @@ const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 const FINAL: u8 = 0x80;
 
-/// Agrees to talk WebSocket: the answer, and the connection once it is sent.
-pub(super) fn accept(mut request: Request) -> Result<(Response, OnUpgrade), Failure> {
-    let headers = request.headers();
+/// The client does not ask for WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAsked;
+
+/// The key of a client that asks to talk WebSocket.
+pub(crate) fn key(headers: &HeaderMap) -> Option<&HeaderValue> {
     let names = |name: header::HeaderName, wanted: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(wanted))
     };
     let is_websocket = names(header::UPGRADE, "websocket") && names(header::CONNECTION, "upgrade");
-    let key =
-        headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).filter(|_| is_websocket);
-    let Some(accepted) = key.map(answer_to) else {
-        return Err(Failure::bad("websocket: the client is not using the websocket protocol"));
-    };
+    headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket)
+}
+
+/// Agrees to talk WebSocket: the answer, and the connection once it is sent.
+pub(crate) fn accept(mut request: Request) -> Result<(Response, OnUpgrade), NotAsked> {
+    let accepted = key(request.headers()).and_then(answer_to).ok_or(NotAsked)?;
     let mut answer = HeaderMap::new();
     answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accepted) = HeaderValue::from_str(&accepted) {
-        answer.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
-    }
+    answer.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
     let upgrade = hyper::upgrade::on(&mut request);
     Ok(((StatusCode::SWITCHING_PROTOCOLS, answer).into_response(), upgrade))
 }
 
 /// What proves that a key was understood.
-fn answer_to(key: &str) -> String {
-    let joined = format!("{key}{GUID}");
+pub(crate) fn answer_to(key: &HeaderValue) -> Option<HeaderValue> {
+    let joined = [key.as_bytes(), GUID.as_bytes()].concat();
     // The standard asks for SHA-1; nothing secret depends on it.
-    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
-    STANDARD.encode(digest)
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &joined);
+    HeaderValue::from_str(&STANDARD.encode(digest)).ok()
 }
 
 /// Writes messages.
-pub(super) struct Sender(WriteHalf<TokioIo<Upgraded>>);
+pub(crate) struct Sender(WriteHalf<TokioIo<Upgraded>>);
 
 /// Reads what the client sends.
-pub(super) struct Receiver(ReadHalf<TokioIo<Upgraded>>);
+pub(crate) struct Receiver(ReadHalf<TokioIo<Upgraded>>);
 
 /// What a client sent that matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Received {
+pub(crate) enum Received {
     /// It asks whether anybody is there.
     Ping(Vec<u8>),
     /// Anything else that needs no answer.
@@ -72,7 +73,7 @@ pub(super) enum Received {
 }
 
 /// Both directions of a connection.
-pub(super) fn split(connection: Upgraded) -> (Sender, Receiver) {
+pub(crate) fn split(connection: Upgraded) -> (Sender, Receiver) {
     let (reader, writer) = tokio::io::split(TokioIo::new(connection));
     (Sender(writer), Receiver(reader))
 }
@@ -160,7 +161,7 @@ impl Receiver {
 
 /// Hands on what a client sends, until it leaves or nobody listens. It is a task of its own: a message that comes in
 /// pieces must be read to its end.
-pub(super) async fn read_all(mut receiver: Receiver, to: mpsc::Sender<Received>) {
+pub(crate) async fn read_all(mut receiver: Receiver, to: mpsc::Sender<Received>) {
     loop {
         let received = receiver.next().await;
         let is_last = received == Received::Closed;
@@ -176,7 +177,8 @@ mod tests {
 
     #[test]
     fn keys_are_answered_as_the_standard_says() {
-        assert_eq!(answer_to("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(answer_to(&key).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
