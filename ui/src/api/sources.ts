@@ -7,8 +7,9 @@ export interface KeptSource {
   kind: 'prometheus' | 'loki' | 'alertmanager';
   /** Empty for this server itself. */
   url: string;
+  /** Whether it is asked where none of its kind is named. */
   isDefault: boolean;
-  options?: Record<string, unknown>;
+  settings?: Record<string, unknown>;
 }
 
 export const listSources = (): Promise<KeptSource[]> => request('/api/ui/datasources');

@@ -1,12 +1,16 @@
 import { css, cx } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
+import { locationService } from '@grafana/runtime';
 import { Icon, IconButton, useStyles2, type IconName } from '@grafana/ui';
-import { useState, type ReactNode } from 'react';
+import { Suspense, lazy, useEffect, useState, type ReactNode } from 'react';
 import { useLocation } from 'react-router-dom';
 import { PREFIX } from '~/api/http';
 import { profile } from '~/api/admin';
 import { hasAllParts, logOut, may, session } from '~/api/session';
+import { PAGE_KEYS, SEARCH_KEYS, followKeys } from './keys';
 import { loadPreferences, savePreferences } from './preferences';
+
+const KeyHelp = lazy(() => import('./KeyHelp'));
 
 interface Entry {
   label: string;
@@ -40,8 +44,21 @@ export function Frame({ children }: { children: ReactNode }) {
   const styles = useStyles2(getStyles);
   const location = useLocation();
   const [open, setOpen] = useState(false);
+  const [showsKeys, setShowsKeys] = useState(false);
+  useEffect(() => followKeys((keys) => act(keys, () => setShowsKeys(true))), []);
+  const help = showsKeys && (
+    <Suspense>
+      <KeyHelp onClose={() => setShowsKeys(false)} />
+    </Suspense>
+  );
   const kiosk = new URLSearchParams(location.search).has('kiosk');
-  if (kiosk) return <main className={styles.main}>{children}</main>;
+  if (kiosk)
+    return (
+      <main className={styles.main}>
+        {children}
+        {help}
+      </main>
+    );
   return (
     <div className={styles.frame}>
       <div className={styles.top}>
@@ -69,12 +86,38 @@ export function Frame({ children }: { children: ReactNode }) {
           />
         ))}
         <div className={styles.spacer} />
+        <button type="button" className={styles.entry} onClick={() => setShowsKeys(true)}>
+          <Icon name="keyboard" size="lg" />
+          <span>Keys</span>
+        </button>
         <ThemeButton />
         <Account />
       </nav>
       <main className={styles.main}>{children}</main>
+      {help}
     </div>
   );
+}
+
+/** What keys do on every page. */
+function act(keys: string, showKeys: () => void): boolean {
+  const page = PAGE_KEYS[keys];
+  if (keys === SEARCH_KEYS) locationService.push({ pathname: page ?? '/', state: { isSearch: true } });
+  else if (page) locationService.push(page);
+  else if (keys === '?') showKeys();
+  else if (keys === 'c t') void changeTheme();
+  else return false;
+  return true;
+}
+
+const otherTheme = () => (loadPreferences().theme === 'dark' ? 'light' : 'dark');
+
+async function changeTheme(): Promise<void> {
+  const other = otherTheme();
+  savePreferences({ theme: other });
+  // Of a user the server knows it, too, and would have it back otherwise.
+  if (session().user) await keepTheme(other).catch(() => undefined);
+  window.location.reload();
 }
 
 function isActive(path: string, href: string): boolean {
@@ -107,18 +150,10 @@ function NavLink({
 
 function ThemeButton() {
   const styles = useStyles2(getStyles);
-  const { theme } = loadPreferences();
-  const other = theme === 'dark' ? 'light' : 'dark';
-  const change = async () => {
-    savePreferences({ theme: other });
-    // Of a user the server knows it, too, and would have it back otherwise.
-    if (session().user) await keepTheme(other).catch(() => undefined);
-    window.location.reload();
-  };
   return (
-    <button type="button" className={styles.entry} onClick={() => void change()}>
+    <button type="button" className={styles.entry} onClick={() => void changeTheme()}>
       <Icon name="adjust-circle" size="lg" />
-      <span>{other === 'dark' ? 'Dark' : 'Light'} theme</span>
+      <span>{otherTheme() === 'dark' ? 'Dark' : 'Light'} theme</span>
     </button>
   );
 }

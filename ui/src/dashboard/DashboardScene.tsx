@@ -22,6 +22,7 @@ import { AnnotationControls } from './AnnotationControls';
 import { DashboardLinks } from './DashboardLinks';
 import { useInspected } from './inspect';
 import type { DashboardJson } from './model';
+import { PanelAlone } from './PanelAlone';
 import { TitleBar } from './TitleBar';
 import { useShortcuts } from './useShortcuts';
 
@@ -112,6 +113,17 @@ export class DashboardScene extends SceneObjectBase<DashboardState> {
     return may('editor') && this.state.dashboard.editable !== false;
   }
 
+  /** Who may change dashboards, but not this one until it says otherwise. */
+  isLocked(): boolean {
+    return may('editor') && this.state.dashboard.editable === false;
+  }
+
+  /** Takes the lock off, to be saved like any change. */
+  async unlock(): Promise<void> {
+    this.setState({ dashboard: { ...this.state.dashboard, editable: true } });
+    await this.edit();
+  }
+
   isProvisioned(): boolean {
     return Boolean(this.state.about?.provider);
   }
@@ -151,7 +163,6 @@ function View({ model }: SceneComponentProps<DashboardScene>) {
   const [inspected, setInspected] = useInspected();
   useShortcuts(model);
   const styles = useStyles2(getStyles);
-  const alone = viewPanel ? model.findPanel(viewPanel) : undefined;
   if (isEditing && (editPanel || editView)) {
     return (
       <div className={styles.page}>
@@ -165,10 +176,8 @@ function View({ model }: SceneComponentProps<DashboardScene>) {
     <div className={styles.page}>
       {!kiosk && <TitleBar scene={model} />}
       {!kiosk && <Controls model={model} />}
-      {alone ? (
-        <div className={styles.alone}>
-          <alone.Component model={alone} />
-        </div>
+      {viewPanel ? (
+        <PanelAlone scene={model} name={viewPanel} />
       ) : (
         <div className={styles.body}>
           <body.Component model={body} />
@@ -229,13 +238,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     zIndex: theme.zIndex.navbarFixed - 1,
   }),
   spacer: css({ flex: '1 1 auto' }),
-  time: css({ display: 'flex', gap: theme.spacing(1) }),
+  // On a line of their own, too, they stand at the right: what they open reaches to the left.
+  time: css({ display: 'flex', gap: theme.spacing(1), marginLeft: 'auto' }),
   body: css({ display: 'flex', flex: '1 1 auto', padding: theme.spacing(0, 2, 2) }),
-  alone: css({
-    display: 'flex',
-    flex: '1 1 auto',
-    height: 'calc(100vh - 130px)',
-    padding: theme.spacing(0, 2, 2),
-    position: 'relative',
-  }),
 });

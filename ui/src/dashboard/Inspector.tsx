@@ -1,11 +1,24 @@
 import { css } from '@emotion/css';
-import { getFrameDisplayName, toCSV, type DataFrame, type PanelData } from '@grafana/data';
-import { sceneGraph, type VizPanel } from '@grafana/scenes';
-import { Button, Drawer, Select, Tab, TabContent, TabsBar } from '@grafana/ui';
+import { getFrameDisplayName, toCSV, type PanelData } from '@grafana/data';
+import { SceneDataTransformer, sceneGraph, type VizPanel } from '@grafana/scenes';
+import {
+  Button,
+  ClipboardButton,
+  Drawer,
+  InlineSwitch,
+  Select,
+  Tab,
+  TabContent,
+  TabsBar,
+  useTheme2,
+} from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
-import { useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { DashboardScene } from './DashboardScene';
 import type { Inspected, InspectTab } from './inspect';
 import { download } from './download';
+import { inspectedFrames, storedPanel } from './inspectData';
+import { panelId } from './PanelMenu';
 
 const TABS: Record<InspectTab, string> = { data: 'Data', json: 'Panel JSON', query: 'Queries' };
 
@@ -36,41 +49,79 @@ export default function Inspector({ inspected, onChange }: Props) {
       }
     >
       <TabContent>
-        {tab === 'data' && <Data frames={data?.series ?? []} title={panel.state.title} />}
+        {tab === 'data' && <Data panel={panel} data={data} />}
         {tab === 'query' && <Queries data={data} />}
-        {tab === 'json' && <pre>{panelJson(panel)}</pre>}
+        {tab === 'json' && <Json panel={panel} />}
       </TabContent>
     </Drawer>
   );
 }
 
-const TABLE = { width: 760, height: 640 };
+const TABLE_HEIGHT = 640;
 
-function Data({ frames, title }: { frames: DataFrame[]; title: string }) {
+function Data({ panel, data }: { panel: VizPanel; data: PanelData | undefined }) {
+  const theme = useTheme2();
   const [chosen, setChosen] = useState(0);
+  const [isTransformed, setTransformed] = useState(true);
+  const [isFormatted, setFormatted] = useState(true);
+  const [room, width] = useWidth();
+  const frames = useMemo(
+    () => (data ? inspectedFrames(panel, { isTransformed, isFormatted }, theme) : []),
+    [panel, data, isTransformed, isFormatted, theme],
+  );
   const frame = frames[Math.min(chosen, frames.length - 1)];
+  const provider = sceneGraph.getData(panel);
+  const hasTransformations =
+    provider instanceof SceneDataTransformer && provider.state.transformations.length > 0;
   if (!frame) return <p>The panel has no data.</p>;
   const choices = frames.map((each, value) => ({ value, label: getFrameDisplayName(each, value) }));
   return (
-    <div className={STACK}>
+    <div className={STACK} ref={room}>
       <div className={ROW}>
         <Select
           aria-label="Frame"
           options={choices}
-          value={chosen}
+          value={Math.min(chosen, frames.length - 1)}
           onChange={({ value = 0 }) => setChosen(value)}
+        />
+        {hasTransformations && (
+          <InlineSwitch
+            label="Transformed"
+            showLabel
+            value={isTransformed}
+            onChange={() => setTransformed(!isTransformed)}
+          />
+        )}
+        <InlineSwitch
+          label="Formatted"
+          showLabel
+          value={isFormatted}
+          onChange={() => setFormatted(!isFormatted)}
         />
         <Button
           icon="download-alt"
           variant="secondary"
-          onClick={() => download(`${title || 'panel'}.csv`, toCSV([frame]), 'text/csv')}
+          onClick={() => download(`${panel.state.title || 'panel'}.csv`, toCSV([frame]), 'text/csv')}
         >
           CSV
         </Button>
       </div>
-      <TableNG data={frame} width={TABLE.width} height={TABLE.height} />
+      {width > 0 && <TableNG data={frame} width={width} height={TABLE_HEIGHT} />}
     </div>
   );
+}
+
+/** How wide an element is. */
+function useWidth() {
+  const element = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    if (!element.current) return undefined;
+    const observer = new ResizeObserver(([entry]) => entry && setWidth(Math.floor(entry.contentRect.width)));
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return [element, width] as const;
 }
 
 function Queries({ data }: { data: PanelData | undefined }) {
@@ -100,9 +151,21 @@ function Queries({ data }: { data: PanelData | undefined }) {
   );
 }
 
-function panelJson({ state: { key, title, description, pluginId, options, fieldConfig } }: VizPanel): string {
-  return JSON.stringify({ key, title, description, type: pluginId, options, fieldConfig }, undefined, 2);
+function Json({ panel }: { panel: VizPanel }) {
+  const root = panel.getRoot();
+  const dashboard = root instanceof DashboardScene ? root.state.dashboard : undefined;
+  const text = JSON.stringify(storedPanel(panel, panelId(panel), dashboard), undefined, 2);
+  return (
+    <div className={STACK}>
+      <div>
+        <ClipboardButton icon="copy" variant="secondary" getText={() => text}>
+          Copy
+        </ClipboardButton>
+      </div>
+      <pre>{text}</pre>
+    </div>
+  );
 }
 
 const STACK = css({ display: 'flex', flexDirection: 'column', gap: 8 });
-const ROW = css({ display: 'flex', gap: 8 });
+const ROW = css({ display: 'flex', flexWrap: 'wrap', gap: 8 });

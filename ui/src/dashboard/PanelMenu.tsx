@@ -6,6 +6,7 @@ import { jumpHref, sharedLabels } from '~/explore/jump';
 import { exploreHref } from '~/explore/url';
 import { DashboardScene, type PanelChange } from './DashboardScene';
 import { openInspector } from './inspect';
+import { numberOfPanel } from './panelKey';
 
 /** What can be done with a panel; made when the menu is opened, of what the panel shows then. */
 export function panelMenu(): VizPanelMenu {
@@ -37,7 +38,7 @@ function items(panel: VizPanel): PanelMenuItem[] {
       text: 'Explore',
       iconClassName: 'compass',
       shortcut: 'p x',
-      onClick: () => explore(panel, runner),
+      onClick: () => explorePanel(panel),
     });
     const labels = sharedLabels(runner.state.data?.series ?? []);
     if (Object.keys(labels).length)
@@ -64,8 +65,7 @@ function items(panel: VizPanel): PanelMenuItem[] {
   return list;
 }
 
-/** The number of the panel in the JSON; copies for the values of a variable have that of their source. */
-export const panelId = (panel: VizPanel): number => Number(/^panel-(\d+)/.exec(panel.state.key ?? '')?.[1]);
+export const panelId = (panel: VizPanel): number => numberOfPanel(panel.state.key ?? '');
 
 function editItems(scene: DashboardScene, panel: VizPanel): PanelMenuItem[] {
   const id = panelId(panel);
@@ -100,7 +100,10 @@ export function panelQueries(panel: VizPanel): SceneQueryRunner | undefined {
   return found instanceof SceneQueryRunner ? found : undefined;
 }
 
-function explore(panel: VizPanel, runner: SceneQueryRunner): void {
+/** Leads to the queries of a panel, as they are with the values that variables have. */
+export function explorePanel(panel: VizPanel): void {
+  const runner = panelQueries(panel);
+  if (!runner) return;
   const range = sceneGraph.getTimeRange(panel).state;
   const queries = runner.state.queries.map((query) => ({
     ...query,

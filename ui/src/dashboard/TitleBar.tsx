@@ -85,6 +85,17 @@ function Looking({ scene }: { scene: DashboardScene }) {
         onClick={() => locationService.partial({ kiosk: true })}
       />
       <More scene={scene} />
+      {scene.isLocked() && (
+        <Button
+          size="sm"
+          variant="secondary"
+          icon="unlock"
+          tooltip="The dashboard says that it is not to be changed"
+          onClick={() => void scene.unlock()}
+        >
+          Make editable
+        </Button>
+      )}
       {scene.mayEdit() && (
         <Button size="sm" icon="pen" onClick={() => void scene.edit()}>
           Edit

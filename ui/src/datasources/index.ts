@@ -2,7 +2,8 @@
 import type { DataSourceApi, DataSourceInstanceSettings, DataSourceRef, ScopedVars } from '@grafana/data';
 import { getTemplateSrv, type DataSourceSrv, type GetDataSourceListFilters } from '@grafana/runtime';
 import { AlertsDatasource } from './alertmanager/datasource';
-import { MIXED, catalog } from './catalog';
+import { VIRTUAL, catalog } from './catalog';
+import { DashboardDatasource } from './dashboard';
 import { LokiDatasource } from './loki/datasource';
 import { MixedDatasource } from './mixed';
 import { PrometheusDatasource } from './prometheus/datasource';
@@ -34,6 +35,7 @@ function create(found: DataSourceInstanceSettings): DataSourceApi {
     loki: LokiDatasource,
     alertmanager: AlertsDatasource,
     mixed: MixedDatasource,
+    datasource: DashboardDatasource,
   };
   const Source = make[found.type];
   if (!Source) throw new Error(`Data sources of type ${found.type} are not known`);
@@ -57,7 +59,9 @@ function settings(reference: Reference, scopedVars?: ScopedVars): DataSourceInst
 }
 
 const ofType = (type: string | undefined) =>
-  type === undefined ? undefined : catalog.find((source) => source.type === type && source.uid !== MIXED);
+  type === undefined
+    ? undefined
+    : catalog.find((source) => source.type === type && !VIRTUAL.includes(source.uid));
 
 function describe(reference: Reference): string {
   if (typeof reference === 'string') return reference;
@@ -66,7 +70,8 @@ function describe(reference: Reference): string {
 
 function matches(source: DataSourceInstanceSettings, filters: GetDataSourceListFilters): boolean {
   const { meta } = source;
-  if (source.uid === MIXED && !filters.mixed) return false;
+  if (source.type === 'mixed' && !filters.mixed) return false;
+  if (source.type === 'datasource' && !filters.dashboard) return false;
   const types = filters.type === undefined ? undefined : [filters.type].flat();
   return (
     (!filters.pluginId || source.type === filters.pluginId) &&

@@ -1,5 +1,6 @@
-import { DashboardCursorSync, rangeUtil, type DataFrame } from '@grafana/data';
+import { DashboardCursorSync, rangeUtil, type CustomTransformOperator, type DataFrame } from '@grafana/data';
 import {
+  SceneDataTransformer,
   SceneObjectBase,
   SceneQueryRunner,
   SceneRefreshPicker,
@@ -10,6 +11,7 @@ import {
   type SceneDataQuery,
   type SceneObjectState,
 } from '@grafana/scenes';
+import { map } from 'rxjs';
 import { loadPreferences } from '~/app/preferences';
 import { isMetricQuery, volumeOf } from './logs/query';
 import { logsLink } from './jump';
@@ -33,7 +35,15 @@ export interface PaneSceneState extends SceneObjectState {
   /** How many lines there are over time, by their level. */
   volume: VizPanel;
   lines: SceneQueryRunner;
+  /** Draws every series, however many there are. */
+  drawsAll?: boolean;
 }
+
+/** More lines than these nobody tells apart, and drawing thousands takes long: they are drawn when asked for. */
+export const SERIES_DRAWN = 50;
+
+const firstSeries: CustomTransformOperator = () => (source) =>
+  source.pipe(map((frames) => frames.slice(0, SERIES_DRAWN)));
 
 /** Bars of the volume: more would be too thin to be told apart. */
 const VOLUME_BARS = 110;
@@ -54,7 +64,10 @@ export class PaneScene extends SceneObjectBase<PaneSceneState> {
         pluginId: 'timeseries',
         title: '',
         hoverHeader: true,
-        $data: new SceneQueryRunner({ datasource, queries: [], maxDataPointsFromWidth: true }),
+        $data: new SceneDataTransformer({
+          $data: new SceneQueryRunner({ datasource, queries: [], maxDataPointsFromWidth: true }),
+          transformations: [firstSeries],
+        }),
         fieldConfig: graphFields(view.style) as never,
         options: {
           tooltip: { mode: 'multi', sort: 'desc' },
@@ -79,8 +92,19 @@ export class PaneScene extends SceneObjectBase<PaneSceneState> {
     return this.#source;
   }
 
+  /** Draws every series of what was found, or only the first. */
+  drawAll(drawsAll: boolean): void {
+    if (Boolean(this.state.drawsAll) === drawsAll) return;
+    this.setState({ drawsAll });
+    const data = this.state.graph.state.$data;
+    if (!(data instanceof SceneDataTransformer)) return;
+    data.setState({ transformations: drawsAll ? [] : [firstSeries] });
+    data.reprocessTransformations();
+  }
+
   /** Asks anew, in place of what was asked before. */
   run(queries: ExploreQuery[], view: View): void {
+    this.drawAll(false);
     const asked = queries.filter(({ expr, hide }) => expr.trim() && !hide);
     const isLogs = this.#source.type === 'loki';
     const series = asked.filter(({ expr }) => !isLogs || isMetricQuery(expr));
@@ -138,7 +162,8 @@ export class PaneScene extends SceneObjectBase<PaneSceneState> {
 }
 
 export function runnerOf(panel: VizPanel): SceneQueryRunner {
-  return panel.state.$data as SceneQueryRunner;
+  const data = panel.state.$data;
+  return (data instanceof SceneDataTransformer ? data.state.$data : data) as SceneQueryRunner;
 }
 
 function ask(runner: SceneQueryRunner, queries: SceneDataQuery[]): void {

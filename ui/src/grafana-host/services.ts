@@ -16,6 +16,7 @@ import { PREFIX } from '~/api/http';
 import { loadPreferences } from '~/app/preferences';
 import { dataSources } from '~/datasources';
 import { importPanelPlugin, loadedPanelPlugin } from '~/panels';
+import { initMacros } from './macros';
 import { runRequest } from './runRequest';
 import { templates } from './templates';
 
@@ -33,6 +34,7 @@ export function initServices(): void {
   setPluginLinksHook(() => ({ isLoading: false, links: [] }));
   setRunRequest(runRequest);
   setTemplateSrv(templates);
+  initMacros();
   setDataSourceSrv(dataSources);
   setPluginImportUtils({ importPanelPlugin, getPanelPluginFromCache: loadedPanelPlugin });
 }

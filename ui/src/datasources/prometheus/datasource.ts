@@ -31,18 +31,25 @@ export interface PromSettings extends DataSourceJsonData {
 }
 
 const SCRAPE_INTERVAL_DEFAULT = '15s';
+/** What stands for a time long enough for rates. */
+const RATE_INTERVAL = '__rate_interval';
 /** Who looks at a dashboard does not need every exemplar of every series. */
 const EXEMPLARS_MAX = 200;
 
 /** A Prometheus server, or what speaks its API, as dashboards use it. */
 export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings> {
   readonly client: PrometheusClient;
-  readonly #scrapeInterval: string;
+  #scrapeInterval: string;
+  /** Settled when it is known how often this server scrapes; absent where that is said, or cannot be known. */
+  #learning: Promise<void> | undefined;
+  readonly #isToLearn: boolean;
 
   constructor(settings: DataSourceInstanceSettings<PromSettings>) {
     super(settings);
     this.client = new PrometheusClient(settings.url ?? '');
-    this.#scrapeInterval = settings.jsonData.timeInterval ?? SCRAPE_INTERVAL_DEFAULT;
+    const { timeInterval } = settings.jsonData;
+    this.#scrapeInterval = timeInterval || SCRAPE_INTERVAL_DEFAULT;
+    this.#isToLearn = !timeInterval && !settings.url;
     this.interval = this.#scrapeInterval;
     this.annotations = annotationSupport;
   }
@@ -69,6 +76,7 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
 
   async #run(request: DataQueryRequest<PromQuery>, signal: AbortSignal): Promise<DataQueryResponse> {
     const targets = request.targets.filter((target) => this.filterQuery(target));
+    if (targets.some(({ expr }) => expr.includes(RATE_INTERVAL))) await this.#learn();
     const severalTables = targets.filter(({ format }) => format === 'table').length > 1;
     const answers = await Promise.allSettled(
       targets.map((target) => this.#runTarget(target, request, severalTables, signal)),
@@ -115,6 +123,20 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
       if (frame) frames.push(frame);
     }
     return frames;
+  }
+
+  /** A server that scrapes more rarely than most would have rates over times in which there is one sample. */
+  #learn(): Promise<void> {
+    if (!this.#isToLearn) return Promise.resolve();
+    return (this.#learning ??= this.client
+      .get<{ yaml: string }>('status/config', {})
+      .then(({ yaml }) => {
+        const configured = configuredInterval(yaml);
+        if (durationMs(configured) > durationMs(this.#scrapeInterval) && configured)
+          this.#scrapeInterval = configured;
+      })
+      // Who may not see the configuration has the usual.
+      .catch(() => undefined));
   }
 
   #step(target: PromQuery, request: DataQueryRequest): Step {
@@ -199,6 +221,10 @@ export class PrometheusDatasource extends DataSourceApi<PromQuery, PromSettings>
     return { status: 'success', message: 'The server answers.' };
   }
 }
+
+/** How often a configuration says that targets are scraped, unless they say otherwise themselves. */
+export const configuredInterval = (yaml: string): string | undefined =>
+  /^global:\n(?:[ ]+.*\n)*?[ ]+scrape_interval: *(\S+)/m.exec(yaml)?.[1];
 
 /** Most dashboards have no filters of this kind: the parser they need is loaded when there are any. */
 async function withFilters(expr: string, filters: DataQueryRequest['filters'] = []): Promise<string> {

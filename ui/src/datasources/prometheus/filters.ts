@@ -10,11 +10,14 @@ export interface Filter {
 
 const OPERATORS = new Set(['=', '!=', '=~', '!~']);
 
+/** A value as a regular expression that matches nothing else. */
+const literally = (value: string) => value.replace(/[\\^$*+?.()|[\]{}]/g, '\\$&');
+
 function writeFilter({ key, operator, value, values }: Filter): string {
   const several = operator === '=|' || operator === '!=|';
   const known = several ? (operator === '=|' ? '=~' : '!~') : OPERATORS.has(operator) ? operator : '=';
   const name = /^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key);
-  return `${name}${known}${JSON.stringify(several ? (values ?? [value]).join('|') : value)}`;
+  return `${name}${known}${JSON.stringify(several ? (values ?? [value]).map(literally).join('|') : value)}`;
 }
 
 /** `expr` with the filters in each of its selectors; an expression that does not parse stays as it is. */

@@ -1,6 +1,7 @@
 import { dateTime, type DataFrame } from '@grafana/data';
 import { describe, expect, it } from 'vitest';
 import type { QueryData } from '~/api/prometheus';
+import { configuredInterval } from './datasource';
 import { addFilters } from './filters';
 import { toFrames } from './frames';
 import { matcherFormat } from './interpolate';
@@ -196,4 +197,16 @@ describe('frames', () => {
       ['+Inf', [2]],
     ]);
   });
+});
+
+it('the interval of a configuration is that of all targets, not of one job', () => {
+  const yaml =
+    'global:\n  evaluation_interval: 1m\n  scrape_interval: 2m\nscrape_configs:\n- scrape_interval: 5s\n';
+  expect(configuredInterval(yaml)).toBe('2m');
+  expect(configuredInterval('scrape_configs:\n- job_name: a\n  scrape_interval: 5s\n')).toBeUndefined();
+});
+
+it('a filter on one of several values matches these and nothing like them', () => {
+  const filter = { key: 'a', operator: '=|', value: '', values: ['x.y', '(z)'] };
+  expect(addFilters('up', [filter])).toBe(String.raw`up{a=~"x\\.y|\\(z\\)"}`);
 });

@@ -1,10 +1,11 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
-import { Alert, useStyles2 } from '@grafana/ui';
+import { Alert, Button, useStyles2 } from '@grafana/ui';
 import type { PrometheusClient } from '~/api/prometheus';
 import { COST, type QueryCost } from '~/datasources/prometheus/datasource';
 import { Choice, Spacer, Toggle, Toolbar } from '../Toolbar';
-import { costs, runnerOf, type PaneScene } from '../scene';
+import { count } from '~/app/format';
+import { SERIES_DRAWN, costs, runnerOf, type PaneScene } from '../scene';
 import type { View } from '../view';
 import { CostSummary } from './Cost';
 import { Explain } from './Explain';
@@ -21,7 +22,7 @@ interface Props {
 /** Series as a graph, as a table, and what it took to find them. */
 export function MetricResults({ scene, view, onView, client }: Props) {
   const styles = useStyles2(getStyles);
-  const { graph, table } = scene.useState();
+  const { graph, table, drawsAll } = scene.useState();
   const { data: overTime } = runnerOf(graph).useState();
   const { data: atEnd } = table.useState();
   const shown = view.metrics === 'explain' && !client ? 'both' : view.metrics;
@@ -73,6 +74,16 @@ export function MetricResults({ scene, view, onView, client }: Props) {
           <graph.Component model={graph} />
         </div>
       )}
+      {shown !== 'table' && series > SERIES_DRAWN && (
+        <p className={styles.note}>
+          {drawsAll
+            ? `All ${count(series)} series are drawn.`
+            : `The first ${SERIES_DRAWN} of ${count(series)} series are drawn.`}
+          <Button size="sm" fill="text" onClick={() => scene.drawAll(!drawsAll)}>
+            {drawsAll ? `Draw only the first ${SERIES_DRAWN}` : 'Draw all'}
+          </Button>
+        </p>
+      )}
       {(shown === 'both' || shown === 'table') && <ResultTable runner={table} />}
       {shown === 'explain' && client && <Explain costs={found} client={client} scene={scene} />}
     </section>
@@ -89,5 +100,10 @@ const DRAWN = [
 const getStyles = (theme: GrafanaTheme2) => ({
   results: css({ display: 'flex', flexDirection: 'column', gap: theme.spacing(1) }),
   graph: css({ display: 'flex', height: 'clamp(280px, 46vh, 560px)', '& > *': { flex: '1 1 auto' } }),
+  note: css({
+    color: theme.colors.text.secondary,
+    fontSize: theme.typography.bodySmall.fontSize,
+    margin: 0,
+  }),
   small: css({ display: 'flex', height: 220, '& > *': { flex: '1 1 auto' } }),
 });

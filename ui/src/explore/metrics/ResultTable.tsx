@@ -27,6 +27,9 @@ export function readResults(frames: DataFrame[]): Result[] {
   );
 }
 
+/** What is cut off in its cell is told in full when it is pointed at. */
+const isLong = (value = '') => value.length > 40;
+
 const text = (value: Result['value']) => (value === null ? '' : String(value));
 
 type Order = { column: string; isDescending: boolean };
@@ -97,7 +100,13 @@ export function ResultTable({ runner }: { runner: SceneQueryRunner }) {
               <tr key={index}>
                 {several && <td>{refId}</td>}
                 {names.map((name) => (
-                  <td key={name}>{labels[name]}</td>
+                  <td
+                    key={name}
+                    className={styles.label}
+                    title={isLong(labels[name]) ? labels[name] : undefined}
+                  >
+                    {labels[name]}
+                  </td>
                 ))}
                 <td className={styles.number}>{text(value)}</td>
                 <td className={styles.actions}>
@@ -156,6 +165,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     fontVariantNumeric: 'tabular-nums',
     textAlign: 'right !important' as 'right',
   }),
+  label: css({ maxWidth: 340, overflow: 'hidden', textOverflow: 'ellipsis' }),
   actions: css({ width: 1 }),
   link: css({ color: theme.colors.text.link, '&:hover': { textDecoration: 'underline' } }),
   note: css({

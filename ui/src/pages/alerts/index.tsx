@@ -41,17 +41,7 @@ const COLUMNS: Column<Alert>[] = [
   { header: 'State', cell: ({ state }) => <Badge text={state} color={BADGES[state]} /> },
   {
     header: 'Alert',
-    cell: ({ labels, annotations }) => (
-      <>
-        <strong>{labels.alertname}</strong>
-        <div>{annotations.summary ?? annotations.description ?? annotations.message}</div>
-        {annotations.runbook_url && /^https?:/.test(annotations.runbook_url) && (
-          <TextLink href={annotations.runbook_url} external>
-            Runbook
-          </TextLink>
-        )}
-      </>
-    ),
+    cell: (alert) => <About alert={alert} />,
   },
   { header: 'Labels', cell: ({ labels }) => <LabelList labels={labels} without={['alertname']} /> },
   { header: 'Since', cell: ({ since }) => ago(since), numeric: true },
@@ -71,6 +61,49 @@ const COLUMNS: Column<Alert>[] = [
       ),
   },
 ];
+
+/** Annotations that are read at a glance; the others are read when somebody looks closer. */
+const READ_FIRST = ['summary', 'message'];
+
+/** What an alert says, and everything that is known of it besides. */
+function About({ alert: { labels, annotations, value, generatorUrl } }: { alert: Alert }) {
+  const first = READ_FIRST.find((name) => annotations[name]);
+  const rest = Object.entries(annotations).filter(([name]) => name !== first && name !== 'runbook_url');
+  const { runbook_url: runbook = '' } = annotations;
+  return (
+    <>
+      <strong>{labels.alertname}</strong>
+      {first && <div className={TEXT}>{annotations[first]}</div>}
+      {rest.length > 0 && (
+        <details open={!first}>
+          <summary>{rest.map(([name]) => name).join(', ')}</summary>
+          {rest.map(([name, text]) => (
+            <div key={name} className={TEXT}>
+              {rest.length > 1 && <em>{name}: </em>}
+              {text}
+            </div>
+          ))}
+        </details>
+      )}
+      <div className={LINKS}>
+        {value !== undefined && <span>value {Number(value)}</span>}
+        {isWeb(generatorUrl) && (
+          <TextLink href={generatorUrl} external>
+            Source
+          </TextLink>
+        )}
+        {isWeb(runbook) && (
+          <TextLink href={runbook} external>
+            Runbook
+          </TextLink>
+        )}
+      </div>
+    </>
+  );
+}
+
+/** Only such addresses lead anywhere; whoever wrote a rule may have written something else. */
+const isWeb = (address: string | undefined): address is string => /^https?:\/\//i.test(address ?? '');
 
 /** What fires, and what is held back and why. */
 export default function Alerts() {
@@ -160,6 +193,8 @@ function explainHref(labels: Labels): string {
   return `/routing?${encodeParameters({ labels: matchers.join(', ') })}`;
 }
 
+const TEXT = css({ overflowWrap: 'anywhere', whiteSpace: 'pre-line' });
+const LINKS = css({ display: 'flex', flexWrap: 'wrap', gap: 12 });
 const BAR = css({ display: 'flex', flexWrap: 'wrap', gap: 8 });
 const FILTER = css({ flex: '1 1 240px', maxWidth: 480 });
 const BELOW = css({ paddingTop: 8 });

@@ -13,6 +13,8 @@ export interface Alert {
   since: string;
   receivers: string[];
   silencedBy: string[];
+  /** What its rule found, as the API writes it; only rules of this server tell. */
+  value?: string;
   /** Where its rule is to be seen. */
   generatorUrl?: string;
 }
@@ -22,6 +24,7 @@ export interface RuleAlertSummary {
   annotations: Labels;
   state: string;
   activeAt: string;
+  value?: string;
 }
 
 /** Alerts of rules, with what the Alertmanager does about them; one that is not there takes nothing away. */
@@ -36,10 +39,14 @@ export async function loadAlerts(): Promise<Alert[]> {
 /** The worst first, and of those the latest. */
 export function merged(rules: RuleAlertSummary[], told: GettableAlert[]): Alert[] {
   const byLabels = new Map<string, Alert>();
-  for (const { labels, annotations, state, activeAt } of rules) {
+  for (const { labels, annotations, state, activeAt, value } of rules) {
     const key = keyOf(labels);
     const common = { key, labels, annotations, since: activeAt, receivers: [], silencedBy: [] };
-    byLabels.set(key, { ...common, state: state === 'pending' ? 'pending' : 'firing' });
+    byLabels.set(key, {
+      ...common,
+      state: state === 'pending' ? 'pending' : 'firing',
+      ...(value === undefined ? {} : { value }),
+    });
   }
   for (const { labels, annotations, startsAt, receivers, status, generatorURL } of told) {
     const key = keyOf(labels);

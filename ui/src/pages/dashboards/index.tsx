@@ -37,7 +37,8 @@ async function load() {
 
 /** All dashboards by folder; looked for by title and tag, and put in order. */
 export default function Dashboards() {
-  const { search: query } = useLocation();
+  const { search: query, state } = useLocation();
+  const { isSearch = false } = (state ?? {}) as { isSearch?: boolean };
   const folder = new URLSearchParams(query).get('folder') ?? '';
   const { value, error, reload } = useLoad(useCallback(load, []));
   const [search, setSearch] = useState('');
@@ -70,6 +71,7 @@ export default function Dashboards() {
           value={search}
           onChange={setSearch}
           escapeRegex={false}
+          autoFocus={isSearch}
         />
         <MultiCombobox
           aria-label="Filter by tag"

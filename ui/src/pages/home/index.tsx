@@ -1,9 +1,9 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
-import { Icon, TextLink, useStyles2, type IconName } from '@grafana/ui';
+import { Icon, useStyles2, type IconName } from '@grafana/ui';
 import { useCallback } from 'react';
 import { Navigate, useLocation } from 'react-router-dom';
-import { dashboards } from '~/api/dashboards';
+import { dashboards, type DashboardSummary } from '~/api/dashboards';
 import { ownMetrics } from '~/api/prometheus';
 import { homeDashboard } from '~/api/preferences';
 import { Loading } from '~/app/Loading';
@@ -90,14 +90,16 @@ function Tile({ href, icon, label, value, tone }: TileProps) {
   );
 }
 
-function List({ title, list }: { title: string; list: { uid: string; title: string }[] }) {
+function List({ title, list }: { title: string; list: DashboardSummary[] }) {
+  const styles = useStyles2(getStyles);
   return (
     <section>
       <h2>{title}</h2>
-      <ul>
+      <ul className={styles.list}>
         {list.map((dashboard) => (
           <li key={dashboard.uid}>
-            <TextLink href={`/d/${dashboard.uid}/${slug(dashboard.title)}`}>{dashboard.title}</TextLink>
+            <a href={`/d/${dashboard.uid}/${slug(dashboard.title)}`}>{dashboard.title}</a>
+            {dashboard.folder && <span> {dashboard.folder}</span>}
           </li>
         ))}
       </ul>
@@ -111,7 +113,19 @@ const getStyles = (theme: GrafanaTheme2) => {
     tiles: css({
       display: 'grid',
       gap: theme.spacing(2),
-      gridTemplateColumns: 'repeat(auto-fit, minmax(180px, 1fr))',
+      gridTemplateColumns: 'repeat(auto-fit, minmax(140px, 1fr))',
+    }),
+    list: css({
+      columnWidth: 340,
+      listStyle: 'none',
+      padding: 0,
+      li: { breakInside: 'avoid', padding: theme.spacing(0.25, 0) },
+      a: { color: theme.colors.text.primary, '&:hover': { textDecoration: 'underline' } },
+      span: {
+        color: theme.colors.text.secondary,
+        fontSize: theme.typography.bodySmall.fontSize,
+        marginLeft: 4,
+      },
     }),
     tile: css({
       background: theme.colors.background.primary,

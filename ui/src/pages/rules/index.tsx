@@ -1,12 +1,12 @@
 import { css } from '@emotion/css';
-import { Badge, CollapsableSection, FilterInput, TextLink, type BadgeColor } from '@grafana/ui';
+import { Badge, CollapsableSection, FilterInput, type BadgeColor } from '@grafana/ui';
 import type { Rule, RuleAlert } from '~/api/prometheus';
 import { Choice } from '~/app/Choice';
 import { Code } from '~/app/Code';
 import { DataTable, type Column } from '~/app/DataTable';
 import { LabelList } from '~/app/LabelList';
 import { Page } from '~/app/Page';
-import { ago, seconds } from '~/app/format';
+import { ago, duration, seconds } from '~/app/format';
 import { useLoad } from '~/app/useLoad';
 import { useParameter } from '~/app/useParameter';
 import { ownLogsUid } from '~/datasources/catalog';
@@ -72,7 +72,7 @@ function Group({ group, isSought }: { group: SourcedGroup; isSought: boolean }) 
       isOpen={active || isSought}
     >
       <p className={ABOUT}>
-        {group.file}, every {seconds(group.interval)}, evaluated {ago(group.lastEvaluation)} in{' '}
+        {group.file}, every {duration(1000 * group.interval)}, evaluated {ago(group.lastEvaluation)} in{' '}
         {seconds(group.evaluationTime)}
         {isLate && <Badge text="takes longer than its interval" color="orange" />}
       </p>
@@ -91,16 +91,7 @@ const columns = (source: Source): Column<Rule>[] => [
     header: 'State',
     cell: (rule) => <Badge text={stateOf(rule)} color={BADGES[stateOf(rule)] ?? 'blue'} />,
   },
-  { header: 'Rule', cell: (rule) => <About rule={rule} /> },
-  {
-    header: 'Expression',
-    cell: ({ query }) => (
-      <TextLink href={hrefOf(query, source)} inline={false} color="primary">
-        <Code>{query}</Code>
-      </TextLink>
-    ),
-  },
-  { header: 'For', cell: ({ duration }) => (duration ? seconds(duration) : ''), numeric: true },
+  { header: 'Rule', cell: (rule) => <About rule={rule} source={source} /> },
   { header: 'Evaluated', cell: ({ lastEvaluation }) => ago(lastEvaluation), numeric: true },
   { header: 'Took', cell: ({ evaluationTime }) => seconds(evaluationTime), numeric: true },
 ];
@@ -111,11 +102,28 @@ function hrefOf(expr: string, source: Source): string {
   return exploreHref(source === 'logs' ? { ...link, datasource: ownLogsUid() } : link);
 }
 
-function About({ rule: { name, labels = {}, annotations = {}, lastError, alerts = [] } }: { rule: Rule }) {
+/** A rule: its name, what it asks, when it tells, what it says and what is wrong with it. */
+function About({ rule, source }: { rule: Rule; source: Source }) {
+  const { name, query, labels = {}, annotations = {}, lastError, alerts = [], keepFiringFor = 0 } = rule;
+  const times = [
+    rule.duration ? `for ${duration(1000 * rule.duration)}` : '',
+    keepFiringFor ? `keeps firing for ${duration(1000 * keepFiringFor)}` : '',
+  ].filter(Boolean);
   return (
-    <>
-      <strong>{name}</strong> <LabelList labels={labels} />
-      <div>{annotations.summary ?? annotations.description}</div>
+    <div className={RULE}>
+      <div>
+        <strong>{name}</strong> <LabelList labels={labels} />
+      </div>
+      <a href={hrefOf(query, source)} className={QUERY}>
+        <Code>{query}</Code>
+      </a>
+      {times.length > 0 && <div>{times.join(', ')}</div>}
+      {Object.entries(annotations).map(([key, text]) => (
+        <div key={key} className={TEXT}>
+          <em>{key}: </em>
+          {text}
+        </div>
+      ))}
       {lastError && (
         <div role="alert" className={ERROR}>
           {lastError}
@@ -132,7 +140,7 @@ function About({ rule: { name, labels = {}, annotations = {}, lastError, alerts 
           {alerts.length > ALERTS_MAX && <p>{alerts.length - ALERTS_MAX} more</p>}
         </details>
       )}
-    </>
+    </div>
   );
 }
 
@@ -154,4 +162,8 @@ const ABOUT = css({
   gap: 8,
   overflowWrap: 'anywhere',
 });
-const ERROR = css({ overflowWrap: 'anywhere' });
+const RULE = css({ display: 'flex', flexDirection: 'column', gap: 4, minWidth: 280 });
+const QUERY = css({ overflowWrap: 'anywhere' });
+const TEXT = css({ overflowWrap: 'anywhere', whiteSpace: 'pre-line' });
+/** The server names every series that is in the way, of which there may be many. */
+const ERROR = css({ maxHeight: 120, overflow: 'auto', overflowWrap: 'anywhere' });

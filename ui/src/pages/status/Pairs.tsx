@@ -21,7 +21,15 @@ const NAMES: Record<string, string> = {
   startTime: 'Started',
   serverTime: 'Time of the server',
   storageRetention: 'Retention',
+  version: 'Prometheus it stands in for',
+  buildUser: 'Program',
+  hostname: 'Host',
+  revision: 'Revision',
+  branch: 'Branch',
+  buildDate: 'Built',
 };
+
+const nameOf = (name: string) => NAMES[name] ?? name;
 
 /** What the program was built from, and how it runs. */
 export function Server() {
@@ -54,14 +62,14 @@ export function Flags() {
 
 function Pairs({ label, value, error }: { label: string; value?: Told; error?: Error }) {
   if (error) return <p role="alert">{error.message}</p>;
-  const rows = Object.entries(value ?? {}).sort(([a], [b]) => a.localeCompare(b));
+  const rows = Object.entries(value ?? {}).sort(([a], [b]) => nameOf(a).localeCompare(nameOf(b)));
   return (
     <DataTable
       label={label}
       rows={rows}
       rowKey={([name]) => name}
       columns={[
-        { header: 'Name', cell: ([name]) => NAMES[name] ?? name },
+        { header: 'Name', cell: ([name]) => nameOf(name) },
         {
           header: 'Value',
           cell: ([name, told]) =>

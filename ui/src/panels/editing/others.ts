@@ -206,6 +206,7 @@ export const STATES: Descriptor[] = [
     choices: choices('left', 'center', 'right'),
   },
   fraction('rowHeight', 'Row height', 'States'),
+  { path: 'perPage', name: 'Rows on a page', category: 'States', kind: 'number', min: 0 },
   fraction('colWidth', 'Column width', 'States'),
   ...LEGEND.filter(({ path }) => path !== 'legend.calcs'),
   ...TOOLTIP,

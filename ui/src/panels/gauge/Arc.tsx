@@ -107,7 +107,8 @@ export function Arc({
           fontSize={titleSize}
           fill={theme.colors.text.primary}
         >
-          {display.title}
+          {fitting(display.title ?? '', width, titleSize)}
+          <title>{display.title}</title>
         </text>
       )}
     </svg>
@@ -141,6 +142,12 @@ function Labels({
       </text>
     );
   });
+}
+
+/** As much of a title as there is room for. */
+function fitting(title: string, width: number, size: number): string {
+  const letters = Math.max(3, Math.floor(width / (size * 0.55)));
+  return title.length > letters ? `${title.slice(0, letters - 1)}…` : title;
 }
 
 interface Point {

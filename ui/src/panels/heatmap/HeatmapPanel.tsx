@@ -4,6 +4,7 @@ import { useLayoutEffect, useMemo, useRef, useState, type MouseEvent } from 'rea
 import { BottomAxis, LeftAxis, labelWidth } from '../shared/Axes';
 import { Hover } from '../shared/Hover';
 import { NoData } from '../shared/NoData';
+import { TimeBrush } from '../shared/TimeBrush';
 import { position, ticks, timeTicks, valueAt, type Scale, type Tick } from '../shared/scale';
 import { heatmap, type Calculation, type Cell, type Heatmap } from './cells';
 import { colorScale, type ColorOptions } from './colors';
@@ -64,6 +65,7 @@ function Drawing({
   timeRange,
   timeZone,
   fieldConfig,
+  onChangeTimeRange,
 }: PanelProps<HeatmapOptions> & { map: Heatmap }) {
   const theme = useTheme2();
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -74,6 +76,7 @@ function Drawing({
     least,
     greatest,
     theme.visualization.getColorByName(options.color.fill),
+    theme.isDark,
   );
   const marks = yMarks(map, options, height, fieldConfig.defaults.unit);
   const left = options.yAxis.axisPlacement === 'hidden' ? 8 : labelWidth(marks.map(({ label }) => label));
@@ -96,8 +99,8 @@ function Drawing({
   };
 
   return (
-    <div style={{ height, position: 'relative', width }}>
-      <svg width={width} height={height} style={{ left: 0, position: 'absolute', top: 0 }}>
+    <TimeBrush scale={x} bottom={bottom} onChangeTimeRange={onChangeTimeRange}>
+      <svg width={width} height={height} style={{ display: 'block' }}>
         <BottomAxis
           scale={x}
           ticks={timeTicks(x.min, x.max, (width - left) / 90, timeZone)}
@@ -119,10 +122,10 @@ function Drawing({
         onMouseMove={find}
         onMouseLeave={() => setHovered(undefined)}
       />
-      <Hover at={hovered}>
+      <Hover at={options.tooltip.mode === 'none' ? undefined : hovered}>
         {hovered && <About cell={hovered.cell} map={map} options={options} timeZone={timeZone} />}
       </Hover>
-    </div>
+    </TimeBrush>
   );
 }
 

@@ -14,12 +14,22 @@ export interface ColorOptions {
 
 type Interpolate = (share: number) => string;
 
+/** Schemes that run from warm to cold: much is to be warm. */
+const FROM_WARM = ['Spectral', 'RdYlGn', 'RdYlBu', 'RdBu', 'RdGy', 'BrBG', 'PRGn', 'PiYG', 'PuOr'];
+/** Schemes that run from dark to light; all others run from light to dark. */
+const FROM_DARK = ['Turbo', 'Cividis', 'Viridis', 'Magma', 'Inferno', 'Plasma', 'Warm', 'Cool', 'CubehelixDefault', 'Cubehelix']; // prettier-ignore
+
+/** Whether a scheme is turned round, so that little lies close to the background and much stands out. */
+const isTurned = (scheme: string, isDark: boolean) =>
+  FROM_WARM.includes(scheme) || (FROM_DARK.includes(scheme) ? !isDark : isDark);
+
 /** The colour of a count between the least and the greatest. */
 export function colorScale(
   options: ColorOptions,
   least: number,
   greatest: number,
   fill: string,
+  isDark: boolean,
 ): (count: number) => string {
   const min = options.min ?? least;
   const max = options.max ?? greatest;
@@ -35,6 +45,7 @@ export function colorScale(
     }
     const steps = options.steps ?? 64;
     const stepped = Math.round(share * (steps - 1)) / (steps - 1 || 1);
-    return interpolate(options.reverse ? 1 - stepped : stepped);
+    const isBackward = Boolean(options.reverse) !== isTurned(options.scheme, isDark);
+    return interpolate(isBackward ? 1 - stepped : stepped);
   };
 }

@@ -1,10 +1,12 @@
 import { formattedValueToString, type PanelProps } from '@grafana/data';
 import { LegendDisplayMode, type VizLegendOptions } from '@grafana/schema';
+import { useTheme2 } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 import { BottomAxis, LeftAxis, labelWidth } from '../shared/Axes';
 import { Hover } from '../shared/Hover';
 import { NoData } from '../shared/NoData';
 import { WithLegend } from '../shared/WithLegend';
+import { hiddenFrom, legendItems } from '../shared/legendItems';
 import { position, ticks, type Scale } from '../shared/scale';
 import { histogram, type Histogram } from './buckets';
 
@@ -26,12 +28,23 @@ export const HISTOGRAM_OPTIONS: HistogramOptions = {
 const AXIS_ROOM = 22;
 
 export function HistogramPanel({ data, width, height, options, fieldConfig }: PanelProps<HistogramOptions>) {
+  const theme = useTheme2();
   const shown = useMemo(() => histogram(data.series, options), [data.series, options]);
   if (!shown) return <NoData message={fieldConfig.defaults.noValue} />;
-  const items = shown.series.map(({ name, color }) => ({ label: name, color, yAxis: 1 }));
+  const isOne = shown.series.some(({ source }) => !source);
+  const items = isOne
+    ? shown.series.map(({ name, color }) => ({ label: name, color, yAxis: 1 }))
+    : legendItems(
+        shown.series.flatMap(({ name, color, source }) => (source ? [{ name, color, field: source }] : [])),
+        options.legend,
+        theme,
+      );
+  const series = shown.series.filter(({ source }) => !source || !hiddenFrom(source).viz);
   return (
-    <WithLegend width={width} height={height} legend={options.legend} items={items}>
-      {(innerWidth, innerHeight) => <Drawing shown={shown} width={innerWidth} height={innerHeight} />}
+    <WithLegend width={width} height={height} legend={options.legend} items={items} isReadOnly={isOne}>
+      {(innerWidth, innerHeight) => (
+        <Drawing shown={{ ...shown, series }} width={innerWidth} height={innerHeight} />
+      )}
     </WithLegend>
   );
 }

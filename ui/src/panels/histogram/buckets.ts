@@ -5,6 +5,8 @@ export interface HistogramSeries {
   color: string;
   /** How many values are in each bucket. */
   counts: number[];
+  /** Absent where all fields are counted together. */
+  source?: Field;
 }
 
 export interface Histogram {
@@ -71,6 +73,7 @@ export function histogram(frames: DataFrame[], options: Options): Histogram | un
           name: field.name,
           color: color(field),
           counts: counted[index] ?? [],
+          source: field.field,
         }));
   return { bounds, series, field: head?.field };
 }

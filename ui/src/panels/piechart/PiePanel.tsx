@@ -1,10 +1,19 @@
 import { formattedValueToString, type FieldDisplay, type PanelProps } from '@grafana/data';
-import { LegendDisplayMode, type VizLegendOptions } from '@grafana/schema';
-import { useTheme2, type VizLegendItem } from '@grafana/ui';
+import {
+  LegendDisplayMode,
+  SortOrder,
+  TooltipDisplayMode,
+  type VizLegendOptions,
+  type VizTooltipOptions,
+} from '@grafana/schema';
+import { getTextColorForBackground, useTheme2, type VizLegendItem } from '@grafana/ui';
 import { useState } from 'react';
 import { Hover } from '../shared/Hover';
+import { HoverRows, toldRows } from '../shared/HoverRows';
 import { NoData } from '../shared/NoData';
 import { WithLegend } from '../shared/WithLegend';
+import { WithLinks } from '../shared/WithLinks';
+import { hiddenFrom } from '../shared/legendItems';
 import { VALUE_OPTIONS, displayValues, type ValueOptions } from '../shared/values';
 
 type Shown = 'name' | 'value' | 'percent';
@@ -14,7 +23,7 @@ interface PieOptions extends ValueOptions {
   sort: 'desc' | 'asc' | 'none';
   displayLabels: Shown[];
   legend: VizLegendOptions & { values?: Shown[] };
-  tooltip: { mode: string };
+  tooltip: VizTooltipOptions;
 }
 
 export const PIE_OPTIONS: PieOptions = {
@@ -29,7 +38,7 @@ export const PIE_OPTIONS: PieOptions = {
     calcs: [],
     values: [],
   },
-  tooltip: { mode: 'single' },
+  tooltip: { mode: TooltipDisplayMode.Single, sort: SortOrder.None, hideZeros: false },
 };
 
 interface Slice {
@@ -46,17 +55,26 @@ const LABELLED_SHARE_MIN = 0.04;
 export function PiePanel(props: PanelProps<PieOptions>) {
   const theme = useTheme2();
   const { options, width, height, fieldConfig } = props;
-  const slices = sliced(displayValues(props, theme), options.sort);
-  if (!slices.length) return <NoData message={fieldConfig.defaults.noValue} />;
-  const items = slices.map((slice): VizLegendItem => ({
-    label: slice.value.display.title ?? '',
-    color: slice.value.display.color ?? '',
-    yAxis: 1,
-    getDisplayValues: () =>
-      (options.legend.values ?? [])
-        .filter((shown) => shown !== 'name')
-        .map((shown) => ({ numeric: slice.share, text: text(slice, shown), title: shown })),
-  }));
+  const values = displayValues(props, theme);
+  const slices = sliced(values, options.sort);
+  const hidden = values.filter(isHidden);
+  if (!slices.length && !hidden.length) return <NoData message={fieldConfig.defaults.noValue} />;
+  const shown = (options.legend.values ?? []).filter((each) => each !== 'name');
+  const items = [...slices, ...hidden.map((value): Slice => ({ value, share: 0, from: 0 }))]
+    .filter(({ value }) => !hiddenOf(value).legend)
+    .map((slice): VizLegendItem => ({
+      label: slice.value.display.title ?? '',
+      fieldName: slice.value.display.title ?? '',
+      color: slice.value.display.color ?? '',
+      yAxis: 1,
+      disabled: isHidden(slice.value),
+      getDisplayValues: () =>
+        shown.map((each) => ({
+          numeric: each === 'percent' ? slice.share : slice.value.display.numeric,
+          text: isHidden(slice.value) && each === 'percent' ? '-' : text(slice, each),
+          title: HEADINGS[each],
+        })),
+    }));
   return (
     <WithLegend width={width} height={height} legend={options.legend} items={items}>
       {(innerWidth, innerHeight) => (
@@ -66,8 +84,14 @@ export function PiePanel(props: PanelProps<PieOptions>) {
   );
 }
 
-function sliced(values: FieldDisplay[], sort: PieOptions['sort']): Slice[] {
-  const positive = values.filter(({ display }) => display.numeric > 0);
+const HEADINGS: Record<Shown, string> = { name: 'Name', value: 'Value', percent: 'Percent' };
+
+/** Where a value is not shown; what is hidden is no part of the whole. */
+const hiddenOf = ({ field }: FieldDisplay) => hiddenFrom({ config: field });
+const isHidden = (value: FieldDisplay) => hiddenOf(value).viz ?? false;
+
+export function sliced(values: FieldDisplay[], sort: PieOptions['sort']): Slice[] {
+  const positive = values.filter((value) => value.display.numeric > 0 && !isHidden(value));
   if (sort !== 'none')
     positive.sort((a, b) => (sort === 'desc' ? -1 : 1) * (a.display.numeric - b.display.numeric));
   const total = positive.reduce((sum, { display }) => sum + display.numeric, 0);
@@ -79,10 +103,11 @@ function sliced(values: FieldDisplay[], sort: PieOptions['sort']): Slice[] {
   });
 }
 
+/** A part of the whole has the decimals of its field, or none. */
 function text({ value, share }: Slice, shown: Shown): string {
   if (shown === 'name') return value.display.title ?? '';
   return shown === 'percent'
-    ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}%`
+    ? `${(share * 100).toFixed(value.field.decimals ?? 0)}%`
     : formattedValueToString(value.display);
 }
 
@@ -103,14 +128,19 @@ function Pie({ slices, width, height, options }: PieProps) {
       <svg width={width} height={height} role="img" aria-label="Pie chart">
         <g transform={`translate(${width / 2},${height / 2})`}>
           {slices.map((slice) => (
-            <path
-              key={slice.from}
-              d={sector(slice, radius, inner)}
-              fill={slice.value.display.color}
-              stroke={theme.colors.background.primary}
-              onMouseMove={({ clientX, clientY }) => setHovered({ slice, x: clientX, y: clientY })}
-              onMouseLeave={() => setHovered(undefined)}
-            />
+            <WithLinks key={slice.from} value={slice.value}>
+              {({ openMenu }) => (
+                <path
+                  d={sector(slice, radius, inner)}
+                  fill={slice.value.display.color}
+                  stroke={theme.colors.background.primary}
+                  onClick={openMenu}
+                  style={{ cursor: openMenu && 'pointer' }}
+                  onMouseMove={({ clientX, clientY }) => setHovered({ slice, x: clientX, y: clientY })}
+                  onMouseLeave={() => setHovered(undefined)}
+                />
+              )}
+            </WithLinks>
           ))}
           {slices
             .filter(({ share }) => options.displayLabels.length && share >= LABELLED_SHARE_MIN)
@@ -119,29 +149,40 @@ function Pie({ slices, width, height, options }: PieProps) {
                 slice.from + slice.share / 2,
                 (radius + inner) / 2 + (inner ? 0 : radius * 0.12),
               );
+              const { length } = options.displayLabels;
               return (
                 <text
                   key={slice.from}
-                  x={x}
-                  y={y}
                   textAnchor="middle"
                   fontSize={12}
-                  fill="#fff"
+                  fill={getTextColorForBackground(slice.value.display.color ?? '#000')}
                   pointerEvents="none"
                 >
-                  {options.displayLabels.map((shown) => text(slice, shown)).join(' ')}
+                  {options.displayLabels.map((shown, line) => (
+                    <tspan key={shown} x={x} y={y + 4 + (line - (length - 1) / 2) * 15}>
+                      {text(slice, shown)}
+                    </tspan>
+                  ))}
                 </text>
               );
             })}
         </g>
       </svg>
       <Hover at={hovered}>
-        {hovered &&
-          `${text(hovered.slice, 'name')}: ${text(hovered.slice, 'value')} (${text(hovered.slice, 'percent')})`}
+        {hovered && <HoverRows title="" rows={toldRows(rowsOf(slices, hovered.slice), options.tooltip)} />}
       </Hover>
     </>
   );
 }
+
+const rowsOf = (slices: Slice[], meant: Slice) =>
+  slices.map((slice) => ({
+    name: text(slice, 'name'),
+    color: slice.value.display.color ?? '',
+    text: `${text(slice, 'value')} (${text(slice, 'percent')})`,
+    value: slice.value.display.numeric,
+    isMeant: slice.value === meant.value,
+  }));
 
 /** From the top, the way of the clock. */
 function point(share: number, radius: number): [number, number] {

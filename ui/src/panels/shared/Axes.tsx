@@ -29,6 +29,20 @@ export function LeftAxis({ scale, ticks, across, grid = true }: Props) {
   );
 }
 
+/** Values at the right of a drawing, without lines across it. */
+export function RightAxis({ scale, ticks, at }: { scale: Scale; ticks: Tick[]; at: number }) {
+  const theme = useTheme2();
+  return (
+    <g fontSize={12} fill={theme.colors.text.primary}>
+      {ticks.map(({ value, label }) => (
+        <text key={value} x={at + 6} y={position(scale, value) + 4}>
+          {label}
+        </text>
+      ))}
+    </g>
+  );
+}
+
 /** Values or times below a drawing. */
 export function BottomAxis({ scale, ticks, across, grid = true }: Props) {
   const theme = useTheme2();

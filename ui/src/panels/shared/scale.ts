@@ -30,6 +30,15 @@ export function ticks(min: number, max: number, count: number): number[] {
   return result;
 }
 
+/** Bounds on round numbers that hold both, with some room above what is not zero. */
+export function niceBounds(min: number, max: number, count: number): { min: number; max: number } {
+  const room = (max - min) * 0.02;
+  const [low, high] = [min < 0 ? min - room : min, max > 0 ? max + room : max];
+  const [first = 0, second = 1] = ticks(0, high - low, Math.max(1, count));
+  const step = second - first;
+  return { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step };
+}
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;

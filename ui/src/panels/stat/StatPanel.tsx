@@ -1,4 +1,9 @@
-import type { FieldDisplay, PanelProps } from '@grafana/data';
+import {
+  getDisplayValueAlignmentFactors,
+  type DisplayValueAlignmentFactors,
+  type FieldDisplay,
+  type PanelProps,
+} from '@grafana/data';
 import {
   BigValueColorMode,
   BigValueGraphMode,
@@ -38,8 +43,10 @@ export function StatPanel(props: PanelProps<StatOptions>) {
   const getValues = () =>
     displayValues(props, theme, { sparkline, percentChange: options.showPercentChange });
   return (
-    <VizRepeater
+    <VizRepeater<FieldDisplay, DisplayValueAlignmentFactors>
       autoGrid
+      // Values beside each other are written in one size.
+      getAlignmentFactors={(values) => getDisplayValueAlignmentFactors(values)}
       getValues={getValues}
       renderValue={(shown) => <StatValue {...shown} options={options} />}
       width={width}
@@ -57,8 +64,9 @@ function StatValue({
   width,
   height,
   count,
+  alignmentFactors,
   options,
-}: VizRepeaterRenderValueProps<FieldDisplay> & { options: StatOptions }) {
+}: VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors> & { options: StatOptions }) {
   const theme = useTheme2();
   return (
     <WithLinks value={value}>
@@ -66,6 +74,8 @@ function StatValue({
         <BigValue
           value={value.display}
           count={count}
+          alignmentFactors={alignmentFactors}
+          disableWideLayout={!options.wideLayout}
           sparkline={value.sparkline}
           colorMode={options.colorMode}
           graphMode={options.graphMode}

@@ -1,10 +1,11 @@
-import { dateTimeFormat, type PanelProps } from '@grafana/data';
+import { dateTimeFormat, type AbsoluteTimeRange, type PanelProps } from '@grafana/data';
 import { LegendDisplayMode, type VizLegendOptions } from '@grafana/schema';
-import { getTextColorForBackground, useTheme2, type VizLegendItem } from '@grafana/ui';
+import { Pagination, getTextColorForBackground, useTheme2, type VizLegendItem } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 import { BottomAxis, labelWidth } from '../shared/Axes';
 import { Hover } from '../shared/Hover';
 import { NoData } from '../shared/NoData';
+import { TimeBrush } from '../shared/TimeBrush';
 import { WithLegend } from '../shared/WithLegend';
 import { position, timeTicks, type Scale } from '../shared/scale';
 import { stateRows, type Span, type StateRow } from './spans';
@@ -16,6 +17,8 @@ export interface StateOptions {
   rowHeight: number;
   colWidth?: number;
   mergeValues?: boolean;
+  /** Rows at once; 0 for all. */
+  perPage: number;
   legend: VizLegendOptions;
   tooltip: { mode: string };
 }
@@ -24,6 +27,7 @@ export const STATE_OPTIONS: StateOptions = {
   showValue: 'auto',
   alignValue: 'left',
   rowHeight: 0.9,
+  perPage: 20,
   legend: { showLegend: true, displayMode: LegendDisplayMode.List, placement: 'bottom', calcs: [] },
   tooltip: { mode: 'single' },
 };
@@ -55,28 +59,49 @@ function States({
   height,
   options,
   fieldConfig,
+  onChangeTimeRange,
   merge,
 }: PanelProps<StateOptions> & { merge: boolean }) {
   const toMs = Math.min(timeRange.to.valueOf(), Date.now());
+  const [page, setPage] = useState(1);
   const rows = useMemo(() => stateRows({ frames: data.series, toMs, merge }), [data.series, toMs, merge]);
   if (!rows.some(({ spans }) => spans.length)) return <NoData message={fieldConfig.defaults.noValue} />;
   const range = { fromMs: timeRange.from.valueOf(), toMs: timeRange.to.valueOf() };
+  const pages = options.perPage > 0 ? Math.ceil(rows.length / options.perPage) : 1;
+  const current = Math.min(page, pages);
+  const shown = pages > 1 ? rows.slice((current - 1) * options.perPage, current * options.perPage) : rows;
   return (
-    <WithLegend width={width} height={height} legend={options.legend} items={legendItems(rows)}>
-      {(innerWidth, innerHeight) => (
-        <Drawing
-          rows={rows}
-          range={range}
-          timeZone={timeZone}
-          width={innerWidth}
-          height={innerHeight}
-          options={options}
-          opacity={opacityOf(fieldConfig.defaults.custom)}
-        />
+    <>
+      <WithLegend
+        width={width}
+        height={pages > 1 ? height - PAGES_HEIGHT : height}
+        legend={options.legend}
+        items={legendItems(rows)}
+        // Its entries are states, not series.
+        isReadOnly
+      >
+        {(innerWidth, innerHeight) => (
+          <Drawing
+            rows={shown}
+            range={range}
+            timeZone={timeZone}
+            width={innerWidth}
+            height={innerHeight}
+            options={options}
+            opacity={opacityOf(fieldConfig.defaults.custom)}
+            onChangeTimeRange={onChangeTimeRange}
+          />
+        )}
+      </WithLegend>
+      {pages > 1 && (
+        <Pagination currentPage={current} numberOfPages={pages} onNavigate={setPage} showSmallVersion />
       )}
-    </WithLegend>
+    </>
   );
 }
+
+/** Room for the choice of a page. */
+const PAGES_HEIGHT = 40;
 
 const opacityOf = (custom: unknown) =>
   ((custom as { fillOpacity?: number } | undefined)?.fillOpacity ?? 70) / 100;
@@ -96,11 +121,21 @@ interface DrawingProps {
   height: number;
   options: StateOptions;
   opacity: number;
+  onChangeTimeRange: (range: AbsoluteTimeRange) => void;
 }
 
 const AXIS_HEIGHT = 22;
 
-function Drawing({ rows, range, timeZone, width, height, options, opacity }: DrawingProps) {
+function Drawing({
+  rows,
+  range,
+  timeZone,
+  width,
+  height,
+  options,
+  opacity,
+  onChangeTimeRange,
+}: DrawingProps) {
   const [hovered, setHovered] = useState<{ row: StateRow; span: Span; x: number; y: number }>();
   const theme = useTheme2();
   const left = Math.min(width / 3, labelWidth(rows.map(({ name }) => name)));
@@ -108,8 +143,10 @@ function Drawing({ rows, range, timeZone, width, height, options, opacity }: Dra
   const bottom = height - AXIS_HEIGHT;
   const pitch = bottom / rows.length;
   const thickness = pitch * options.rowHeight;
+  // Names that would lie over each other are left out evenly.
+  const every = Math.max(1, Math.ceil(13 / pitch));
   return (
-    <>
+    <TimeBrush scale={scale} bottom={bottom} onChangeTimeRange={onChangeTimeRange}>
       <svg width={width} height={height} role="img" aria-label="States over time">
         <BottomAxis
           scale={scale}
@@ -120,15 +157,17 @@ function Drawing({ rows, range, timeZone, width, height, options, opacity }: Dra
           const top = index * pitch + (pitch - thickness) / 2;
           return (
             <g key={row.name + index}>
-              <text
-                x={left - 8}
-                y={top + thickness / 2 + 4}
-                textAnchor="end"
-                fontSize={12}
-                fill={theme.colors.text.primary}
-              >
-                {row.name}
-              </text>
+              {index % every === 0 && (
+                <text
+                  x={left - 8}
+                  y={top + thickness / 2 + 4}
+                  textAnchor="end"
+                  fontSize={12}
+                  fill={theme.colors.text.primary}
+                >
+                  {fitting(row.name, left - 10)}
+                </text>
+              )}
               {row.spans.map((span) => (
                 <Block
                   key={span.fromMs}
@@ -145,10 +184,18 @@ function Drawing({ rows, range, timeZone, width, height, options, opacity }: Dra
           );
         })}
       </svg>
-      <Hover at={hovered}>{hovered && <About {...hovered} timeZone={timeZone} />}</Hover>
-    </>
+      <Hover at={options.tooltip.mode === 'none' ? undefined : hovered}>
+        {hovered && <About {...hovered} timeZone={timeZone} />}
+      </Hover>
+    </TimeBrush>
   );
 }
+
+/** As much of a name as there is room for. */
+const fitting = (name: string, room: number) => {
+  const letters = Math.max(4, Math.floor(room / 6.6));
+  return name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
+};
 
 interface BlockProps {
   span: Span;

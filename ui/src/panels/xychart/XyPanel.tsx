@@ -7,7 +7,15 @@ import { Hover } from '../shared/Hover';
 import { NoData } from '../shared/NoData';
 import { WithLegend } from '../shared/WithLegend';
 import { position, ticks, type Scale } from '../shared/scale';
-import { pointSizes, range, xySeries, type Custom, type SeriesRule, type XySeries } from './mapping';
+import {
+  largestPoint,
+  pointSizes,
+  range,
+  xySeries,
+  type Custom,
+  type SeriesRule,
+  type XySeries,
+} from './mapping';
 
 interface XyOptions {
   mapping: 'auto' | 'manual';
@@ -77,8 +85,10 @@ function Plot({ series, width, height }: { series: Drawn[]; width: number; heigh
   }));
   const left = labelWidth(yMarks.map(({ label }) => label));
   const bottom = height - ROOM;
-  const x: Scale = { min: xMin, max: xMax, from: left + 8, to: width - 12 };
-  const y: Scale = { min: yMin, max: yMax, from: bottom - 6, to: 8 };
+  // Points at the edges are seen whole.
+  const reach = Math.max(...series.map((each) => largestPoint(each))) / 2 + 2;
+  const x: Scale = { min: xMin, max: xMax, from: left + Math.max(8, reach), to: width - Math.max(12, reach) };
+  const y: Scale = { min: yMin, max: yMax, from: bottom - Math.max(6, reach), to: Math.max(8, reach) };
   const xMarks = ticks(xMin, xMax, (width - left) / 100).map((value) => ({
     value,
     label: write(series[0]?.x, value),

@@ -1,6 +1,6 @@
 import { FieldType, toDataFrame, type DataFrame } from '@grafana/data';
 import { describe, expect, it } from 'vitest';
-import { pointSizes, range, xySeries, type SeriesRule } from './mapping';
+import { largestPoint, pointSizes, range, xySeries, type SeriesRule } from './mapping';
 
 const byName = (options: string) => ({ matcher: { id: 'byName', options } });
 const byIndex = (options: number) => ({ matcher: { id: 'byIndex', options } });
@@ -108,3 +108,14 @@ it('points have areas that are to each other as their values', () => {
 function sizes(values: number[]) {
   return toDataFrame({ fields: [number('x', values)] }).fields[0];
 }
+
+it('room is left for the largest point', () => {
+  const most = (custom: object, size = false) => {
+    const [x, y] = toDataFrame({ fields: [number('x', [1]), number('y', [2], custom)] }).fields;
+    return x && y && largestPoint({ name: '', x, y, ...(size ? { size: x } : {}) });
+  };
+  expect(most({})).toBe(5);
+  expect(most({ pointSize: { fixed: 9, max: 30 } })).toBe(9);
+  expect(most({ pointSize: { fixed: 9, max: 30 } }, true)).toBe(30);
+  expect(most({ show: 'lines', pointSize: { fixed: 9 } })).toBe(0);
+});

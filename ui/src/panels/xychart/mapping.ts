@@ -132,3 +132,10 @@ export function pointSizes(size: Field | undefined, { pointSize = {} }: Custom):
     return Math.sqrt(least + ((value - low) / (high - low)) * (greatest - least));
   };
 }
+
+/** How many pixels the largest point of a series is across; nothing where it has only lines. */
+export function largestPoint({ y, size }: XySeries): number {
+  const { show, pointSize: { fixed = FIXED_PX, max = GREATEST_PX } = {} } = (y.config.custom ?? {}) as Custom;
+  if (show === 'lines') return 0;
+  return size ? Math.max(fixed, max) : fixed;
+}
