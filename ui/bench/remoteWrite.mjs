@@ -25,15 +25,24 @@ function sample([timeMs, value]) {
   return field(2, Buffer.concat([double, varint(2 << 3), varint(timeMs)]));
 }
 
-/** Series are `{ labels, samples: [[timeMs, value]] }`. */
+const labelled = (labels) =>
+  Object.keys(labels)
+    .sort()
+    .map((name) => label(name, labels[name]));
+
+/** Like a sample, with labels of its own. */
+function exemplar({ labels, timeMs, value }) {
+  const [double, time] = [Buffer.alloc(9), Buffer.concat([varint(3 << 3), varint(timeMs)])];
+  double[0] = (2 << 3) | 1;
+  double.writeDoubleLE(value, 1);
+  return field(3, Buffer.concat([...labelled(labels), double, time]));
+}
+
+/** Series are `{ labels, samples: [[timeMs, value]] }`; those with exemplars have `[{ labels, timeMs, value }]` of them. */
 function writeRequest(series) {
-  const written = series.map(({ labels, samples }) => {
-    const names = Object.keys(labels).sort();
-    return field(
-      1,
-      Buffer.concat([...names.map((name) => label(name, labels[name])), ...samples.map(sample)]),
-    );
-  });
+  const written = series.map(({ labels, samples, exemplars = [] }) =>
+    field(1, Buffer.concat([...labelled(labels), ...samples.map(sample), ...exemplars.map(exemplar)])),
+  );
   return Buffer.concat(written);
 }
 

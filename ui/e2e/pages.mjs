@@ -40,6 +40,59 @@ export class DashboardsPage {
   }
 }
 
+/** The list of dashboards by folder. */
+export class FoldersPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async open() {
+    await this.page.goto('/dashboards');
+    await this.page.getByPlaceholder('Search for dashboards').waitFor();
+  }
+
+  /** A folder, by its title, wherever it lies. */
+  folder(title) {
+    return this.page.getByRole('region', { name: `Folder ${title}`, exact: true });
+  }
+
+  async act(what, action) {
+    await this.page.getByRole('button', { name: `Actions of ${what}`, exact: true }).click();
+    await this.page.getByRole('menuitem', { name: action, exact: true }).click();
+  }
+
+  /** Makes a folder, inside another one where that is named. */
+  async create(title, parent) {
+    if (parent) await this.act(`folder ${parent}`, 'New folder here');
+    else {
+      await this.page.getByRole('button', { name: 'New', exact: true }).click();
+      await this.page.getByRole('menuitem', { name: 'New folder' }).click();
+    }
+    await this.page.fill('#folder-title', title);
+    await this.page.getByRole('button', { name: 'Create', exact: true }).click();
+    await this.folder(title).waitFor();
+  }
+
+  /** Moves a dashboard, or a folder, to where `path` leads: titles of folders with ` / ` between them. */
+  async move(what, path) {
+    await this.act(what, 'Move');
+    const dialog = this.page.getByRole('dialog');
+    await dialog.getByLabel('Folder').click();
+    await this.page.getByRole('option', { name: path, exact: true }).click();
+    await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+
+  async search(text) {
+    await this.page.getByPlaceholder('Search for dashboards').fill(text);
+  }
+
+  /** The titles of the dashboards that are listed, in their order. */
+  titles() {
+    return this.page.locator('main a[href*="/d/"]').allTextContents();
+  }
+}
+
 export class DashboardPage {
   constructor(page) {
     this.page = page;
@@ -142,6 +195,39 @@ export class EditPage {
   async leaveSettings() {
     await this.button('Back to dashboard').click();
     await this.button('Settings').waitFor();
+  }
+
+  /** Opens the editor of a panel. */
+  async editPanel(title) {
+    await this.page.getByRole('heading', { name: title, exact: true }).hover();
+    await this.page.getByRole('button', { name: `Menu for panel ${title}`, exact: true }).click();
+    // Beside its name is its key.
+    await this.page.getByRole('menuitem', { name: /^Edit\b/ }).click();
+    await this.page.getByTestId('panel-preview').waitFor();
+  }
+
+  /** Chooses in a list that opens: `field` is its name or where it is, within `part` of the page. */
+  async choose(field, option, part = this.page) {
+    const list = typeof field === 'string' ? part.getByLabel(field, { exact: true }) : field;
+    await list.click();
+    await this.page.getByRole('option', { name: option }).first().click();
+  }
+
+  /** The data source of the panel, or of one of its queries. */
+  async chooseSource(name, refId) {
+    const part = refId ? this.page.getByRole('region', { name: `Query ${refId}`, exact: true }) : this.page;
+    await this.choose(part.getByLabel('Data source', { exact: true }).first(), name);
+  }
+
+  /** Deletes a row, with its panels or without. */
+  async deleteRow(title, withPanels) {
+    const row = this.page
+      .locator('.react-grid-item')
+      .filter({ has: this.page.getByText(title, { exact: true }) });
+    await row.hover();
+    await row.getByRole('button', { name: 'Delete row' }).click();
+    await this.button(withPanels ? 'Row and panels' : 'Row only').click();
+    await this.page.getByRole('dialog').waitFor({ state: 'detached' });
   }
 
   /** Saves for the first time, or as a copy. */
@@ -248,6 +334,29 @@ export class SilencesPage {
       .getByRole('row', { name: new RegExp(comment) })
       .getByText('expired')
       .waitFor();
+  }
+}
+
+/** The data sources that the server keeps. */
+export class SourcesPage {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Adds another server, and gives what names it. */
+  async create(name, url, kind) {
+    await this.page.goto('/admin?tab=sources');
+    await this.page.getByRole('button', { name: 'New data source' }).click();
+    await this.page.fill('#source-name', name);
+    if (kind) {
+      await this.page.locator('#source-kind').click();
+      await this.page.getByRole('option', { name: kind }).click();
+    }
+    await this.page.fill('#source-url', url);
+    await this.page.getByRole('button', { name: 'Save' }).click();
+    await this.page.getByRole('row', { name: new RegExp(name) }).waitFor();
+    const all = await (await this.page.request.get('/api/ui/datasources')).json();
+    return all.find((source) => source.name === name).uid;
   }
 }
 

@@ -1,5 +1,6 @@
 // Journeys through the screens with a real server and a real browser: `npm run e2e [name]`.
 import { openBrowser } from './browser.mjs';
+import { arranging } from './journeys/arranging.mjs';
 import { dashboards } from './journeys/dashboards.mjs';
 import { operations } from './journeys/operations.mjs';
 import { editing } from './journeys/editing.mjs';
@@ -8,7 +9,7 @@ import { keyboard } from './journeys/keyboard.mjs';
 import { pages } from './journeys/pages.mjs';
 import { queries } from './journeys/queries.mjs';
 
-const JOURNEYS = { pages, explore, queries, keyboard, editing, operations, dashboards };
+const JOURNEYS = { pages, explore, queries, keyboard, editing, arranging, operations, dashboards };
 const [asked] = process.argv.slice(2);
 
 const browser = await openBrowser();

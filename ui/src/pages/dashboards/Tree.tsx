@@ -220,7 +220,12 @@ const getStyles = (theme: GrafanaTheme2) => ({
     padding: theme.spacing(0.5, 0),
   }),
   inside: css({ paddingLeft: theme.spacing(3) }),
-  count: css({ color: theme.colors.text.secondary, fontSize: theme.typography.bodySmall.fontSize }),
+  count: css({
+    color: theme.colors.text.secondary,
+    fontSize: theme.typography.bodySmall.fontSize,
+    // What the pointer is on is lighter, and a faint text on it too faint.
+    'div:hover > &': { color: theme.colors.text.primary },
+  }),
   icon: css({ color: theme.colors.text.secondary }),
   spacer: css({ flex: '1 1 auto' }),
 });

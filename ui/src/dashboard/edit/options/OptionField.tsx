@@ -190,7 +190,8 @@ function Radio({ id, option: { choices = [], name }, value, onChange }: Props) {
 }
 
 /** A number is taken once it is one, and when nothing is left it is the panel's own again. */
-function NumberInput({ id, option: { placeholder = '', min, max, step }, value, onChange }: Props) {
+function NumberInput({ id, option, value, onChange }: Props) {
+  const { name, placeholder = '', min, max, step } = option;
   const stored = value === undefined || value === null ? '' : String(value);
   const [typed, setTyped] = useState<string>();
   const change = (text: string) => {
@@ -202,6 +203,7 @@ function NumberInput({ id, option: { placeholder = '', min, max, step }, value, 
     <Input
       id={id}
       type="number"
+      aria-label={name}
       placeholder={placeholder}
       {...(min === undefined ? {} : { min })}
       {...(max === undefined ? {} : { max })}
