@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { request } from 'playwright-core';
 import { accessibilityProblems } from '../accessibility.mjs';
 import { openPage, shoot } from '../browser.mjs';
-import { ExplorePage, LogsPart } from '../pages.mjs';
-import { startUp, withScreens } from '../processes.mjs';
+import { ExplorePage, LoginPage, LogsPart, SourcesPage } from '../pages.mjs';
+import { firstPassword, startUp, withScreens } from '../processes.mjs';
 
 const HOSTILE = '<img src=x onerror="window.hostile=1">';
 const PHONE = { width: 390, height: 844 };
@@ -12,6 +12,7 @@ const logsOf = (query) => `/explore?${new URLSearchParams({ ds: 'bartizan-logs',
 
 export async function explore(browser) {
   const own = await startUp();
+  const elsewhere = await startUp();
   const server = await withScreens(own);
   try {
     const { page, problems } = await openPage(browser, server.url);
@@ -26,11 +27,14 @@ export async function explore(browser) {
     await history(page);
     await harmless(page);
     await narrow(browser, server.url, problems);
+    await liveElsewhere(page, firstPassword(own), elsewhere.url, (streams) =>
+      send(program, elsewhere.url, streams),
+    );
     await program.dispose();
     await page.context().close();
     return problems;
   } finally {
-    await server.stop();
+    await Promise.all([elsewhere.stop(), server.stop()]);
   }
 }
 
@@ -186,6 +190,31 @@ async function live(page, push) {
   await page.getByRole('button', { name: 'Clear' }).click();
   await page.getByText('0 lines').waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
+}
+
+/** Lines of another server are followed through this one. */
+async function liveElsewhere(page, password, url, push) {
+  if (password) await new LoginPage(page).logIn('admin', password);
+  const uid = await new SourcesPage(page).create('Logs elsewhere', url, 'Loki');
+  const line = (text) => ({ ...stream('shop', []), values: [[`${Date.now()}000000`, text]] });
+  await push([line('said before')]);
+  await page.goto(`/explore?${new URLSearchParams({ ds: uid, q: '{service_name="shop"}' })}`);
+  await page.getByRole('listitem').getByText('said before').waitFor();
+  const connected = page.waitForEvent('websocket');
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  const asked = new URL((await connected).url());
+  assert.equal(
+    asked.pathname,
+    `/api/ui/proxy/${uid}/loki/api/v1/tail`,
+    'this server is asked, not the other',
+  );
+  await page.getByRole('status').getByText('Live').waitFor();
+  await push([line('said elsewhere')]);
+  const lines = page.getByRole('region', { name: 'Live lines' });
+  await lines.getByText('said elsewhere').waitFor();
+  await shoot(page, 'explore-live-elsewhere');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await lines.waitFor({ state: 'detached' });
 }
 
 async function history(page) {

@@ -119,7 +119,7 @@ export class LokiClient {
     await request(`${this.base}/loki/api/v1/format_query`, { parameters: { query } });
   }
 
-  /** Follows lines as they are stored. Other servers are not followed: only requests are passed on to them. */
+  /** Follows lines as they are stored, here or by the server that this one asks. */
   tail(query: string, limit: number): WebSocket {
     const encoded = encodeParameters({ query, limit });
     const { protocol, host } = window.location;

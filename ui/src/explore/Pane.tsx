@@ -120,8 +120,7 @@ export function Pane({ name, state, source, sources, onChange, actions }: Props)
         isBrowsing={isBrowsing}
         onBrowse={() => setBrowsing(!isBrowsing)}
         isLive={isLive}
-        // Connections that stay are not passed on to other servers.
-        mayLive={isLive || (followed !== undefined && source.url === '')}
+        mayLive={isLive || followed !== undefined}
         onLive={() => setLive(!isLive)}
       />
       {isBrowsing && !isLogs && (
