@@ -2,6 +2,7 @@
 import { openBrowser } from './browser.mjs';
 import { arranging } from './journeys/arranging.mjs';
 import { dashboards } from './journeys/dashboards.mjs';
+import { looking } from './journeys/looking.mjs';
 import { operations } from './journeys/operations.mjs';
 import { editing } from './journeys/editing.mjs';
 import { explore } from './journeys/explore.mjs';
@@ -9,7 +10,7 @@ import { keyboard } from './journeys/keyboard.mjs';
 import { pages } from './journeys/pages.mjs';
 import { queries } from './journeys/queries.mjs';
 
-const JOURNEYS = { pages, explore, queries, keyboard, editing, arranging, operations, dashboards };
+const JOURNEYS = { pages, explore, queries, keyboard, looking, editing, arranging, operations, dashboards };
 const [asked] = process.argv.slice(2);
 
 const browser = await openBrowser();
