@@ -444,6 +444,27 @@ mod tests {
     }
 
     #[test]
+    fn short_lists_of_what_is_expected_are_told() {
+        for (query, told) in [
+            (r#"rate({app="a"}[5m]"#, "$end, expecting )"),
+            (r#"sum_over_time({app="a"} | unwrap x [5m] | y="z")"#, "|, expecting )"),
+            ("sum by (", "$end, expecting IDENTIFIER or )"),
+            ("sum by (5", "NUMBER, expecting IDENTIFIER or )"),
+            ("sum by (a,", "$end, expecting IDENTIFIER"),
+            (r#"{app="a"} | (""#, "literal not terminated"),
+            (r#"{app="a"} | ("#, "$end, expecting IDENTIFIER or ("),
+            (r#"{app="a"} | x="y" or"#, "$end, expecting IDENTIFIER or ("),
+            (r#"{app="a"} | x="y", 5"#, "NUMBER, expecting IDENTIFIER or ("),
+            (r#"{app="a"} | (x="y""#, "$end"),
+            ("label_replace(vector(1))", ")"),
+            (r#"label_replace(vector(1), "a")"#, "), expecting ,"),
+        ] {
+            let error = super::tests::told(query);
+            assert!(error.ends_with(told), "{query}: {error}");
+        }
+    }
+
+    #[test]
     fn ranges_are_durations_of_whole_units() {
         assert_eq!(told(r#"rate({app="a"}[0])"#), r#"rate({app="a"}[0s])"#);
         for (range, problem) in [

@@ -292,6 +292,9 @@ impl<'a> Parser<'a> {
         if self.take(")") {
             return Ok(names);
         }
+        if !matches!(self.peek(), Token::Identifier(_)) {
+            return Err(self.unexpected(&["IDENTIFIER", ")"]));
+        }
         loop {
             names.push(self.identifier()?);
             if self.take(")") {

@@ -93,6 +93,11 @@ impl Pipeline {
         self.steps.is_empty()
     }
 
+    /// Whether structured metadata of this name may change what becomes of a line.
+    pub fn looks_at(&self, name: &str) -> bool {
+        matches!(name, ERROR | ERROR_DETAILS) || (!self.hints.wants_nothing() && self.hints.wants(name))
+    }
+
     /// Whether a line passes; it and its labels are changed on the way.
     pub fn run(&self, row: &mut Row<'_>, labels: &mut RowLabels) -> bool {
         self.steps.iter().all(|step| run_step(step, row, labels, &self.hints))

@@ -154,7 +154,7 @@ impl Engine<'_> {
         let Some(scanned) = scan(self, group, &runs, &wanted)? else { return Ok(found) };
         for run in runs {
             let rows = scanned.rows_of(run);
-            let mut reader = RowReader::new(&scanned.page, run);
+            let mut reader = RowReader::new(&scanned.page, run, pipeline);
             let mut left = if params.interval_ns > 0 { usize::MAX } else { params.limit };
             let mut take = |row: u32| {
                 if left > 0

@@ -148,7 +148,7 @@ pub(super) fn scan(
         for needed in &wanted.pipeline.needed {
             let is_label = runs.iter().any(|run| run.stream.get(&needed.label).is_some());
             if !is_label && !page.metadata.has(&needed.label) {
-                needed.line.retain(&page.lines, &mut rows);
+                needed.retain(&page.lines, &mut rows);
             }
         }
     }
@@ -184,20 +184,26 @@ fn read_more(
 /// Goes through the rows of one run, one at a time, with all that is kept from row to row.
 pub(super) struct RowReader<'p> {
     page: &'p Page,
+    pipeline: &'p Pipeline,
+    /// Whether structured metadata of the page is looked at.
+    metadata: bool,
     pub labels: RowLabels,
 }
 
 impl<'p> RowReader<'p> {
-    pub fn new(page: &'p Page, run: &PageRun) -> Self {
-        Self { page, labels: RowLabels::new(Arc::clone(&run.stream)) }
+    pub fn new(page: &'p Page, run: &PageRun, pipeline: &'p Pipeline) -> Self {
+        let metadata = page.metadata.names().any(|name| pipeline.looks_at(name));
+        Self { page, pipeline, metadata, labels: RowLabels::new(Arc::clone(&run.stream)) }
     }
 
     /// A line with its labels as they are stored.
     pub fn row(&mut self, row: u32) -> Row<'p> {
         let at = row as usize;
         self.labels.reset();
-        for (name, value) in self.page.metadata.row(at) {
-            self.labels.add_metadata(name, &crate::text::lossy(value));
+        if self.metadata {
+            for (name, value) in self.page.metadata.row(at).filter(|(name, _)| self.pipeline.looks_at(name)) {
+                self.labels.add_metadata(name, &crate::text::lossy(value));
+            }
         }
         let line =
             if self.page.lines.is_empty() { "".into() } else { crate::text::lossy(self.page.lines.get(at)) };

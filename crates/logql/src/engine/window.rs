@@ -39,7 +39,7 @@ fn of_window(
         RangeOp::SumOverTime => numbers().sum(),
         RangeOp::Rate => numbers().sum::<f64>() / seconds,
         RangeOp::RateCounter => return counter_rate(inside, start_ns, end_ns),
-        RangeOp::AvgOverTime => mean_and_variance(numbers()).0,
+        RangeOp::AvgOverTime => average(numbers()),
         RangeOp::StdvarOverTime => mean_and_variance(numbers()).1,
         RangeOp::StddevOverTime => mean_and_variance(numbers()).1.sqrt(),
         RangeOp::MinOverTime => {
@@ -55,7 +55,20 @@ fn of_window(
     })
 }
 
-/// The quantile of values, between the two nearest by their distance.
+/// The mean of values. One that is infinite stays so, whatever number is added; the opposite and NaN make it NaN.
+fn average(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut count, mut mean) = (0.0, 0.0_f64);
+    for value in values {
+        count += 1.0;
+        let keeps = mean.is_infinite() && (value.is_finite() || value == mean);
+        if !keeps {
+            mean += value / count - mean / count;
+        }
+    }
+    mean
+}
+
+/// The quantile of values, NaN being the smallest, between the two nearest by their distance.
 fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -66,7 +79,7 @@ fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_by(f64::total_cmp);
+    values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then_with(|| a.total_cmp(b)));
     let rank = q * (values.len() - 1) as f64;
     let (lower, upper) = (rank.floor() as usize, (rank.floor() as usize + 1).min(values.len() - 1));
     let weight = rank - rank.floor();
@@ -105,6 +118,17 @@ mod tests {
         assert_eq!(quantile(0.5, vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(quantile(1.0, vec![1.0, 3.0]), 3.0);
         assert_eq!(quantile(1.5, vec![1.0]), f64::INFINITY);
+        assert_eq!(quantile(1.0, vec![f64::NAN, 1.0, 3.0]), 3.0);
+        assert!(quantile(0.0, vec![1.0, f64::NAN, 3.0]).is_nan());
+    }
+
+    #[test]
+    fn means_stay_infinite() {
+        let infinite = f64::INFINITY;
+        assert_eq!(average([1.0, 2.0, 6.0].into_iter()), 3.0);
+        assert_eq!(average([1.0, infinite, 2.0, infinite].into_iter()), infinite);
+        assert!(average([infinite, -infinite].into_iter()).is_nan());
+        assert!(average([infinite, f64::NAN].into_iter()).is_nan());
     }
 
     #[test]

@@ -165,8 +165,11 @@ impl Parser<'_> {
         self.expect("(")?;
         let inner = self.series()?;
         let mut arguments = Vec::with_capacity(4);
-        for _ in 0..4 {
-            self.expect(",")?;
+        for at in 0..4 {
+            if !self.take(",") {
+                // Behind the series an operator may follow as well.
+                return Err(self.unexpected(if at == 0 { &[] } else { &[","] }));
+            }
             arguments.push(self.string()?);
         }
         self.expect(")")?;
@@ -196,6 +199,7 @@ impl Parser<'_> {
 fn no_range(lines: &LogRange) -> &'static [&'static str] {
     match (&lines.unwrap, lines.range) {
         (Some(_), None) => &["RANGE", "|"],
-        _ => &[],
+        (_, Some(_)) => &[")"],
+        (None, None) => &[],
     }
 }

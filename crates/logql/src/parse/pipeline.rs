@@ -9,6 +9,9 @@ use crate::ast::{
 };
 use crate::lex::Token;
 
+/// What a condition on labels begins with.
+const CONDITION: [&str; 2] = ["IDENTIFIER", "("];
+
 impl Parser<'_> {
     /// Reads stages until something else comes.
     pub(super) fn stages(&mut self, log: &mut LogExpr) -> Result<()> {
@@ -184,7 +187,7 @@ impl Parser<'_> {
         while self.is("or") {
             self.count_join()?;
             self.next();
-            let right = self.label_filter_all(&[])?;
+            let right = self.label_filter_all(&CONDITION)?;
             left = LabelFilter::Or(Box::new(left), Box::new(right));
         }
         Ok(left)
@@ -198,7 +201,7 @@ impl Parser<'_> {
                 return Ok(left);
             }
             self.count_join()?;
-            let right = self.label_condition(&[])?;
+            let right = self.label_condition(&CONDITION)?;
             left = LabelFilter::And(Box::new(left), Box::new(right));
         }
     }
@@ -207,7 +210,7 @@ impl Parser<'_> {
         if self.is("(") {
             self.depth.enter().map_err(|_| self.too_deep())?;
             self.next();
-            let inner = self.label_filter(&[])?;
+            let inner = self.label_filter(&CONDITION)?;
             if !self.take(")") {
                 return Err(self.unexpected(&[]));
             }
@@ -288,7 +291,7 @@ impl Parser<'_> {
         };
         let mut filters = Vec::new();
         while self.take("|") {
-            filters.push(self.label_filter(&["IDENTIFIER", "("])?);
+            filters.push(self.label_filter(&CONDITION)?);
         }
         Ok(Unwrap { label, conversion, filters })
     }

@@ -223,6 +223,7 @@ fn each_field<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Value<'a>) 
 }
 
 /// The value at a place, and where it ends.
+#[inline]
 pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'static str> {
     let bytes = text.as_bytes();
     let Some(at) = token(bytes, at) else { return Err(MALFORMED) };
@@ -240,7 +241,7 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
             Ok((Value::Array(&text[at..end]), end))
         }
         _ => {
-            let is_end = |b: &u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',' | b'}' | b']');
+            let is_end = |b: &u8| ENDS_WORD[usize::from(*b)];
             let end = bytes[at..].iter().position(is_end).map_or(bytes.len(), |len| at + len);
             let word = text.get(at..end).ok_or(UNKNOWN_VALUE)?;
             match word.as_bytes().first() {
@@ -255,13 +256,29 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
     }
 }
 
+/// The bytes a number or a truth value ends before.
+const ENDS_WORD: [bool; 256] = {
+    let (mut ends, mut i, bytes) = ([false; 256], 0, b" \n\r\t,}]");
+    while i < bytes.len() {
+        ends[bytes[i] as usize] = true;
+        i += 1;
+    }
+    ends
+};
+
 /// The first byte from a place on that is no blank.
+#[inline]
 pub(crate) fn token(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
+    // Programs mostly write no blanks.
+    if rest.first().is_some_and(|&first| first > b' ') {
+        return Some(from);
+    }
     rest.iter().position(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t')).map(|at| from + at)
 }
 
 /// The quote that ends a string, and whether there are escapes before it.
+#[inline]
 fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut has_escapes = false;
     loop {
@@ -275,6 +292,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
 }
 
 /// The first quote or backslash. Strings are mostly so short that a wider search is not worth beginning: eight bytes are looked at at once.
+#[inline]
 fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     // The highest bit of each byte that is `byte`, up to the first that is: what follows that may be wrong.

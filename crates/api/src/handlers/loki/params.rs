@@ -121,13 +121,18 @@ pub(super) fn time(params: &Params, name: &str, default_ns: i64) -> Result<i64, 
         return Ok(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
     }
     let problem = no_integer(text);
-    Err(Failure::bad(format!("could not parse '{name}' parameter: strconv.ParseInt: parsing {text:?}: {problem}")))
+    Err(Failure::bad(format!(
+        "could not parse '{name}' parameter: strconv.ParseInt: parsing {text:?}: {problem}"
+    )))
 }
 
 /// Whether a text has the shape of `2026-01-15T12:00:00.5+01:00`; the reader of times takes others, too.
 fn is_rfc_3339(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let has_offset = bytes.len().checked_sub(6).is_some_and(|at| matches!(bytes[at], b'+' | b'-') && bytes[at + 3] == b':');
+    let has_offset = bytes
+        .len()
+        .checked_sub(6)
+        .is_some_and(|at| matches!(bytes[at], b'+' | b'-') && bytes[at + 3] == b':');
     bytes.get(10) == Some(&b'T') && (text.ends_with('Z') || has_offset)
 }
 
@@ -144,7 +149,11 @@ pub(super) fn duration(text: &str) -> Result<i64, Failure> {
     if let Ok(seconds) = model::number::parse_float(text) {
         let ns = seconds * 1e9;
         let overflows = || format!("cannot parse {text:?} to a valid duration. It overflows int64");
-        return if ns.is_nan() || ns.abs() < i64::MAX as f64 { Ok(ns as i64) } else { Err(Failure::bad(overflows())) };
+        return if ns.is_nan() || ns.abs() < i64::MAX as f64 {
+            Ok(ns as i64)
+        } else {
+            Err(Failure::bad(overflows()))
+        };
     }
     model::duration::parse_duration_ms(text).map(|ms| ms.saturating_mul(1_000_000)).map_err(|_| bad())
 }
@@ -192,7 +201,8 @@ mod tests {
         assert_eq!(read("2026-01-15T12:00:00Z"), Ok(1_768_478_400_000_000_000));
         assert_eq!(read("2026-01-15T13:00:00%2B01:00"), Ok(1_768_478_400_000_000_000));
         let failed = |text: &str, problem: &str| {
-            let told = format!("could not parse 't' parameter: strconv.ParseInt: parsing {text:?}: {problem}");
+            let told =
+                format!("could not parse 't' parameter: strconv.ParseInt: parsing {text:?}: {problem}");
             assert_eq!(read(text).unwrap_err(), told);
         };
         for text in ["1e9", "2026-01-15", "2026-01-15 12:00:00Z", "2026-01-15T12:00:00", "now"] {
@@ -203,16 +213,18 @@ mod tests {
 
     #[test]
     fn numbers_that_are_too_large_are_told_so() {
-        let read = |text: &str| {
-            integer(&Params::parse(format!("n={text}")), "n", 1).map_err(|failure| failure.text)
-        };
+        let read =
+            |text: &str| integer(&Params::parse(format!("n={text}")), "n", 1).map_err(|failure| failure.text);
         assert_eq!((read(""), read("-7")), (Ok(1), Ok(-7)));
         let told = |text: &str, problem: &str| Err(format!("strconv.Atoi: parsing {text:?}: {problem}"));
         assert_eq!(read("99999999999999999999"), told("99999999999999999999", "value out of range"));
         assert_eq!(read("1.5"), told("1.5", "invalid syntax"));
         let told = |text: &str| duration(text).map_err(|failure| failure.text);
         assert_eq!((told("1.5"), told("1m")), (Ok(1_500_000_000), Ok(60_000_000_000)));
-        assert_eq!(told("1e30"), Err("cannot parse \"1e30\" to a valid duration. It overflows int64".to_owned()));
+        assert_eq!(
+            told("1e30"),
+            Err("cannot parse \"1e30\" to a valid duration. It overflows int64".to_owned())
+        );
         assert_eq!(told("x"), Err("cannot parse \"x\" to a valid duration".to_owned()));
     }
 }
