@@ -262,6 +262,11 @@ impl Metadata {
         self.entries.iter().map(of).sum()
     }
 
+    /// The names rows may have.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
     /// Whether a row may have this name.
     pub fn has(&self, name: &str) -> bool {
         self.names.iter().any(|known| **known == *name)
