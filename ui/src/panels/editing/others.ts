@@ -234,7 +234,8 @@ export const XY: Descriptor[] = [
     name: 'Mapping',
     category: 'XY chart',
     kind: 'xySeries',
-    shown: ({ mapping }) => mapping === 'manual',
+    about: 'By hand, each is a series; else the first says where all are to be found',
+    shown: ({ mapping, series }) => mapping === 'manual' || (Array.isArray(series) && series.length > 0),
   },
 ];
 

@@ -17,7 +17,7 @@ import {
   type XySeries,
 } from './mapping';
 
-interface XyOptions {
+export interface XyOptions {
   mapping: 'auto' | 'manual';
   series: SeriesRule[];
   legend: VizLegendOptions;

@@ -1,5 +1,6 @@
 import { FieldColorModeId, FieldConfigProperty } from '@grafana/data';
 import { definePanel } from '../define';
+import { migrateXy } from './migrate';
 import { XY_FIELD_OPTIONS, XY_OPTIONS, XyPanel } from './XyPanel';
 
 export const plugin = definePanel({
@@ -7,6 +8,7 @@ export const plugin = definePanel({
   name: 'XY chart',
   component: XyPanel,
   options: XY_OPTIONS,
+  migrate: migrateXy,
   custom: XY_FIELD_OPTIONS,
   standard: { [FieldConfigProperty.Color]: { defaultValue: { mode: FieldColorModeId.PaletteClassic } } },
 });

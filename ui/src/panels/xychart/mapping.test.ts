@@ -1,5 +1,6 @@
 import { FieldType, toDataFrame, type DataFrame } from '@grafana/data';
 import { describe, expect, it } from 'vitest';
+import { migrateXy } from './migrate';
 import { largestPoint, pointSizes, range, xySeries, type SeriesRule } from './mapping';
 
 const byName = (options: string) => ({ matcher: { id: 'byName', options } });
@@ -47,8 +48,10 @@ describe('series of an XY chart', () => {
     ];
     expect(drawn([], undefined, 'auto')).toEqual(all);
     expect(drawn([])).toEqual(all);
-    // What was mapped by hand waits until it is wanted again.
-    expect(drawn([{ x: byName('cores') }], undefined, 'auto')).toEqual(all);
+    expect(drawn([{ x: byName('cores') }, { x: byName('load') }], undefined, 'auto')).toEqual([
+      'hosts load: cores against load',
+      'hosts memory: cores against memory',
+    ]);
   });
 
   it('by hand: from one frame, by its place, its query or its name', () => {
@@ -118,4 +121,38 @@ it('room is left for the largest point', () => {
   expect(most({ pointSize: { fixed: 9, max: 30 } })).toBe(9);
   expect(most({ pointSize: { fixed: 9, max: 30 } }, true)).toBe(30);
   expect(most({ show: 'lines', pointSize: { fixed: 9 } })).toBe(0);
+});
+
+it('options that name fields become those that match them', () => {
+  const migrated = (options: object) => migrateXy({ options } as never);
+  const legend = { showLegend: false };
+  const series = [
+    {
+      x: 'load',
+      y: 'cores',
+      name: 'Cores',
+      frame: 0,
+      pointColor: { fixed: 'red' },
+      pointSize: { field: 'memory' },
+    },
+    { y: 'free', pointColor: { field: 'size' } },
+  ];
+  expect(migrated({ seriesMapping: 'manual', dims: { frame: 0 }, series, legend })).toEqual({
+    mapping: 'manual',
+    legend,
+    series: [
+      {
+        frame: byIndex(0),
+        x: byName('load'),
+        y: byName('cores'),
+        size: byName('memory'),
+        name: { fixed: 'Cores' },
+      },
+      { y: byName('free'), color: byName('size') },
+    ],
+  });
+  const auto = migrated({ seriesMapping: 'auto', dims: { x: 'cores', exclude: ['memory'] }, series });
+  expect(drawn(auto.series ?? [], [hosts], auto.mapping)).toEqual(['load: cores against load']);
+  const current = { mapping: 'auto', series: [], legend };
+  expect(migrated(current)).toBe(current);
 });

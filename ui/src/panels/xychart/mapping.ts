@@ -37,10 +37,11 @@ const isNumeric = ({ type }: Field) => type === FieldType.number || type === Fie
 
 /**
  * The series of frames. The first number or time of a frame goes along x and the other numbers up y, unless a rule says which;
- * a frame that has not what a rule names gives none.
+ * a frame that has not what a rule names gives none. Without a mapping by hand there is one rule, for all that is found.
  */
 export function xySeries(frames: DataFrame[], mapping: 'auto' | 'manual', rules: SeriesRule[]): XySeries[] {
-  const asked = mapping === 'manual' && rules.length ? rules : [{}];
+  const [first = {}] = rules;
+  const asked = mapping === 'manual' && rules.length ? rules : [first];
   return asked.flatMap((rule) =>
     frames
       .filter((frame, index) => isFrame(rule.frame?.matcher, frame, index))
@@ -76,7 +77,7 @@ function seriesOf(rule: SeriesRule, frame: DataFrame, frames: DataFrame[]): XySe
   const [size] = named(rule.size, numbers) ?? [];
   const [color] = named(rule.color, frame.fields) ?? [];
   const rest = numbers.filter(({ type }) => type === FieldType.number);
-  const ys = named(rule.y, numbers) ?? rest.filter((field) => field !== size && field !== color);
+  const ys = named(rule.y, rest) ?? rest.filter((field) => field !== size && field !== color);
   return ys
     .filter((y) => y !== x && !isHidden(y))
     .map((y) => ({
