@@ -38,6 +38,7 @@ export async function looking(browser) {
     await keys(page, dashboard);
     await drawn(page, dashboard);
     await page.context().close();
+    await gone(browser, server.url);
     return problems;
   } finally {
     await server.stop();
@@ -122,4 +123,25 @@ async function drawn(page, dashboard) {
   await page.getByTestId('brush').waitFor();
   await page.mouse.up();
   await page.waitForURL(/from=2/);
+}
+
+/** Where the server does not answer, that is said, and not that nothing fires. */
+async function gone(browser, url) {
+  const { page } = await openPage(browser, url);
+  await page.goto('/rules');
+  await page.getByRole('heading', { name: 'Rules' }).waitFor();
+  await page.route('**/api/**', (route) => route.abort());
+  for (const [link, claim] of [
+    ['Alerts', 'No alert fires.'],
+    ['Silences', 'Nothing is silenced.'],
+  ]) {
+    await page.getByRole('link', { name: link, exact: true }).click();
+    const told = page.getByText('the server cannot be reached');
+    await told.waitFor();
+    assert.equal(await page.getByText(claim).count(), 0, `${link} does not say: ${claim}`);
+    const { height } = await page.locator('[data-testid*="Alert error"]').boundingBox();
+    assert.ok(height < 200, `what is told takes ${height} pixels`);
+    await shoot(page, `looking-gone-${link.toLowerCase()}`);
+  }
+  await page.context().close();
 }

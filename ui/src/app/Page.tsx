@@ -46,6 +46,8 @@ const getStyles = (theme: GrafanaTheme2) => ({
     flexDirection: 'column',
     gap: theme.spacing(2),
     padding: theme.spacing(2, 3),
+    // What is told of a failure takes the place it needs, not all there is.
+    '& > [data-testid*="Alert"]': { flexGrow: 0 },
   }),
   header: css({ alignItems: 'center', display: 'flex', flexWrap: 'wrap', gap: theme.spacing(2) }),
   title: css({ fontSize: theme.typography.h2.fontSize, margin: 0 }),

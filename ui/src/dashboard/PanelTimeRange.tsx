@@ -8,6 +8,7 @@ import {
   type SceneTimeRangeLike,
   type SceneTimeRangeState,
 } from '@grafana/scenes';
+import { css } from '@emotion/css';
 import { PanelChrome, Icon } from '@grafana/ui';
 
 interface State extends SceneTimeRangeState {
@@ -72,8 +73,13 @@ class PanelTimeLabel extends SceneObjectBase<SceneObjectState & { text: string }
     const { text } = model.useState();
     return (
       <PanelChrome.TitleItem title={text}>
-        <Icon name="clock-nine" size="sm" /> {text}
+        <span className={LABEL}>
+          <Icon name="clock-nine" size="sm" /> {text}
+        </span>
       </PanelChrome.TitleItem>
     );
   };
 }
+
+/** In a panel that is narrow the title gives way. */
+const LABEL = css({ whiteSpace: 'nowrap' });

@@ -33,9 +33,8 @@ export function loadedPanelPlugin(id: string): PanelPlugin | undefined {
 export async function importPanelPlugin(id: string): Promise<PanelPlugin> {
   const known = loaded.get(id);
   if (known) return known;
-  const load = PANELS[id];
-  if (!load) throw new Error(`There is no panel of type ${id}`);
-  const { plugin } = await load();
+  const load = Object.hasOwn(PANELS, id) ? PANELS[id] : undefined;
+  const plugin = load ? (await load()).plugin : (await import('./unknown')).unknownPanel(id);
   loaded.set(id, plugin);
   return plugin;
 }

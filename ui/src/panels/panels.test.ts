@@ -42,6 +42,37 @@ it('states that last are one span, and end where nothing is known', () => {
   ]);
 });
 
+it('a state of which no more samples come is not known to last', () => {
+  const frame = series([1, 1, 1]);
+  const [time] = frame.fields;
+  if (time) {
+    time.config = { interval: 1000 };
+    time.values = [0, 1000, 7000];
+  }
+  const [row] = stateRows({ frames: [frame], toMs: 20_000, merge: true });
+  expect(row?.spans.map(({ fromMs, toMs }) => [fromMs, toMs])).toEqual([
+    [0, 2000],
+    [7000, 8000],
+  ]);
+});
+
+it('no line is drawn where steps are missing, in any of several series', () => {
+  const stepped = (values: number[]) => {
+    const frame = series(values);
+    const [time] = frame.fields;
+    if (time) {
+      time.config = { interval: 1000 };
+      time.values = [0, 1000, 4000];
+    }
+    return frame;
+  };
+  const frames = graphable([stepped([1, 2, 3]), stepped([4, 5, 6])]);
+  expect(frames?.map(({ fields }) => fields[1]?.values)).toEqual([
+    [1, 2, null, null, 3],
+    [4, 5, null, null, 6],
+  ]);
+});
+
 it('samples of a status history are each a span around their time', () => {
   const [row] = stateRows({ frames: [series([1, 1])], toMs: 6000, merge: false });
   expect(row?.spans.map(({ fromMs, toMs }) => [fromMs, toMs])).toEqual([

@@ -23,6 +23,7 @@ import { silenceHref } from '../silences/url';
 import { contains, grouped, labelNames, loadAlerts, type Alert, type State } from './load';
 
 const REFRESH_MS = 10_000;
+const NONE: Alert[] = [];
 const BADGES: Record<State, BadgeColor> = {
   firing: 'red',
   pending: 'orange',
@@ -107,7 +108,8 @@ const isWeb = (address: string | undefined): address is string => /^https?:\/\//
 
 /** What fires, and what is held back and why. */
 export default function Alerts() {
-  const { value = [], error } = useLoad(loadAlerts, REFRESH_MS);
+  const { value: loaded, error } = useLoad(loadAlerts, REFRESH_MS);
+  const value = loaded ?? NONE;
   const [search, setSearch] = useParameter('search');
   const [state, setState] = useParameter('state', 'all');
   const [by, setBy] = useParameter('by');
@@ -138,9 +140,15 @@ export default function Alerts() {
           />
         </div>
       </div>
-      {grouped(shown, by).map(([group, alerts]) =>
+      {/* Of what could not be loaded nobody can say that it is empty. */}
+      {(loaded ? grouped(shown, by) : []).map(([group, alerts]) =>
         by === '' ? (
-          <AlertTable key="" label="Alerts" alerts={alerts} />
+          <AlertTable
+            key=""
+            label="Alerts"
+            alerts={alerts}
+            empty={value.length ? 'No alert is like that.' : 'No alert fires.'}
+          />
         ) : (
           <CollapsableSection
             key={group}
@@ -161,16 +169,8 @@ export default function Alerts() {
   );
 }
 
-function AlertTable({ label, alerts }: { label: string; alerts: Alert[] }) {
-  return (
-    <DataTable
-      label={label}
-      rows={alerts}
-      columns={COLUMNS}
-      rowKey={({ key }) => key}
-      empty="No alert fires."
-    />
-  );
+function AlertTable({ label, alerts, empty = '' }: { label: string; alerts: Alert[]; empty?: string }) {
+  return <DataTable label={label} rows={alerts} columns={COLUMNS} rowKey={({ key }) => key} empty={empty} />;
 }
 
 function SilenceButton({ labels, all = false }: { labels: Labels; all?: boolean }) {

@@ -68,13 +68,15 @@ export default function Silences() {
           />
         </div>
       </div>
-      <DataTable
-        label="Silences"
-        rows={rows}
-        columns={columns(value?.held ?? new Map(), setEnding)}
-        rowKey={({ id }) => id}
-        empty="Nothing is silenced."
-      />
+      {value && (
+        <DataTable
+          label="Silences"
+          rows={rows}
+          columns={columns(value.held, setEnding)}
+          rowKey={({ id }) => id}
+          empty={value.silences.length ? 'No silence is like that.' : 'Nothing is silenced.'}
+        />
+      )}
       <ConfirmModal
         isOpen={ending !== undefined}
         title="End this silence?"

@@ -1,5 +1,5 @@
 import type { Field } from '@grafana/data';
-import { DataLinksContextMenu, useTheme2 } from '@grafana/ui';
+import { DataLinksContextMenu, getTextColorForBackground, useTheme2 } from '@grafana/ui';
 import type { ReactElement } from 'react';
 import { position, type Scale } from '../shared/scale';
 import type { BarOptions } from './BarChartPanel';
@@ -48,6 +48,7 @@ export function OneBar({ bar, scale, at, breadth, options, valueSize, isHorizont
           text={writtenValue(bar)}
           box={box}
           size={valueSize}
+          color={color}
           isBelow={bar.to < bar.from}
           options={options}
           isHorizontal={isHorizontal}
@@ -76,13 +77,15 @@ interface ValueProps {
   text: string;
   box: { x: number; y: number; width: number; height: number };
   size: number;
+  /** Of the bar. */
+  color: string;
   isBelow: boolean;
   options: BarOptions;
   isHorizontal: boolean;
 }
 
 /** The value of a bar at its end, or within it where bars stand on each other. */
-function Value({ text, box, size, isBelow, options, isHorizontal }: ValueProps) {
+function Value({ text, box, size, color, isBelow, options, isHorizontal }: ValueProps) {
   const theme = useTheme2();
   const { showValue, stacking } = options;
   const breadth = isHorizontal ? box.height : box.width;
@@ -107,7 +110,7 @@ function Value({ text, box, size, isBelow, options, isHorizontal }: ValueProps) 
       {...(isHorizontal ? { x: place, y: middle + size * 0.35 } : { x: middle, y: place })}
       textAnchor={anchor}
       fontSize={size}
-      fill={theme.colors.text.primary}
+      fill={isInside ? getTextColorForBackground(color) : theme.colors.text.primary}
       pointerEvents="none"
     >
       {text}

@@ -53,14 +53,15 @@ export function readChart(frames: DataFrame[], choice: Choice, theme: GrafanaThe
     frame.fields.find(({ type }) => type === FieldType.string) ??
     frame.fields.find(({ type }) => type === FieldType.time);
   const colored = named(choice.colorByField);
-  const series = frame.fields
-    .filter((field) => field !== x && field !== colored && field.type === FieldType.number)
-    .map((field, index): BarSeries => {
-      const color = seriesColor(field, index, theme);
-      const byValue = colored ?? (isColoredByValue(field) ? field : undefined);
-      const colorAt = (row: number) => byValue?.display?.(byValue.values[row]).color ?? color;
-      return { field, name: getFieldDisplayName(field, frame), color, colorAt };
-    });
+  const numbers = frame.fields.filter((field) => field !== x && field.type === FieldType.number);
+  // What only colours has no bars, unless there would be none at all.
+  const others = numbers.filter((field) => field !== colored);
+  const series = (others.length ? others : numbers).map((field, index): BarSeries => {
+    const color = seriesColor(field, index, theme);
+    const byValue = colored ?? (isColoredByValue(field) ? field : undefined);
+    const colorAt = (row: number) => byValue?.display?.(byValue.values[row]).color ?? color;
+    return { field, name: getFieldDisplayName(field, frame), color, colorAt };
+  });
   return { categories: categories(x, frame.length, choice.timeZone), series };
 }
 

@@ -35,7 +35,7 @@ export function stateRows({ frames, toMs, merge }: Input): StateRow[] {
     );
     return shown.map((field) => ({
       name: getFieldDisplayName(field, frame, frames),
-      spans: merge ? mergedSpans(time.values, field, toMs) : singleSpans(time, field),
+      spans: merge ? mergedSpans(time, field, toMs) : singleSpans(time, field),
     }));
   });
 }
@@ -48,23 +48,29 @@ function show(field: Field, value: unknown): { text: string; color: string } {
   return { text: shown ? formattedValueToString(shown) : String(value), color: shown?.color ?? '#808080' };
 }
 
-function mergedSpans(times: number[], field: Field, endMs: number): Span[] {
+/** A state lasts until the next sample, but no longer than a step where samples are missing. */
+function mergedSpans(time: Field<number>, field: Field, endMs: number): Span[] {
+  const { spanNulls } = (field.config.custom as { spanNulls?: boolean } | undefined) ?? {};
+  const lastsMs = spanNulls ? Infinity : time.config.interval || Infinity;
   const spans: Span[] = [];
   let current: Span | undefined;
+  let seenMs = 0;
   field.values.forEach((value: unknown, row) => {
-    const fromMs = times[row] ?? 0;
-    if (current) current.toMs = fromMs;
+    const fromMs = time.values[row] ?? 0;
+    if (current) current.toMs = Math.min(fromMs, seenMs + lastsMs);
+    if (fromMs - seenMs > lastsMs) current = undefined;
     if (value === null || value === undefined) {
       // Nothing is known until the next value, unless gaps are to be spanned.
-      if (!(field.config.custom as { spanNulls?: boolean } | undefined)?.spanNulls) current = undefined;
+      if (!spanNulls) current = undefined;
       return;
     }
+    seenMs = fromMs;
     const { text, color } = show(field, value);
     if (current && current.text === text && current.color === color) return;
     current = { fromMs, toMs: endMs, text, color };
     spans.push(current);
   });
-  if (current) current.toMs = Math.max(current.fromMs, endMs);
+  if (current) current.toMs = Math.max(current.fromMs, Math.min(endMs, seenMs + lastsMs));
   return spans;
 }
 

@@ -33,7 +33,7 @@ const HOVER_ALL = 1;
 export function TimeSeriesPanel(props: PanelProps<TimeSeriesOptions>) {
   const { data, timeRange, timeZone, width, height, options, fieldConfig, onChangeTimeRange } = props;
   const { sync, eventsScope, eventBus } = usePanelContext();
-  const frames = useMemo(() => graphable(data.series), [data.series]);
+  const frames = useMemo(() => graphable(data.series, data.timeRange), [data.series, data.timeRange]);
   const exemplars = useMemo(() => exemplarFrames(data.annotations), [data.annotations]);
   const zones = useMemo(
     () => options.timezone?.map((zone) => zone || timeZone) ?? [timeZone],

@@ -1,19 +1,33 @@
-import { FieldType, type DataFrame, type Field, type TimeRange } from '@grafana/data';
+import {
+  FieldType,
+  applyNullInsertThreshold,
+  type DataFrame,
+  type Field,
+  type TimeRange,
+} from '@grafana/data';
 
 /**
- * The frames a graph over time can draw: sorted by time, numbers only, every number finite. Undefined when there
- * is nothing to draw.
+ * The frames a graph over time can draw: sorted by time, numbers only, every number finite, and nothing where steps are missing, so that
+ * no line is drawn over a time of which nothing is known. Undefined when there is nothing to draw.
  */
-export function graphable(series: DataFrame[]): DataFrame[] | undefined {
+export function graphable(series: DataFrame[], range?: TimeRange): DataFrame[] | undefined {
   const frames: DataFrame[] = [];
   for (const frame of series) {
     const time = frame.fields.find(({ type }) => type === FieldType.time);
     if (!time || !frame.length) continue;
     const drawn = frame.fields.flatMap((field) => drawable(field));
     if (!drawn.length) continue;
-    frames.push(sorted({ ...frame, fields: [time, ...drawn] }, time));
+    // The graph does it for the first frame alone.
+    frames.push(withGaps(sorted({ ...frame, fields: [{ ...time }, ...drawn] }, time), range));
   }
   return frames.length ? frames : undefined;
+}
+
+function withGaps(frame: DataFrame, range: TimeRange | undefined): DataFrame {
+  return applyNullInsertThreshold({
+    frame,
+    ...(range ? { refFieldPseudoMin: range.from.valueOf(), refFieldPseudoMax: range.to.valueOf() } : {}),
+  });
 }
 
 function drawable(field: Field): Field[] {
