@@ -198,7 +198,7 @@ impl LokiSettings {
 
     fn complete(mut file: LokiFile, at: At<'_>, mut without_effect: Vec<String>) -> Result<Self, Fault> {
         file.ruler.complete(at.child("ruler"))?;
-        let rules = ruler::places(&file);
+        let rules = ruler::places(&file, at)?;
         let objects = storage::place(&file, at)?;
         let prefix = Path::new(&file.common.path_prefix);
         let wal = match file.ingester.wal.dir.as_str() {

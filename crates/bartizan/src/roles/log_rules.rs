@@ -1,10 +1,12 @@
 //! Rules about logs: evaluated on the storage of logs, written to that of metrics; alerts go where others go.
 //!
-//! They come from files, from a folder with one of files for each tenant, and from clients, which put them into a store through
-//! the API ([`LogRuleSettings`]). A manager of its own evaluates the rules of each tenant.
+//! They come from files, from others ([`elsewhere`]: a folder with one of files for each tenant, or a bucket), and from clients, which
+//! put them into a store through the API ([`LogRuleSettings`]). A manager of its own evaluates the rules of each tenant.
+
+pub mod elsewhere;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use rules::store::{Namespaces, RuleStore, StoreError, StoreLimits};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use self::elsewhere::{Elsewhere, Found};
 use super::logs::limits::{RuleLimits, TenantRuleLimits};
 use super::rules::{external_url, group_view, rule_files};
 use super::settings::Settings;
@@ -48,8 +51,8 @@ pub struct LogRuleSettings {
     pub path: PathBuf,
     /// Patterns of files with others, which belong to the tenant of all requests.
     pub files: Vec<PathBuf>,
-    /// A folder with one of files for each tenant, and how often to look whether they changed.
-    pub folder: Option<(PathBuf, Duration)>,
+    /// Where others bring rules, and how often to look whether these changed.
+    pub elsewhere: Option<(Elsewhere, Duration)>,
 }
 
 /// How rules about logs are evaluated.
@@ -122,15 +125,12 @@ struct Inner {
     runtime: Handle,
 }
 
-/// Texts of files by their names, by tenant.
-type Found = BTreeMap<TenantId, BTreeMap<String, String>>;
-
 #[derive(Default)]
 struct State {
     store: Option<Arc<RuleStore>>,
     /// What the configuration says, once it was applied.
     defaults: Option<(GroupDefaults, NameValidation)>,
-    /// What the folder of files held when rules were taken from it last.
+    /// What others had brought when rules were taken from there last.
     found: Arc<Found>,
     managers: BTreeMap<String, Arc<Manager>>,
     stopped: bool,
@@ -200,7 +200,7 @@ impl LogRules {
 async fn follow(rules: LogRules) {
     let never = Duration::from_secs(u32::MAX.into());
     let every =
-        rules.0.place.folder.as_ref().map_or(never, |(_, every)| (*every).max(Duration::from_secs(1)));
+        rules.0.place.elsewhere.as_ref().map_or(never, |(_, every)| (*every).max(Duration::from_secs(1)));
     let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -222,15 +222,26 @@ async fn follow(rules: LogRules) {
 }
 
 impl Inner {
-    /// Applies what files say, if they changed. Blocks.
+    /// Applies what others brought, if it changed. Blocks.
     fn apply_files(&self) -> Result<(), String> {
-        let found = self.read_folder()?;
+        let found = self.read_elsewhere()?;
         if found == *self.state.lock().found { Ok(()) } else { self.apply() }
     }
 
-    fn read_folder(&self) -> Result<Found, String> {
-        let Some((folder, _)) = &self.place.folder else { return Ok(Found::new()) };
-        read_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))
+    fn read_elsewhere(&self) -> Result<Found, String> {
+        self.place.elsewhere.as_ref().map_or_else(|| Ok(Found::new()), |(place, _)| place.read())
+    }
+
+    /// What others brought; what they brought before while a bucket is away.
+    fn found(&self) -> Result<Arc<Found>, String> {
+        let is_far = matches!(&self.place.elsewhere, Some((Elsewhere::Bucket(_), _)));
+        match self.read_elsewhere() {
+            Err(problem) if is_far => {
+                tracing::error!(problem, "rules cannot be read; those that were read before are evaluated");
+                Ok(self.state.lock().found.clone())
+            }
+            read => read.map(Arc::new),
+        }
     }
 
     /// Evaluates what the store and the files say. Blocks.
@@ -241,7 +252,7 @@ impl Inner {
             let (Some(store), Some(defaults)) = (&state.store, &state.defaults) else { return Ok(()) };
             (store.clone(), defaults.clone(), state.managers.clone())
         };
-        let found = Arc::new(self.read_folder()?);
+        let found = self.found()?;
         self.state.lock().found = found.clone();
         let files = rule_files(&self.place.files)?;
         let only = &self.evaluation.only_tenant;
@@ -368,37 +379,6 @@ impl Inner {
     fn options(names: NameValidation) -> FileOptions<'static> {
         FileOptions { language: &LogQlLanguage, names, ignore_unknown_fields: false }
     }
-}
-
-/// The files of a folder with one for each tenant. What begins with a dot is not meant: file systems that are put together from
-/// elsewhere keep their own there.
-fn read_folder(folder: &Path) -> std::io::Result<Found> {
-    let visible = |path: &Path| -> std::io::Result<Vec<(String, PathBuf)>> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(path)? {
-            let entry = entry?;
-            match entry.file_name().into_string() {
-                Ok(name) if !name.starts_with('.') => found.push((name, entry.path())),
-                _ => {}
-            }
-        }
-        Ok(found)
-    };
-    let mut found = Found::new();
-    let tenants = match visible(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-        tenants => tenants?,
-    };
-    for (tenant, path) in tenants.into_iter().filter(|(_, path)| path.is_dir()) {
-        let mut files = BTreeMap::new();
-        for (name, path) in visible(&path)?.into_iter().filter(|(_, path)| path.is_file()) {
-            files.insert(name, std::fs::read_to_string(path)?);
-        }
-        if !files.is_empty() {
-            found.insert(TenantId(tenant.into()), files);
-        }
-    }
-    Ok(found)
 }
 
 impl Reloadable for LogRules {

@@ -215,7 +215,7 @@ async fn serve(
     let queries = Arc::new(QueryList::new(clock.clone()));
     let logs = Logs::new(&log_settings, clock.clone(), (&budget, &queries), &registry);
     let only = &log_settings.options.only_tenant;
-    let ruler = Ruler::new(&settings, rule_limits, only, &logs, &clock, &registry);
+    let ruler = Ruler::new(&settings, rule_limits, only, &logs, &clock, &registry)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let server = bind(&settings).await?;

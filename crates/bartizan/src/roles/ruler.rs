@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use base::ByteBudget;
 use base::clock::SharedClock;
 use base::metrics::Registry;
 use config::loki::LokiSettings;
+use config::loki::storage::ObjectPlace;
 use config::{Config, NameValidation};
 use discovery::metrics::Metrics as DiscoveryMetrics;
 use model::TenantId;
@@ -23,9 +25,11 @@ use tokio::task::JoinHandle;
 use tsdb::Db;
 use tsdb::compact::retention::Retention;
 
+use super::log_rules::elsewhere::{BucketRules, Elsewhere};
 use super::log_rules::{Evaluation, LogRuleSettings, LogRules, Sources, explore_link};
 use super::logs::Logs;
 use super::logs::limits::RuleLimits;
+use super::loki::place_of;
 use super::storage::{Opened, Store};
 
 /// What rules gave is kept for as long: it is sent on, and the state of alerts is read from it.
@@ -64,7 +68,7 @@ impl Ruler {
         logs: &Logs,
         clock: &SharedClock,
         registry: &Registry,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let (file, section) = (&settings.file, &settings.file.ruler);
         let config = section.as_prometheus();
         let external_url = section.external_url.trim_end_matches('/').to_owned();
@@ -104,7 +108,7 @@ impl Ruler {
         let place = LogRuleSettings {
             path: settings.rules.own.join(OWN_FOLDER),
             files: Vec::new(),
-            folder: settings.rules.files.clone().map(|path| (path, section.poll_interval.get())),
+            elsewhere: elsewhere(settings, clock)?.map(|place| (place, section.poll_interval.get())),
         };
         let rules = LogRules::new(place, evaluation, registry, sources);
         let interval_ms = i64::try_from(section.evaluation_interval.get().as_millis()).unwrap_or(60_000);
@@ -115,7 +119,7 @@ impl Ruler {
             external_url,
         };
         let upkeep = tokio::spawn(maintain(stores.clone()));
-        Self { rules, notifier, stores, upkeep, defaults, config, has_api: section.enable_api }
+        Ok(Self { rules, notifier, stores, upkeep, defaults, config, has_api: section.enable_api })
     }
 
     /// The paths of the API about rules, if clients may use it.
@@ -149,6 +153,17 @@ impl Ruler {
         // What failed was logged where it did.
         let _ = tokio::task::spawn_blocking(move || stores.close()).await;
     }
+}
+
+/// Where others bring rules, if they do.
+fn elsewhere(settings: &LokiSettings, clock: &SharedClock) -> anyhow::Result<Option<Elsewhere>> {
+    let Some(bucket) = &settings.rules.bucket else {
+        return Ok(settings.rules.files.clone().map(Elsewhere::Folder));
+    };
+    let place = place_of(&ObjectPlace::Bucket(bucket.clone()));
+    // Operations of the bucket of logs have the metrics of one.
+    let opened = place.open(clock.clone(), &Registry::new()).context("ruler.storage")?;
+    Ok(Some(Elsewhere::Bucket(BucketRules::new(opened, place.to_string()))))
 }
 
 async fn maintain(stores: Arc<Stores>) {

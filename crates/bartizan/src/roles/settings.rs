@@ -134,7 +134,7 @@ impl Settings {
         settings.log_rules = Some(LogRuleSettings {
             path: up.data_dir.join("log-rules"),
             files: up.log_rules.clone(),
-            folder: None,
+            elsewhere: None,
         });
         settings.host_logs = super::host_logs::options(&up.host_logs, &up.data_dir.join("logs"))?;
         let mut logs = LogSettings::in_folder(&up.data_dir.join("logs"), retention);

@@ -240,7 +240,7 @@ const IDLE: &[(&str, &[&str])] = &[
     ),
 ];
 
-const IN_FOLDERS: &str = "write type: local with local: {directory: ...}, or put rules through the API";
+const IN_FOLDERS: &str = "rules are read from local, s3, gcs and azure; or put them through the API";
 
 /// Keys with which the configuration would mean something else, and what to do.
 const REFUSED: &[(&str, &str)] = &[
@@ -281,9 +281,6 @@ const REFUSED: &[(&str, &str)] = &[
         "limits_config.ruler_remote_write_*",
         "what all tenants' rules record goes to the servers of ruler.remote_write: remove it",
     ),
-    ("ruler.storage.s3", IN_FOLDERS),
-    ("ruler.storage.gcs", IN_FOLDERS),
-    ("ruler.storage.azure", IN_FOLDERS),
     ("ruler.storage.swift", IN_FOLDERS),
     ("ruler.storage.cos", IN_FOLDERS),
     ("ruler.storage.bos", IN_FOLDERS),

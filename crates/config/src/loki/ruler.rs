@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::LokiFile;
+use super::storage::{AzureSection, Bucket, GcsSection, S3Section, azure_bucket, gcs_bucket, s3_bucket};
 use super::values::LokiDuration;
 use crate::decode::{At, Cx};
 use crate::error::Fault;
@@ -30,7 +31,7 @@ section! {
         always evaluation_interval: LokiDuration = LokiDuration::from_secs(60);
         /// How often to look whether files changed.
         always poll_interval: LokiDuration = LokiDuration::from_secs(60);
-        /// Where files with rules are.
+        /// Where rules are that others bring.
         set storage: RulerStorage;
         /// The folder of rules that clients put; by default `rules` in `common.path_prefix`.
         set rule_path: String;
@@ -64,12 +65,18 @@ section! {
 }
 
 section! {
-    /// Where files with rules are.
+    /// Where rules are that others bring: files in a folder, or groups in a bucket, below `rules/` as a Loki puts them there.
     pub struct RulerStorage ("ruler.storage", "rulestore.Config") {
-        /// `local`, for a folder.
+        /// `local`, for a folder; `s3`, `gcs` or `azure`, for a bucket.
         set r#type: String;
         /// A folder.
         set local: RulerFolder;
+        /// A bucket of S3; by default that of `common.storage`.
+        set s3: Option<S3Section>;
+        /// A bucket of Google Cloud Storage; by default that of `common.storage`.
+        set gcs: Option<GcsSection>;
+        /// A container of Azure Blob Storage; by default that of `common.storage`.
+        set azure: Option<AzureSection>;
     }
 }
 
@@ -140,13 +147,13 @@ impl Check for RulerStorage {
             "local" if self.local.directory.is_empty() => Err(at
                 .fault("local", "nothing says where files with rules are")
                 .remedy("add local.directory")),
-            "local" => Ok(()),
+            "local" | "s3" | "gcs" | "azure" => Ok(()),
             other => {
                 let message = format!(
                     "rules in storage of type {other:?} cannot be honoured: they would not be evaluated"
                 );
                 Err(at.fault("type", message).remedy(
-                    "write type: local with local: {directory: ...}, or leave storage out and put rules through the API",
+                    "write type: local, s3, gcs or azure with a section of that name, or leave storage out and put rules through the API",
                 ))
             }
         }
@@ -229,6 +236,8 @@ pub struct RulerPlaces {
     pub own: PathBuf,
     /// A folder with one of files for each tenant.
     pub files: Option<PathBuf>,
+    /// A bucket with groups of all tenants, in place of such a folder.
+    pub bucket: Option<Bucket>,
     /// The folder of what rules gave.
     pub wal: PathBuf,
 }
@@ -320,17 +329,35 @@ impl RulerSection {
 }
 
 /// Where rules are.
-pub(super) fn places(file: &LokiFile) -> RulerPlaces {
+pub(super) fn places(file: &LokiFile, at: At<'_>) -> Result<RulerPlaces, Fault> {
     let ruler = &file.ruler;
+    let bucket = bucket(file, at.child("ruler").child("storage"))?;
     let within = |given: &str, name: &str| match given {
         "" => PathBuf::from(&file.common.path_prefix).join(name),
         given => PathBuf::from(given),
     };
     let common = file.common.storage.filesystem.as_ref().map_or("", |folder| &folder.rules_directory);
     let files = [ruler.storage.local.directory.as_str(), common].into_iter().find(|path| !path.is_empty());
-    RulerPlaces {
+    Ok(RulerPlaces {
         own: within(&ruler.rule_path, "rules"),
-        files: files.map(PathBuf::from),
+        files: files.map(PathBuf::from).filter(|_| bucket.is_none()),
+        bucket,
         wal: within(&ruler.wal.dir, "ruler-wal"),
-    }
+    })
+}
+
+/// The bucket rules are in, if they are.
+fn bucket(file: &LokiFile, at: At<'_>) -> Result<Option<Bucket>, Fault> {
+    let (own, common) = (&file.ruler.storage, &file.common.storage);
+    let missing = || {
+        let kind = &own.r#type;
+        let message = format!("rules are to be in {kind:?}, and nothing says which bucket that is");
+        at.fault("type", message).remedy(format!("add ruler.storage.{kind}"))
+    };
+    Ok(Some(match own.r#type.as_str() {
+        "s3" => s3_bucket(own.s3.as_ref().or(common.s3.as_ref()).ok_or_else(missing)?, "", at)?,
+        "gcs" => gcs_bucket(own.gcs.as_ref().or(common.gcs.as_ref()).ok_or_else(missing)?, "", at)?,
+        "azure" => azure_bucket(own.azure.as_ref().or(common.azure.as_ref()).ok_or_else(missing)?, "", at)?,
+        _ => return Ok(None),
+    }))
 }

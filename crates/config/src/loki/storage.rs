@@ -257,7 +257,7 @@ fn given<'s>(settings: impl IntoIterator<Item = (&'static str, &'s str)>) -> Vec
     said.map(|(key, value)| (key.to_owned(), Secret::new(value))).collect()
 }
 
-fn s3_bucket(section: &S3Section, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
+pub(super) fn s3_bucket(section: &S3Section, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
     let parts = S3Url::read(section.s3.expose()).ok_or_else(|| {
         at.fault("storage_config", "the URL of the bucket is none")
             .remedy("write s3://key:secret@region/bucket")
@@ -347,7 +347,7 @@ pub(super) fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn gcs_bucket(section: &GcsSection, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
+pub(super) fn gcs_bucket(section: &GcsSection, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
     if section.bucket_name.is_empty() {
         return Err(at.fault("storage_config", "no bucket is named").remedy("add bucket_name"));
     }
@@ -362,7 +362,7 @@ fn gcs_bucket(section: &GcsSection, prefix: &str, at: At<'_>) -> Result<Bucket, 
     })
 }
 
-fn azure_bucket(section: &AzureSection, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
+pub(super) fn azure_bucket(section: &AzureSection, prefix: &str, at: At<'_>) -> Result<Bucket, Fault> {
     if section.container_name.is_empty() {
         return Err(at.fault("storage_config", "no container is named").remedy("add container_name"));
     }

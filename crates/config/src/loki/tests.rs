@@ -97,7 +97,8 @@ fn what_would_mean_something_else_is_refused_with_its_line() {
             "blocked_queries: ",
         ),
         ("common: {path_prefix: /x}\nlimits_config: {block_ingestion_until: soon}", "is not a time"),
-        ("common: {path_prefix: /x}\nruler: {storage: {type: s3}}", "would not be evaluated"),
+        ("common: {path_prefix: /x}\nruler: {storage: {type: swift}}", "would not be evaluated"),
+        ("common: {path_prefix: /x}\nruler: {storage: {type: s3}}", "nothing says which bucket that is"),
         (
             "common: {path_prefix: /x}\nruler: {alertmanager_url: 'alertmanager:9093'}",
             "is not a URL of an Alertmanager",
@@ -224,4 +225,19 @@ ruler:
     assert_eq!(config.external_labels.get("cluster"), Some("a"));
     let told = settings.without_effect.join("\n");
     assert!(told.contains("ruler.ring: ") && told.contains("ruler.wal.truncate_frequency: "), "{told}");
+}
+
+#[test]
+fn rules_are_in_the_bucket_that_the_ruler_or_all_of_it_names() {
+    let rules = |text: &str| load(text).unwrap().rules;
+    let own = rules(
+        "common: {path_prefix: /x, storage: {s3: {bucketnames: logs}}}\nruler: {storage: {type: s3, s3: {bucketnames: rules}}}",
+    );
+    assert_eq!((own.bucket.unwrap().url.as_str(), own.files), ("s3://rules", None));
+    let common = rules(
+        "common: {path_prefix: /x, storage: {gcs: {bucket_name: all}}}\nstorage_config: {object_prefix: logs}\nruler: {storage: {type: gcs}}",
+    );
+    assert_eq!(common.bucket.unwrap().url, "gs://all");
+    let folder = rules("common: {path_prefix: /x}\nruler: {storage: {type: local, local: {directory: /r}}}");
+    assert!(folder.bucket.is_none() && folder.files == Some("/r".into()));
 }
