@@ -51,7 +51,7 @@ pub(super) fn add_service_name(pairs: &mut Pairs, candidates: &[String]) {
     pairs.sort();
 }
 
-/// Reads `{a="b", c='d'}`; errors name line and column.
+/// Reads `{a="b", c='d'}`, of equal names all; errors name line and column.
 fn parse(text: &str) -> Result<Pairs, String> {
     let mut cursor = Cursor { text, at: 0 };
     let mut pairs = Vec::new();
@@ -78,11 +78,10 @@ fn parse(text: &str) -> Result<Pairs, String> {
                     cursor.error(&format!("unexpected {:?} in label set, expected \"=\"", c.to_string()))
                 );
             }
-            Some(c) => return Err(cursor.character(c)),
+            Some(c) => return Err(cursor.misplaced(c, "\"=\"")),
         }
         cursor.blanks();
         let value = cursor.value()?;
-        pairs.retain(|(other, _): &(String, String)| *other != name);
         pairs.push((name, value));
         cursor.blanks();
         if cursor.take(',') {
@@ -91,7 +90,7 @@ fn parse(text: &str) -> Result<Pairs, String> {
         match cursor.rest().chars().next() {
             Some('}') => {}
             None => return Err(cursor.error("unexpected end of input inside braces")),
-            Some(c) => return Err(cursor.character(c)),
+            Some(c) => return Err(cursor.misplaced(c, "\",\" or \"}\"")),
         }
     }
     cursor.blanks();
@@ -138,6 +137,17 @@ impl Cursor<'_> {
 
     fn character(&self, c: char) -> String {
         self.error(&format!("unexpected character inside braces: '{c}'"))
+    }
+
+    /// What stands where something else is expected: a word as a whole, or a character that is never there.
+    fn misplaced(&mut self, c: char, expected: &str) -> String {
+        if !(c.is_ascii_alphabetic() || c == '_') {
+            return self.character(c);
+        }
+        let at = self.at;
+        let word = self.word();
+        self.at = at;
+        self.error(&format!("unexpected identifier {word:?} in label set, expected {expected}"))
     }
 
     fn name(&mut self) -> Result<String, String> {

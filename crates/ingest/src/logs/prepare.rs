@@ -203,7 +203,7 @@ impl Stream {
             let text = format!("entry for stream '{shown}' has {counted} label names; limit {limit}");
             return Err(Problem::invalid("max_label_names_per_series", text));
         }
-        for (name, value) in &pairs {
+        for (i, (name, value)) in pairs.iter().enumerate() {
             if exceeds(name.len(), limits.max_label_name_length) {
                 let text = format!("stream '{shown}' has label name too long: '{name}'");
                 return Err(Problem::invalid("label_name_too_long", text));
@@ -211,6 +211,10 @@ impl Stream {
             if exceeds(value.len(), limits.max_label_value_length) {
                 let text = format!("stream '{shown}' has label value too long: '{value}'");
                 return Err(Problem::invalid("label_value_too_long", text));
+            }
+            if i > 0 && pairs[i - 1].0 == *name {
+                let text = format!("stream '{shown}' has duplicate label name: '{name}'");
+                return Err(Problem::invalid("duplicate_label_names", text));
             }
         }
         let labels = Labels::from_sorted(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));

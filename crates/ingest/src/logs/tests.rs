@@ -70,6 +70,27 @@ fn names_that_are_none_are_told_with_their_place() {
     );
 }
 
+#[test]
+fn labels_written_out_are_read_with_their_mistakes() {
+    let told = |text: &str| {
+        let stream = PushStream { labels: PushLabels::Text(text.to_owned()), entries: vec![entry(1, "x")] };
+        let request = PushRequest { streams: vec![stream] };
+        prepare(request, &TenantId::default(), &LogLimits::default(), NOW_NS).map_err(|problem| problem.text)
+    };
+    let problem = |text: &str| match told(text) {
+        Ok(prepared) => prepared.problem.unwrap().text,
+        Err(text) => text,
+    };
+    assert_eq!(
+        problem(r#"{k="1", a="b", k="2"}"#),
+        r#"stream '{a="b", k="1", k="2", service_name="unknown_service"}' has duplicate label name: 'k'"#
+    );
+    let at = |place: &str| format!("couldn't parse labels: {place}: parse error: unexpected identifier");
+    assert_eq!(problem(r#"{a b="c"}"#), at("1:4") + r#" "b" in label set, expected "=""#);
+    assert_eq!(problem(r#"{a="b" c="d"}"#), at("1:8") + r#" "c" in label set, expected "," or "}""#);
+    assert!(told(r#"{a="", k="1"}"#).is_ok());
+}
+
 const DAY_NS: i64 = 86_400 * 1_000_000_000;
 
 fn entries(prepared: &Prepared) -> Vec<(i64, String)> {
