@@ -139,7 +139,7 @@ async function gone(browser, url) {
     const told = page.getByText('the server cannot be reached');
     await told.waitFor();
     assert.equal(await page.getByText(claim).count(), 0, `${link} does not say: ${claim}`);
-    const { height } = await page.locator('[data-testid*="Alert error"]').boundingBox();
+    const { height } = await page.getByRole('alert', { name: 'This could not be loaded' }).boundingBox();
     assert.ok(height < 200, `what is told takes ${height} pixels`);
     await shoot(page, `looking-gone-${link.toLowerCase()}`);
   }

@@ -47,7 +47,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     gap: theme.spacing(2),
     padding: theme.spacing(2, 3),
     // What is told of a failure takes the place it needs, not all there is.
-    '& > [data-testid*="Alert"]': { flexGrow: 0 },
+    '& > [role="alert"], & > [role="status"]': { flexGrow: 0 },
   }),
   header: css({ alignItems: 'center', display: 'flex', flexWrap: 'wrap', gap: theme.spacing(2) }),
   title: css({ fontSize: theme.typography.h2.fontSize, margin: 0 }),

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { barsOf, bounds, readChart } from './barchart/chart';
 import { colorScale } from './heatmap/colors';
 import { sliced } from './piechart/PiePanel';
+import { readable } from './shared/GraphTooltip';
 import { toldRows, type HoverRow } from './shared/HoverRows';
 import { brushed } from './shared/TimeBrush';
 import { legendItems } from './shared/legendItems';
@@ -95,6 +96,18 @@ it('tooltips tell what is asked for, in order', () => {
   expect(names({ mode: 'multi', sort: 'desc' })).toEqual(['c', 'a', 'b']);
   expect(names({ mode: 'multi', sort: 'none', hideZeros: true })).toEqual(['a', 'c']);
   expect(names({ mode: 'none' })).toEqual([]);
+});
+
+it('of very many series a tooltip tells the first, what is pointed at, and how many there are besides', () => {
+  const items = Array.from({ length: 1000 }, (_, index) => ({
+    label: `${index}`,
+    value: '1',
+    isActive: index === 700,
+  }));
+  const labels = readable(items as never).map(({ label }) => label);
+  expect(labels.slice(0, 2)).toEqual(['0', '1']);
+  expect(labels.slice(-2)).toEqual(['700', '960 more']);
+  expect(readable(items.slice(0, 40) as never)).toHaveLength(40);
 });
 
 it('a part of a time is drawn up in either direction, and ends with what is shown', () => {

@@ -3,6 +3,7 @@ import { locationService } from '@grafana/runtime';
 import { useState } from 'react';
 import { useLocation } from 'react-router-dom';
 import { dashboards, type DashboardSummary } from '~/api/dashboards';
+import { may, session } from '~/api/session';
 import { Page } from '~/app/Page';
 import { fillInputs, inputsOf, type ImportInput } from '~/dashboard/edit/save/exchange';
 import { loadDashboard } from '~/dashboard/load';
@@ -55,6 +56,14 @@ export default function Import() {
       return locationService.push('/dashboards');
     });
 
+  // What is kept in the browser is everybody's own.
+  if (session().isKept && !may('editor'))
+    return (
+      <Page
+        title="Import dashboards"
+        error={new Error('Only editors and administrators import dashboards.')}
+      />
+    );
   return (
     <Page title="Import dashboards">
       {problem && (

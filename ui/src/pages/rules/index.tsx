@@ -162,7 +162,7 @@ const ABOUT = css({
   gap: 8,
   overflowWrap: 'anywhere',
 });
-const RULE = css({ display: 'flex', flexDirection: 'column', gap: 4, minWidth: 280 });
+const RULE = css({ display: 'flex', flexDirection: 'column', gap: 4, minWidth: 220 });
 const QUERY = css({ overflowWrap: 'anywhere' });
 const TEXT = css({ overflowWrap: 'anywhere', whiteSpace: 'pre-line' });
 /** The server names every series that is in the way, of which there may be many. */

@@ -9,6 +9,9 @@ import {
   isTooltipScrollable,
 } from '@grafana/ui';
 
+/** A row of the packages' tooltips. */
+type VizTooltipItem = ReturnType<typeof getFieldDisplayItems>[number];
+
 interface Props {
   /** The series of a graph aligned on one time field, which comes first. */
   frame: DataFrame;
@@ -28,7 +31,8 @@ export function GraphTooltip({ frame, dataIdxs, seriesIdx, isPinned, options, da
   if (at === undefined || at === null) return null;
   const { maxHeight, sort = SortOrder.None, hideZeros } = options;
   const mode = viaSync ? TooltipDisplayMode.Multi : options.mode;
-  const items = getFieldDisplayItems(frame.fields, time, dataIdxs, seriesIdx, mode, sort, shown, hideZeros);
+  const found = getFieldDisplayItems(frame.fields, time, dataIdxs, seriesIdx, mode, sort, shown, hideZeros);
+  const items = isPinned ? found : readable(found);
   const header = time.display
     ? formattedValueToString(time.display(time.values[at]))
     : String(time.values[at]);
@@ -44,6 +48,19 @@ export function GraphTooltip({ frame, dataIdxs, seriesIdx, isPinned, options, da
       {isPinned && dataLinks.length > 0 && <VizTooltipFooter dataLinks={dataLinks} />}
     </VizTooltipWrapper>
   );
+}
+
+/** More rows than these have no room on a page, and making thousands at each move of the hand holds everything up. */
+const ROWS_MAX = 40;
+
+/** The first of many rows with the one that is pointed at, and how many there are besides; who pins them sees all. */
+export function readable(items: VizTooltipItem[]): VizTooltipItem[] {
+  if (items.length <= ROWS_MAX) return items;
+  const first = items.slice(0, ROWS_MAX);
+  const meant = items.slice(ROWS_MAX).find(({ isActive }) => isActive);
+  if (meant) first[ROWS_MAX - 1] = meant;
+  const more = { label: `${items.length - ROWS_MAX} more`, value: '' } as VizTooltipItem;
+  return [...first, more];
 }
 
 const shown = (field: Field) =>
