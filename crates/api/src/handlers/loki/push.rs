@@ -36,8 +36,8 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// The media type of a request, without its parameters.
-fn media_type(headers: &HeaderMap) -> Result<&str, &'static str> {
+/// The media type of a request in small letters, without its parameters.
+fn media_type(headers: &HeaderMap) -> Result<String, &'static str> {
     let content_type = text(headers, header::CONTENT_TYPE);
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
@@ -49,7 +49,7 @@ fn media_type(headers: &HeaderMap) -> Result<&str, &'static str> {
     if parts.any(|part| !part.is_empty() && !is_parameter(part)) {
         return Err("mime: invalid media parameter");
     }
-    Ok(media_type)
+    Ok(media_type.to_ascii_lowercase())
 }
 
 /// A body as it came, with its headers and what it holds of memory.
@@ -61,21 +61,20 @@ struct Received {
 impl Received {
     /// The body as its headers say it is packed, and its memory. What is unpacked takes the place of what came.
     fn unpacked(self, state: &LogState, form: Form) -> Result<(Bytes, Reservation), Refused> {
-        let encoding = text(&self.headers, header::CONTENT_ENCODING);
-        let compression = match (form, encoding) {
-            // Shippers do not say so: protobuf is always packed.
-            (Form::Protobuf, _) => Compression::SnappyBlock,
-            (_, "" | "identity") => {
+        let (bytes, memory) = match text(&self.headers, header::CONTENT_ENCODING) {
+            // Protobuf is always packed so, whether shippers say it or not, and nothing else is.
+            "" | "snappy" => {
                 let (bytes, memory) = self.body.into_parts();
-                return Ok((bytes.into(), memory));
+                (Bytes::from(bytes), memory)
             }
-            (_, name) => named(name)?,
+            name => unpack(state, &self.body.bytes, named(name)?, |problem| problem)?,
         };
-        let damaged = |problem: String| match form {
-            Form::Protobuf => "snappy: corrupt input".to_owned(),
-            Form::Json => problem,
-        };
-        unpack(state, self.body, compression, damaged)
+        match form {
+            Form::Json => Ok((bytes, memory)),
+            Form::Protobuf => {
+                unpack(state, &bytes, Compression::SnappyBlock, |_| "snappy: corrupt input".to_owned())
+            }
+        }
     }
 
     /// The same of OpenTelemetry, whose protobuf is packed as it says.
@@ -87,7 +86,7 @@ impl Received {
             }
             name => {
                 let compression = named(name)?;
-                unpack(state, self.body, compression, |problem| problem)
+                unpack(state, &self.body.bytes, compression, |problem| problem)
             }
         }
     }
@@ -105,14 +104,14 @@ fn named(encoding: &str) -> Result<Compression, Failure> {
 
 fn unpack(
     state: &LogState,
-    body: ReceivedBody,
+    packed: &[u8],
     compression: Compression,
     damaged: impl Fn(String) -> String,
 ) -> Result<(Bytes, Reservation), Refused> {
     let limit = SizeLimit { name: LIMIT_NAME, bytes: state.options.max_body_bytes };
     let nothing = state.body_budget.reserve(0).map_err(|exceeded| lacking(&exceeded, 0));
     let mut memory = nothing?;
-    match decompress_within(compression, &body.bytes, limit, &mut memory) {
+    match decompress_within(compression, packed, limit, &mut memory) {
         Ok(unpacked) => Ok((unpacked.into(), memory)),
         Err(DecompressError::Damaged(problem)) => Err(Failure::bad(damaged(problem)).into()),
         Err(error @ DecompressError::LimitExceeded { .. }) => {
@@ -215,7 +214,7 @@ type Decode = fn(&[u8], &mut Reservation) -> Result<PushRequest, PushError>;
 
 async fn store(state: Logs, request: Request, decode: Decode) -> Response {
     let form = match media_type(request.headers()) {
-        Ok("application/json") => Form::Json,
+        Ok(json) if json == "application/json" => Form::Json,
         Ok(_) => Form::Protobuf,
         Err(problem) => return plain(StatusCode::BAD_REQUEST, problem),
     };

@@ -112,6 +112,29 @@ async fn what_is_missing_from_an_answer_is_told_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_are_read_as_their_headers_say() {
+    let server = server(LogLimits::default());
+    let json = b"{\"streams\":[{\"stream\":{\"a\":\"b\"},\"values\":[[\"1\",\"x\"]]}]}".to_vec();
+    let protobuf = b"\x0a\x0b\x0a\x07{a=\"b\"}\x12\x00".to_vec();
+    let snappy = wire::decompress::compress_snappy(&protobuf).unwrap();
+    for (media, encoding, body, told) in [
+        ("Application/JSON; charset=utf-8", "", json.clone(), (204, "")),
+        ("application/json", "snappy", json.clone(), (204, "")),
+        ("application/json", "identity", json.clone(), (400, "Content-Encoding \"identity\" not supported")),
+        ("application/json", "gzip", gzip(&json), (204, "")),
+        ("text/plain", "", json, (400, "snappy: corrupt input")),
+        ("application/x-protobuf", "snappy", snappy.clone(), (204, "")),
+        ("application/x-protobuf", "gzip", gzip(&snappy), (204, "")),
+        ("application/x-protobuf", "br", snappy, (400, "Content-Encoding \"br\" not supported")),
+        ("application/x-protobuf", "gzip", gzip(&protobuf), (400, "snappy: corrupt input")),
+    ] {
+        let said = headers(&[("Content-Type", media), ("Content-Encoding", encoding)]);
+        let (status, text) = send(&server, "POST", "/loki/api/v1/push", &said, body).await;
+        assert_eq!((status, text.trim()), told, "{media} {encoding}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_is_told_where_it_is_not_there() {
     let server = server(LogLimits::default());
     let path = "/loki/api/v1/delete?query=%7Ba%3D%22b%22%7D&start=1";
