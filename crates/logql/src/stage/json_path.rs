@@ -86,8 +86,8 @@ impl Token {
                 let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
                 digits.parse().map_or((Self::End, ""), |index| (Self::Index(index), rest))
             }
-            None | Some(b'-') => (Self::End, ""),
-            Some(_) => {
+            _ if !text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '@')) => (Self::End, ""),
+            _ => {
                 let is_end = |c: char| matches!(c, '.' | '[' | ']' | '"') || c.is_whitespace();
                 let (field, rest) = text.split_at(text.find(is_end).unwrap_or(text.len()));
                 (Self::Field(field.to_owned()), rest)
@@ -224,6 +224,8 @@ mod tests {
             ("[", "$end, expecting STRING or INDEX"),
             ("a[-1]", "$end, expecting STRING or INDEX"),
             ("a[b]", "FIELD, expecting STRING or INDEX"),
+            ("a[*]", "$end, expecting STRING or INDEX"),
+            ("$.a", "$end, expecting LSB or FIELD"),
             ("a[]", "RSB, expecting STRING or INDEX"),
             ("a[0", "$end, expecting RSB"),
             ("a[0 1]", "INDEX, expecting RSB"),
