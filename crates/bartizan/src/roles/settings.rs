@@ -110,7 +110,11 @@ impl Settings {
         let listen = format!("--web.listen-address={}", up.listen_address);
         let path = format!("--storage.tsdb.path={}", up.data_dir.display());
         let flags = [&retention, &listen, &path].map(String::as_str);
-        let receiving = ["--web.enable-remote-write-receiver", "--web.enable-otlp-receiver"];
+        let receiving = [
+            "--web.enable-remote-write-receiver",
+            "--web.enable-otlp-receiver",
+            "--enable-feature=exemplar-storage",
+        ];
         let (args, matches) = prometheus::parse_from(flags.into_iter().chain(receiving))?;
         let mut settings = Self::of_prometheus(&args, prometheus::flag_values(&matches))?;
         settings.host_metrics = true;
@@ -289,6 +293,8 @@ mod tests {
         let jobs: Vec<_> = config.jobs.iter().map(|job| job.job_name.as_str()).collect();
         assert_eq!(jobs, ["bartizan", "node"]);
         assert_eq!(config.jobs[1].discovery.static_configs[0].targets, ["127.0.0.1:9090"]);
+        // Screens lead from series to traces by them.
+        assert!(settings.features.exemplar_storage && config.file.storage.max_exemplars() > 0);
         // Others reach this address, so whoever tells alerts has to say who they are, this process too.
         let token = settings.screens.unwrap().access.own_token.unwrap();
         let authorization = config.file.alerting.alertmanagers[0].http.authorization.as_ref().unwrap();

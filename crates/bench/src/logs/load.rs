@@ -15,8 +15,6 @@ const PUSH_BYTES: u64 = 1 << 20;
 /// Streams whose lines are kept as a sample, and how much of each.
 const SAMPLE_STREAMS: u64 = 4;
 const SAMPLE_BYTES: usize = 8 << 20;
-/// Bytes of a line, about: a first guess at how many there will be.
-const LINE_BYTES: u64 = 170;
 
 /// Lines as files hold them, stream by stream.
 #[derive(Default)]
@@ -53,7 +51,7 @@ impl Sender {
             identifier: None,
         };
         // With no end in sight, as many as a busy day has.
-        let lines = if wanted_bytes == u64::MAX { 50_000_000 } else { wanted_bytes / LINE_BYTES + 1 };
+        let lines = if wanted_bytes == u64::MAX { 50_000_000 } else { wanted_bytes / kind.line_bytes() + 1 };
         Self {
             kind,
             start_s,

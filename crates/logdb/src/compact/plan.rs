@@ -64,30 +64,35 @@ impl LogDb {
             && late.all(|object| object.id.timestamp_ms() <= quiet_ms)
     }
 
-    /// Objects that are not large yet, in the order of time.
-    fn small<'a>(&self, manifest: &'a Manifest) -> Vec<&'a ObjectMeta> {
-        let is_usable = |object: &&ObjectMeta| {
-            object.size_bytes < self.options.target_object_bytes / 2
-                && !self.segments.is_full(object.id)
-                && !self.segments.is_damaged(object.id)
-        };
-        let mut small: Vec<&ObjectMeta> = manifest.objects.iter().filter(is_usable).collect();
-        small.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
-        small
+    /// Objects in the order of time.
+    fn in_time(manifest: &Manifest) -> Vec<&ObjectMeta> {
+        let mut objects: Vec<&ObjectMeta> = manifest.objects.iter().collect();
+        objects.sort_by_key(|object| (object.first_ns, object.last_ns, object.id));
+        objects
+    }
+
+    /// Whether an object is as large as it is to be, or cannot be compacted.
+    fn stays(&self, object: &ObjectMeta) -> bool {
+        object.size_bytes >= self.options.target_object_bytes / 2
+            || self.segments.is_full(object.id)
+            || self.segments.is_damaged(object.id)
     }
 
     /// Objects of about one size, when there are enough of them next to each other, and the level of what they become. Those that
     /// are smaller and lie between go with them.
     fn alike(&self, manifest: &Manifest, is_settled: bool) -> Option<(Vec<ObjectMeta>, u8)> {
-        let small = self.small(manifest);
-        if is_settled && small.len() <= self.options.max_compaction_inputs {
+        let options = &self.options;
+        // Those one compaction takes become the last of a day that is over at once.
+        let fewest = if is_settled { options.max_compaction_inputs + 1 } else { options.compaction_inputs };
+        if manifest.objects.len() < fewest {
             return None;
         }
+        let objects = Self::in_time(manifest);
         let class = |object: &ObjectMeta| (object.size_bytes / 1024 + 1).ilog2() / 3;
-        let classes: BTreeSet<u32> = small.iter().map(|object| class(object)).collect();
+        let classes: BTreeSet<u32> = objects.iter().map(|object| class(object)).collect();
         let inputs = classes.into_iter().find_map(|most| {
-            let runs = small.split(|object| class(object) > most);
-            let enough = runs.filter(|run| run.len() >= self.options.compaction_inputs);
+            let runs = objects.split(|object| class(object) > most || self.stays(object));
+            let enough = runs.filter(|run| run.len() >= fewest);
             enough.map(|run| self.first_of(run)).find(|inputs| !is_lopsided(inputs))
         })?;
         let lines: u64 = inputs.iter().map(|object| object.line_bytes).sum();
@@ -104,20 +109,19 @@ impl LogDb {
         if !is_settled {
             return None;
         }
-        let small = self.small(manifest);
-        if small.len() > self.options.max_compaction_inputs {
-            let smallest =
-                small.windows(self.options.max_compaction_inputs).min_by_key(|objects| bytes(objects))?;
-            return Some((self.first_of(smallest), SETTLED_LEVEL));
-        }
-        if small.len() > 1 {
-            return Some((self.first_of(&small), FINAL_LEVEL));
+        let objects = Self::in_time(manifest);
+        if let Some(run) = objects.split(|object| self.stays(object)).find(|run| run.len() > 1) {
+            let most = self.options.max_compaction_inputs;
+            let least = run.windows(most).min_by_key(|objects| bytes(objects));
+            return Some(match least.filter(|_| run.len() > most) {
+                Some(objects) => (self.first_of(objects), SETTLED_LEVEL),
+                None => (self.first_of(run), FINAL_LEVEL),
+            });
         }
         // One that was never compressed well.
         let is_rough =
-            |object: &&ObjectMeta| object.level != FINAL_LEVEL && !self.segments.is_damaged(object.id);
-        let only = manifest.objects.iter().find(is_rough)?;
-        Some((vec![only.clone()], FINAL_LEVEL))
+            |object: &&&ObjectMeta| object.level != FINAL_LEVEL && !self.segments.is_damaged(object.id);
+        objects.iter().find(is_rough).map(|&object| (vec![object.clone()], FINAL_LEVEL))
     }
 
     /// The first of some objects that follow each other in time, as many as one compaction takes, and at least two of those that are
