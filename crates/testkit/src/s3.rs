@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+/// How often a server is started that does not come to serve.
+const ATTEMPTS: u32 = 3;
+
 /// A running server with an empty directory; dropping it kills it.
 pub struct S3Server {
     process: Child,
@@ -30,12 +33,13 @@ fn weed() -> Option<PathBuf> {
 }
 
 fn free_ports() -> [u16; 4] {
-    // gRPC ports are these plus 10,000: stay low enough.
+    // gRPC ports are these plus 10,000: stay low enough, and take none that somebody has.
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let mut ports = Vec::new();
     while ports.len() < 4 {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
         let port = listener.local_addr().expect("it is bound").port();
-        if port < 55_000 && !ports.contains(&port) {
+        if port < 55_000 && is_free(port + 10_000) && !ports.contains(&port) {
             ports.push(port);
         }
     }
@@ -50,11 +54,19 @@ impl S3Server {
             println!("skipped: {test}: no program weed (make setup)");
             return None;
         };
+        // Its parts find each other by ports, which others may have taken meanwhile: then it never comes to serve.
+        let server = (0..ATTEMPTS).map(|_| Self::start_once(&weed)).find(|server| server.has_bucket("first"));
+        let server = server.expect("the server serves");
+        assert!(server.request("DELETE", "/first", b""), "a bucket is deleted");
+        Some(server)
+    }
+
+    fn start_once(weed: &Path) -> Self {
         let dir = tempfile::tempdir().expect("there is room for files");
         let ports = free_ports();
         let mut process = Command::new(weed)
             .args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64"])
-            .args(["-volume.max=20", "-master.electionTimeout=1s"])
+            .args(["-volume.max=50", "-master.electionTimeout=1s"])
             .arg(format!("-dir={}", dir.path().display()))
             .arg(format!("-master.port={}", ports[0]))
             .arg(format!("-volume.port={}", ports[1]))
@@ -71,7 +83,7 @@ impl S3Server {
         }
         // What it goes on to say must be read, or it would wait for that.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Some(Self { process, port: ports[3], _dir: dir })
+        Self { process, port: ports[3], _dir: dir }
     }
 
     /// Where it listens.
@@ -79,22 +91,26 @@ impl S3Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Makes a bucket, and waits until objects can be put into it, which takes a new server a while.
+    /// Makes a bucket into which objects can be put.
     pub fn make_bucket(&self, name: &str) {
+        assert!(self.has_bucket(name), "the server does not make a bucket");
+    }
+
+    /// Makes a bucket, and waits until objects can be put into it, which takes a new server a while; false when it takes too long.
+    fn has_bucket(&self, name: &str) -> bool {
         let wait = Condvar::new();
         let is_made = || {
             // Refused when it is there.
             self.put(&format!("/{name}"), b"");
             self.put(&format!("/{name}/ready"), b"x")
         };
-        let made = (0..300).any(|_| {
+        let made = (0..150).any(|_| {
             is_made() || {
                 wait.wait_for(&mut Mutex::new(()).lock(), Duration::from_millis(200));
                 false
             }
         });
-        assert!(made, "the server does not make a bucket");
-        assert!(self.request("DELETE", &format!("/{name}/ready"), b""), "what was put is deleted");
+        made && self.request("DELETE", &format!("/{name}/ready"), b"")
     }
 
     fn put(&self, path: &str, body: &[u8]) -> bool {
