@@ -60,7 +60,7 @@ impl Default for Options {
         Self {
             memtable_bytes: 16 << 20,
             memtable_age: Duration::from_secs(10),
-            max_unflushed_bytes: 128 << 20,
+            max_unflushed_bytes: 64 << 20,
             max_wal_bytes: 4 << 30,
             max_push_bytes: 64 << 20,
             max_wait: Duration::from_secs(5),
