@@ -5,6 +5,7 @@ import type { PanelJson } from '../../model';
 import { moved, removedAt, replacedAt } from '../json';
 import type { PanelPreview } from '../panel/preview';
 import { useData, useFieldNames } from '../panel/useData';
+import { cards } from './cards';
 import { BY_VALUE, ByValue } from './ByValue';
 import { fieldDefault, fieldOptions } from './catalog';
 import { FieldPicker } from './FieldPicker';
@@ -246,20 +247,7 @@ function Matcher({ preview, rule: { matcher }, fields, onChange }: MatcherProps)
 
 const getStyles = (theme: GrafanaTheme2) => ({
   list: css({ display: 'flex', flexDirection: 'column', gap: theme.spacing(1), padding: theme.spacing(1) }),
-  rule: css({
-    background: theme.colors.background.secondary,
-    borderRadius: theme.shape.radius.default,
-    display: 'flex',
-    flexDirection: 'column',
-    gap: theme.spacing(1.5),
-    padding: theme.spacing(1.5),
-  }),
-  header: css({
-    alignItems: 'center',
-    display: 'flex',
-    gap: theme.spacing(1),
-    '& strong': { flex: '1 1 auto', fontWeight: 500 },
-  }),
+  ...cards(theme),
   property: css({ alignItems: 'flex-start', display: 'flex', gap: theme.spacing(1) }),
   editor: css({ flex: '1 1 auto', minWidth: 0 }),
 });

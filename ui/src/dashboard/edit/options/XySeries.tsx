@@ -3,6 +3,7 @@ import { getFieldDisplayName, getFrameDisplayName, type DataFrame, type GrafanaT
 import { Button, Combobox, Field, IconButton, Input, useStyles2 } from '@grafana/ui';
 import { isFrame, type Dimension, type SeriesRule } from '~/panels/xychart/mapping';
 import { moved, removedAt, replacedAt } from '../json';
+import { cards } from './cards';
 import { FieldPicker } from './FieldPicker';
 
 /** The dimensions of a series that a field is chosen for. */
@@ -160,18 +161,5 @@ function FramePicker({ rule, frames, onChange }: FramePickerProps) {
 
 const getStyles = (theme: GrafanaTheme2) => ({
   list: css({ display: 'flex', flexDirection: 'column', gap: theme.spacing(1) }),
-  rule: css({
-    background: theme.colors.background.secondary,
-    borderRadius: theme.shape.radius.default,
-    display: 'flex',
-    flexDirection: 'column',
-    gap: theme.spacing(1.5),
-    padding: theme.spacing(1.5),
-  }),
-  header: css({
-    alignItems: 'center',
-    display: 'flex',
-    gap: theme.spacing(1),
-    '& strong': { flex: '1 1 auto', fontWeight: 500 },
-  }),
+  ...cards(theme),
 });
