@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { openBrowser } from '../e2e/browser.mjs';
 import { LoginPage, DashboardsPage } from '../e2e/pages.mjs';
-import { binary, firstPassword, folder, freePort, start, startUp, withScreens } from '../e2e/processes.mjs';
+import { firstPassword, folder, startReceiving, startUp, withScreens } from '../e2e/processes.mjs';
 import { DASHBOARD, LINES, writeDay, writeLines } from './data.mjs';
 import { dashboardPainted, firstLoad, homeInteractive, redraw, scroll } from './measure.mjs';
 
@@ -13,17 +13,7 @@ const RUNS = path.resolve(import.meta.dirname, '../../bench/runs');
 /** A data directory with a day in it, as a server leaves one behind. */
 async function dayOfData(endMs) {
   const data = folder();
-  const port = await freePort();
-  const config = path.join(data, 'prometheus.yml');
-  writeFileSync(config, 'scrape_configs: []\n');
-  const args = [
-    'prometheus',
-    `--config.file=${config}`,
-    `--storage.tsdb.path=${data}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--web.enable-remote-write-receiver',
-  ];
-  const server = await start(binary(), args, `http://127.0.0.1:${port}/-/ready`, { cwd: data });
+  const server = await startReceiving(data);
   await writeDay(server.url, endMs);
   await server.stop();
   return data;

@@ -1,6 +1,6 @@
 // Programs the journeys need: they listen on loopback, keep their data in a folder of their own, and are ended by their id.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -91,4 +91,20 @@ export async function withScreens(server) {
   if (page.includes('<div id="root">') && !named) return server;
   const screens = await front(server.url, await freePort(), path.resolve(ROOT, named ?? 'ui/dist'));
   return { ...server, url: screens.url, stop: () => Promise.all([screens.stop(), server.stop()]) };
+}
+
+/** A server in Prometheus's seat that scrapes nothing and takes what is pushed, with further flags. */
+export async function startReceiving(data, ...flags) {
+  const port = await freePort();
+  const config = path.join(data, 'prometheus.yml');
+  writeFileSync(config, 'scrape_configs: []\n');
+  const args = [
+    'prometheus',
+    `--config.file=${config}`,
+    `--storage.tsdb.path=${data}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+    '--web.enable-remote-write-receiver',
+    ...flags,
+  ];
+  return start(binary(), args, `http://127.0.0.1:${port}/-/ready`, { cwd: data });
 }

@@ -1,18 +1,16 @@
 // Folders inside folders, rows, panels that ask several data sources, fields chosen by their values, and exemplars that lead to logs.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { post, sendSeries } from '../../bench/remoteWrite.mjs';
 import { accessibilityProblems } from '../accessibility.mjs';
 import { openPage, shoot } from '../browser.mjs';
 import { DashboardPage, DashboardsPage, EditPage, FoldersPage, LoginPage, SourcesPage } from '../pages.mjs';
-import { binary, firstPassword, folder, freePort, start, startUp, withScreens } from '../processes.mjs';
+import { firstPassword, folder, startReceiving, startUp, withScreens } from '../processes.mjs';
 
 const TRACE = '4bf92f3577b34da6';
 
 export async function arranging(browser) {
   const own = await startUp();
-  const elsewhere = await startElsewhere();
+  const elsewhere = await startReceiving(folder(), '--enable-feature=exemplar-storage');
   const server = await withScreens(own);
   try {
     await measured(own.url, elsewhere.url);
@@ -34,22 +32,6 @@ export async function arranging(browser) {
   } finally {
     await Promise.all([elsewhere.stop(), server.stop()]);
   }
-}
-
-/** A server of metrics that keeps exemplars. */
-async function startElsewhere() {
-  const [data, port] = [folder(), await freePort()];
-  const config = path.join(data, 'prometheus.yml');
-  writeFileSync(config, 'scrape_configs: []\n');
-  const args = [
-    'prometheus',
-    `--config.file=${config}`,
-    `--storage.tsdb.path=${data}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--web.enable-remote-write-receiver',
-    '--enable-feature=exemplar-storage',
-  ];
-  return start(binary(), args, `http://127.0.0.1:${port}/-/ready`, { cwd: data });
 }
 
 /** A shop that is slow at times: what it took, with an exemplar, and what it said. */
