@@ -87,9 +87,7 @@ pub fn loki(args: &crate::cli::LokiArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    // A thread that has nothing to do keeps what others freed of its memory: let it end soon.
-    let idle = std::time::Duration::from_secs(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(start_and_stop(settings));
     // What still runs on blocking threads is a query nobody waits for any more.
     runtime.shutdown_background();

@@ -2,13 +2,11 @@
 //!
 //! It must not know metrics engines, HTTP or configuration. In reading order:
 //! [`clock`] (time is passed in, never taken), [`error`] (what a caller can do about a failure),
-//! [`budget`] (bytes, deadlines, cancellation), [`memory`] (what the allocator keeps), [`metrics`]
-//! (the counters this process publishes about itself).
+//! [`budget`] (bytes, deadlines, cancellation), [`metrics`] (the counters this process publishes about itself).
 
 pub mod budget;
 pub mod clock;
 pub mod error;
-pub mod memory;
 pub mod metrics;
 
 pub use budget::{ByteBudget, CancelFlag, Reservation};

@@ -26,7 +26,7 @@ use model::logs::{LogAppender, LogBatch, LogColumns, LogEntry, LogHint, LogRange
 use model::source::TenantId;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const START_NS: i64 = 1_768_435_200_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;

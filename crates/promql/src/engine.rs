@@ -122,12 +122,6 @@ pub struct Engine {
     options: EngineOptions,
 }
 
-/// Lets the threads that evaluate give back to the system what large queries have left on them.
-pub fn release_memory() {
-    base::memory::release();
-    rayon::spawn_broadcast(|_| base::memory::release());
-}
-
 /// A query as it was asked.
 struct Request<'a> {
     query: &'a str,

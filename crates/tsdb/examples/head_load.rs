@@ -16,7 +16,7 @@ use model::{
 use tsdb::head::{Head, HeadOptions};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SERIES_PER_TARGET: usize = 1_000;
 const INTERVAL_MS: i64 = 15_000;

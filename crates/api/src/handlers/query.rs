@@ -25,8 +25,6 @@ use crate::screens::caller::Caller;
 const MAX_POINTS: i64 = 11_000;
 /// The most warnings and the most infos an answer carries.
 const MAX_NOTES: usize = 10;
-/// Queries that held this much leave the allocator with memory worth giving back.
-const LARGE_QUERY_BYTES: usize = 1 << 20;
 
 /// `GET|POST /query`
 pub async fn instant(
@@ -210,7 +208,7 @@ impl Attempt {
             (Err(QueryError::Stopped(QueryStop::Budget(_))), Some(bytes)) => Some(bytes),
             _ => None,
         };
-        let outcome = match again {
+        match again {
             Some(bytes) => Some((admission, bytes)),
             None => {
                 let _held = admission.into_held(&budget);
@@ -228,11 +226,7 @@ impl Attempt {
                 }
                 None
             }
-        };
-        if budget.peak_bytes() >= LARGE_QUERY_BYTES {
-            promql::engine::release_memory();
         }
-        outcome
     }
 }
 

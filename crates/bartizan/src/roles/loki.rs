@@ -92,8 +92,7 @@ pub fn run(args: &LokiArgs) -> anyhow::Result<ExitCode> {
         tracing::info!("config is valid");
         return Ok(ExitCode::SUCCESS);
     }
-    let idle = Duration::from_secs(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(idle).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(settings, books, (language, quiet_after)));
     runtime.shutdown_background();
     outcome

@@ -93,10 +93,7 @@ fn flush_loop(db: &LogDb, stop: &Stop) {
         db.mend_log();
         db.seal_if_old();
         let wait = match db.flush_due() {
-            Ok(flushed) => {
-                if flushed.objects > 0 {
-                    base::memory::release();
-                }
+            Ok(_) => {
                 db.wait_for_sealed(FLUSH_EVERY);
                 Duration::ZERO
             }
@@ -111,9 +108,7 @@ fn flush_loop(db: &LogDb, stop: &Stop) {
 
 fn compact_loop(db: &LogDb, stop: &Stop) {
     while !stop.wait(COMPACT_EVERY) {
-        if db.compact_all() {
-            base::memory::release();
-        }
+        db.compact_all();
     }
 }
 

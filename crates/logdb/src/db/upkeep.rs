@@ -75,12 +75,11 @@ impl LogDb {
         self.publish();
     }
 
-    /// Compacts until there is nothing left to do. Returns whether there was something.
-    pub(super) fn compact_all(&self) -> bool {
-        let mut any = false;
+    /// Compacts until there is nothing left to do.
+    pub(super) fn compact_all(&self) {
         while !self.is_stopping() {
             match self.compact_once() {
-                Ok(true) => any = true,
+                Ok(true) => {}
                 Ok(false) => {
                     self.metrics.compacted_at.set(self.clock.now_ms() as f64 / 1000.0);
                     break;
@@ -92,7 +91,6 @@ impl LogDb {
                 }
             }
         }
-        any
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
