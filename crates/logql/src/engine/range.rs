@@ -349,7 +349,7 @@ impl<'a> Plan<'a> {
         if self.counts_by_stream(&run.stream) {
             return self.add_counted(engine, page, run, rows, part);
         }
-        let mut reader = RowReader::new(page, run, &self.pipeline);
+        let mut reader = RowReader::of_many(page, run, rows.len(), &self.pipeline);
         let (mut passed, mut key, mut stretch) = (0, Vec::new(), None::<Stretch>);
         for &at in rows {
             let mut row = reader.row(at);

@@ -1,5 +1,6 @@
 //! From page groups to rows: selecting what may match, and reading columns of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -187,13 +188,27 @@ pub(super) struct RowReader<'p> {
     pipeline: &'p Pipeline,
     /// Whether structured metadata of the page is looked at.
     metadata: bool,
+    /// Where the lines of the run begin, and all of them as one text.
+    text: Option<(usize, &'p str)>,
     pub labels: RowLabels,
 }
 
 impl<'p> RowReader<'p> {
     pub fn new(page: &'p Page, run: &PageRun, pipeline: &'p Pipeline) -> Self {
         let metadata = page.metadata.names().any(|name| pipeline.looks_at(name));
-        Self { page, pipeline, metadata, labels: RowLabels::new(Arc::clone(&run.stream)) }
+        Self { page, pipeline, metadata, text: None, labels: RowLabels::new(Arc::clone(&run.stream)) }
+    }
+
+    /// A reader of so many rows of the run. Whether bytes are text is told faster of all lines at once than of each one.
+    pub fn of_many(page: &'p Page, run: &PageRun, rows: usize, pipeline: &'p Pipeline) -> Self {
+        let mut reader = Self::new(page, run, pipeline);
+        if !page.lines.is_empty() && rows > run.rows.len() / 2 {
+            let place = |row: usize| page.lines.offsets[row] as usize;
+            let begin = place(run.rows.start);
+            let text = std::str::from_utf8(&page.lines.bytes[begin..place(run.rows.end)]);
+            reader.text = text.ok().map(|text| (begin, text));
+        }
+        reader
     }
 
     /// A line with its labels as they are stored.
@@ -205,9 +220,19 @@ impl<'p> RowReader<'p> {
                 self.labels.add_metadata(name, &crate::text::lossy(value));
             }
         }
-        let line =
-            if self.page.lines.is_empty() { "".into() } else { crate::text::lossy(self.page.lines.get(at)) };
-        Row { timestamp_ns: self.page.timestamps_ns[at], line }
+        Row { timestamp_ns: self.page.timestamps_ns[at], line: self.line(at) }
+    }
+
+    fn line(&self, row: usize) -> Cow<'p, str> {
+        let lines = &self.page.lines;
+        if lines.is_empty() {
+            return "".into();
+        }
+        let place = |row: usize| lines.offsets[row] as usize;
+        // Parts of a character at the end of one line and the beginning of the next are text together only.
+        let in_text =
+            self.text.and_then(|(begin, text)| text.get(place(row) - begin..place(row + 1) - begin));
+        in_text.map_or_else(|| crate::text::lossy(lines.get(row)), Cow::Borrowed)
     }
 
     /// The bytes of a line as they are stored.

@@ -1,9 +1,13 @@
 //! `| json` and `| unpack`.
 //!
 //! Objects are walked where they stand; what is wrong is told at the place where it stops the walk, and labels found
-//! before stay.
+//! before stay. In reading order: this file, and [`quotes`] (where strings end).
+
+mod quotes;
 
 use std::borrow::Cow;
+
+use quotes::Quotes;
 
 use super::hints::Hints;
 use crate::labels::{RowLabels, is_name, sanitize_into};
@@ -74,17 +78,17 @@ impl Extraction<'_> {
     fn object(&mut self, text: &str, depth: usize) -> Walk {
         each_field(text, |key, value| {
             let prefix = self.name.len();
-            if prefix == 0 && depth > 0 && !self.hints.may_want_key(&key) {
+            if prefix == 0 && depth > 0 && !self.hints.may_want_key(key) {
                 return Ok(());
             }
             // Most keys are names as they stand.
-            if prefix == 0 && !matches!(value, Value::Object(_)) && is_name(&key) {
-                return self.label(&key, value);
+            if prefix == 0 && !matches!(value, Value::Object(_)) && is_name(key) {
+                return self.label(key, value);
             }
             if prefix > 0 {
                 self.name.push('_');
             }
-            sanitize_into(&mut self.name, &key, prefix == 0);
+            sanitize_into(&mut self.name, key, prefix == 0);
             let walk = self.field(value, depth);
             self.name.truncate(prefix);
             walk
@@ -148,7 +152,7 @@ impl Unpack {
                     entry = Some(text);
                 } else {
                     let mut name = String::new();
-                    sanitize_into(&mut name, &key, true);
+                    sanitize_into(&mut name, key, true);
                     fields.push((name, text));
                 }
             }
@@ -182,7 +186,7 @@ fn problem<T>(text: &'static str) -> Result<T, Stop> {
 }
 
 /// Calls `visit` with the key and value of each field of the object `text` begins with.
-fn each_field<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Value<'a>) -> Walk) -> Walk {
+fn each_field<'a>(text: &'a str, mut visit: impl FnMut(&str, Value<'a>) -> Walk) -> Walk {
     let bytes = text.as_bytes();
     let Some(mut at) = token(bytes, 0).filter(|&at| bytes[at] == b'{') else { return problem(NO_OBJECT_END) };
     at += 1;
@@ -191,23 +195,38 @@ fn each_field<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Value<'a>) 
         Some(next) if bytes[next] == b'}' => return Ok(()),
         Some(next) => at = next,
     }
+    let mut quotes = Quotes::new(bytes);
     loop {
         match bytes[at] {
             b'"' => {}
             b'}' => return Ok(()),
             _ => return problem(NO_OBJECT_END),
         }
-        let Some((end, has_escapes)) = string_end(bytes, at + 1) else { return problem(NO_STRING_END) };
+        let Some(end) = quotes.next(at + 1) else { return problem(NO_STRING_END) };
         let raw = &text[at + 1..end];
-        let key = match has_escapes.then(|| unescape(raw)) {
-            None => Cow::Borrowed(raw),
-            Some(Some(key)) => Cow::Owned(key),
-            Some(None) => return problem(BAD_ESCAPE),
+        let unescaped;
+        let key = if quotes.has_escapes() && raw.contains('\\') {
+            let Some(key) = unescape(raw) else { return problem(BAD_ESCAPE) };
+            unescaped = key;
+            &*unescaped
+        } else {
+            raw
         };
         let Some(colon) = token(bytes, end + 1).filter(|&at| bytes[at] == b':') else {
             return problem(MALFORMED);
         };
-        let (value, end) = value_at(text, colon + 1).map_err(Stop::Problem)?;
+        let Some(begin) = token(bytes, colon + 1) else { return problem(MALFORMED) };
+        let (value, end) = match bytes[begin] {
+            b'"' => {
+                let Some(end) = quotes.next(begin + 1) else { return problem(NO_STRING_END) };
+                (Value::String(&text[begin + 1..end]), end + 1)
+            }
+            b'0'..=b'9' | b'-' => {
+                let end = word_end(bytes, begin);
+                (Value::Plain(&text[begin..end]), end)
+            }
+            _ => value_at(text, begin).map_err(Stop::Problem)?,
+        };
         visit(key, value)?;
         let Some(next) = token(bytes, end) else { return problem(NO_ARRAY_END) };
         match bytes[next] {
@@ -229,7 +248,7 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
     let Some(at) = token(bytes, at) else { return Err(MALFORMED) };
     match bytes[at] {
         b'"' => {
-            let (end, _) = string_end(bytes, at + 1).ok_or(NO_STRING_END)?;
+            let end = string_end(bytes, at + 1).ok_or(NO_STRING_END)?;
             Ok((Value::String(&text[at + 1..end]), end + 1))
         }
         b'{' => {
@@ -241,8 +260,7 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
             Ok((Value::Array(&text[at..end]), end))
         }
         _ => {
-            let is_end = |b: &u8| ENDS_WORD[usize::from(*b)];
-            let end = bytes[at..].iter().position(is_end).map_or(bytes.len(), |len| at + len);
+            let end = word_end(bytes, at);
             let word = text.get(at..end).ok_or(UNKNOWN_VALUE)?;
             match word.as_bytes().first() {
                 None => Err(NO_VALUE_END),
@@ -254,6 +272,13 @@ pub(crate) fn value_at(text: &str, at: usize) -> Result<(Value<'_>, usize), &'st
             }
         }
     }
+}
+
+/// Where a number or a truth value ends.
+#[inline]
+fn word_end(bytes: &[u8], begin: usize) -> usize {
+    let is_end = |b: &u8| ENDS_WORD[usize::from(*b)];
+    bytes[begin..].iter().position(is_end).map_or(bytes.len(), |len| begin + len)
 }
 
 /// The bytes a number or a truth value ends before.
@@ -277,39 +302,15 @@ pub(crate) fn token(bytes: &[u8], from: usize) -> Option<usize> {
     rest.iter().position(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t')).map(|at| from + at)
 }
 
-/// The quote that ends a string, and whether there are escapes before it.
-#[inline]
-fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
-    let mut has_escapes = false;
+/// The quote that ends a string that begins before a place.
+fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at += quote_or_escape(bytes.get(at..)?)?;
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
-            return Some((at, has_escapes));
+            return Some(at);
         }
-        has_escapes = true;
         at += 2;
     }
-}
-
-/// The first quote or backslash. Strings are mostly so short that a wider search is not worth beginning: eight bytes are looked at at once.
-#[inline]
-fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    // The highest bit of each byte that is `byte`, up to the first that is: what follows that may be wrong.
-    let is = |word: u64, byte: u8| {
-        let zero = word ^ (ONES * u64::from(byte));
-        zero.wrapping_sub(ONES) & !zero & (ONES << 7)
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = is(word, b'"') | is(word, b'\\');
-        if found != 0 {
-            return Some(i * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let is_found = |b: &u8| matches!(b, b'"' | b'\\');
-    rest.iter().position(is_found).map(|at| words.len() * 8 + at)
 }
 
 /// Behind the bracket that closes the one at a place.
@@ -318,7 +319,7 @@ fn block_end(bytes: &[u8], mut at: usize, open: u8, close: u8) -> Option<usize> 
     loop {
         at += memchr::memchr3(b'"', open, close, bytes.get(at..)?)?;
         match bytes[at] {
-            b'"' => at = string_end(bytes, at + 1)?.0,
+            b'"' => at = string_end(bytes, at + 1)?,
             b if b == open => depth += 1,
             _ => {
                 depth -= 1;
@@ -382,7 +383,7 @@ pub(crate) fn unescape(raw: &str) -> Option<String> {
 /// Calls `visit` for the fields of an object; false when the text is none.
 pub(crate) fn fields_of(text: &str, mut visit: impl FnMut(&str, Value<'_>)) -> bool {
     each_field(text, |key, value| {
-        visit(&key, value);
+        visit(key, value);
         Ok(())
     })
     .is_ok()
@@ -414,9 +415,9 @@ mod tests {
             for after in [0, 1, 7, 8, 30] {
                 let plain = "é#!\u{a2}]".chars().cycle().take(before).collect::<String>();
                 let text = format!("{plain}\"{}", "\"\\x".repeat(after));
-                assert_eq!(string_end(text.as_bytes(), 0), Some((plain.len(), false)), "{text}");
+                assert_eq!(string_end(text.as_bytes(), 0), Some(plain.len()), "{text}");
                 let escaped = format!("{plain}\\\"{plain}\"{}", "\\".repeat(after));
-                assert_eq!(string_end(escaped.as_bytes(), 0), Some((plain.len() * 2 + 2, true)), "{escaped}");
+                assert_eq!(string_end(escaped.as_bytes(), 0), Some(plain.len() * 2 + 2), "{escaped}");
                 assert_eq!(string_end(plain.as_bytes(), 0), None);
                 assert_eq!(string_end(format!("{plain}\\").as_bytes(), 0), None);
             }
