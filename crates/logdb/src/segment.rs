@@ -3,9 +3,8 @@
 //! It must not know buckets, tenants or what else there is. In reading order: [`grams`] (what filters know of lines and
 //! values), [`sliced`] (filters of many page groups side by side), [`first`] (those of the first version), [`index`] (what is
 //! where), [`writer`] with `group` (the rows of one page group) and `squeeze` (compression), [`reader`] with `pages` (from
-//! bytes to columns), `metadata` and `buffers`.
+//! bytes to columns) and `metadata`.
 
-mod buffers;
 pub mod first;
 pub mod grams;
 mod group;

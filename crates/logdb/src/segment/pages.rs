@@ -6,7 +6,6 @@ use blob::Object;
 use bytes::Bytes;
 use model::logs::ByteColumn;
 
-use super::buffers::Buffer;
 use super::index::{GroupEntry, MICROS, NANOS, PageEntry, PageKind, Place, TIMESTAMP, TimeUnit};
 use super::reader::SegmentError;
 use crate::codec::{Damaged, Input};
@@ -33,26 +32,26 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// What was compressed, into memory that is used again.
-pub fn decompress(stored: &[u8], raw_bytes: usize) -> Result<Buffer, Damaged> {
+/// What was compressed.
+pub fn decompress(stored: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Damaged> {
     const FAILED: Damaged = Damaged("does not decompress to what was written");
     if zstd::zstd_safe::get_frame_content_size(stored).ok().flatten() != Some(raw_bytes as u64) {
         return Err(FAILED);
     }
-    let mut raw = Buffer::with_capacity(raw_bytes);
+    let mut raw = Vec::with_capacity(raw_bytes);
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
             None => slot.insert(zstd::bulk::Decompressor::new().map_err(|_| FAILED)?),
         };
-        let written = decompressor.decompress_to_buffer(stored, raw.bytes_mut()).map_err(|_| FAILED)?;
+        let written = decompressor.decompress_to_buffer(stored, &mut raw).map_err(|_| FAILED)?;
         if written == raw_bytes { Ok(()) } else { Err(FAILED) }
     })?;
     Ok(raw)
 }
 
 /// The content of a page.
-pub fn read_page(object: &dyn Object, page: &PageEntry) -> Result<Buffer, SegmentError> {
+pub fn read_page(object: &dyn Object, page: &PageEntry) -> Result<Vec<u8>, SegmentError> {
     let stored = read_place(object, &page.place)?;
     Ok(decompress(&stored, page.raw_bytes as usize)?)
 }
@@ -81,12 +80,12 @@ pub fn timestamps(object: &dyn Object, unit: TimeUnit, group: &GroupEntry) -> Re
 }
 
 /// Byte strings of a page: lengths, then the bytes, which are not copied.
-pub fn strings(raw: Buffer, begin: usize, count: usize) -> Result<ByteColumn, Damaged> {
+pub fn strings(raw: Vec<u8>, begin: usize, count: usize) -> Result<ByteColumn, Damaged> {
     let mut input = Input::new(raw.get(begin..).ok_or(Damaged("cut short"))?);
     let offsets = delta::decode_ends(&mut input, count)?;
     if offsets.last().copied().unwrap_or(0) as usize != input.rest().len() {
         return Err(Damaged("lengths of strings do not agree with their bytes"));
     }
     let consumed = raw.len() - input.rest().len();
-    Ok(ByteColumn { bytes: Bytes::from_owner(raw).slice(consumed..), offsets })
+    Ok(ByteColumn { bytes: Bytes::from(raw).slice(consumed..), offsets })
 }
