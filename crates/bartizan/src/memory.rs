@@ -2,13 +2,14 @@
 
 /// What the allocator reads before it serves anyone; the environment's `MALLOC_CONF` comes after it and wins.
 ///
-/// An arena for each core, so that what one thread frees serves the next, whoever it is; what nobody wants again is given back
-/// to the system within a fifth of a second, by a thread of the allocator's own.
+/// One arena for all threads, of which each keeps only what is small to itself, and free room of any size is taken for what is
+/// wanted next: so what one query frees serves another, whoever runs it, and queries together take what they may and little more.
+/// What nobody wants again is given back to the system within a fifth of a second, by a thread of the allocator's own.
 #[allow(non_upper_case_globals, reason = "the allocator asks for this name")]
 // SAFETY: nothing else has this name, and it is a pointer to text that ends with a zero.
 #[unsafe(export_name = "malloc_conf")]
-static malloc_conf: &[u8; 79] =
-    b"percpu_arena:percpu,background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0\0";
+static malloc_conf: &[u8; 114] =
+    b"narenas:1,lg_tcache_max:13,lg_extent_max_active_fit:20,background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0\0";
 
 /// Keeps memory small. Call it before any other thread runs.
 pub fn start() {

@@ -1,7 +1,7 @@
 //! A real server that speaks S3: SeaweedFS, from PyPI.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -87,8 +87,13 @@ impl S3Server {
     }
 
     /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The same as a URL.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
     }
 
     /// Makes a bucket into which objects can be put.
@@ -119,7 +124,7 @@ impl S3Server {
 
     fn request(&self, method: &str, path: &str, body: &[u8]) -> bool {
         let exchange = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            let mut stream = TcpStream::connect(self.address())?;
             stream.set_read_timeout(Some(Duration::from_secs(10)))?;
             let length = body.len();
             write!(

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
-use crate::server::TestServer;
+use crate::server::{Answer, TestServer, exchange};
 
 #[tokio::test]
 async fn targets_are_told_with_what_their_scrapes_cost() {
@@ -31,15 +33,20 @@ async fn targets_are_told_with_what_their_scrapes_cost() {
     server.stop().await;
 }
 
+/// Asks a query that runs until it is ended.
+fn ask_what_hangs(server: &TestServer) -> JoinHandle<Answer> {
+    let address = server.address;
+    tokio::spawn(async move {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let path = "/api/v1/query_range?query=hangs&start=0&end=60&step=30";
+        exchange(stream, "GET", path, &[], "").await
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_runs_is_seen_and_can_be_ended() {
     let server = TestServer::start().await;
-    let address = server.address;
-    let asking = tokio::spawn(async move {
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let path = "/api/v1/query_range?query=hangs&start=0&end=60&step=30";
-        crate::server::exchange(stream, "GET", path, &[], "").await
-    });
+    let asking = ask_what_hangs(&server);
     while !server.calls.hanging.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;
     }
@@ -64,6 +71,38 @@ async fn a_query_that_runs_is_seen_and_can_be_ended() {
     assert_eq!(ended["slowest"][0]["error"], "query was canceled in hanging");
     let answer = server.send("DELETE", &path, &[], "").await;
     assert_eq!(answer.status, 404, "{}", answer.text());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_waits_for_its_turn_can_be_ended() {
+    let server = TestServer::start().await;
+    let mut asking: Vec<_> = (0..5).map(|_| ask_what_hangs(&server)).collect();
+    let (waiting, others) = loop {
+        let data = server.get("/api/operations/queries").await.data();
+        let (waiting, others): (Vec<_>, Vec<_>) =
+            data["running"].as_array().unwrap().iter().cloned().partition(|q| q["isWaiting"] == json!(true));
+        if let ([one], 4) = (&waiting[..], others.len()) {
+            break (one.clone(), others);
+        }
+    };
+    let end = async |query: &Value| {
+        let path = format!("/api/operations/queries/{}", query["id"]);
+        assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
+    };
+    end(&waiting).await;
+    let (answer, _, running) = futures_util::future::select_all(asking.drain(..)).await;
+    let answer = answer.unwrap();
+    assert!(answer.text().contains("query was canceled in query queue"), "{}", answer.text());
+
+    // The others do not notice.
+    assert_eq!(server.get("/api/operations/queries").await.data()["freeSlots"], 0);
+    for query in &others {
+        end(query).await;
+    }
+    for answer in futures_util::future::join_all(running).await {
+        assert!(answer.unwrap().text().contains("query was canceled in hanging"));
+    }
     server.stop().await;
 }
 

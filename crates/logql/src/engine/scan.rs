@@ -242,3 +242,35 @@ impl<'p> RowReader<'p> {
         Bytes::copy_from_slice(&lines.bytes[start..end])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::hints::Hints;
+    use model::Labels;
+    use model::logs::ByteColumn;
+
+    #[test]
+    fn lines_are_the_same_however_many_are_read() {
+        let stored: [&[u8]; 5] = ["é".as_bytes(), b"ab\xc3", b"\xa9cd", b"", b"e\xff"];
+        let ends = stored.iter().scan(0, |end, line| {
+            *end += line.len() as u32;
+            Some(*end)
+        });
+        let offsets = [0].into_iter().chain(ends).collect();
+        let lines = ByteColumn { bytes: stored.concat().into(), offsets };
+        let page = Page { timestamps_ns: vec![0; 5], lines, ..Page::default() };
+        let pipeline = Pipeline::new(&[], Hints::default()).unwrap();
+        let read = |rows: std::ops::Range<usize>, many: usize| {
+            let stream = Arc::new(Labels::from_pairs([("app", "x")]));
+            let run = PageRun { stream, rows: rows.clone(), first_ns: 0, last_ns: 0, line_bytes: 0 };
+            let mut reader = RowReader::of_many(&page, &run, many, &pipeline);
+            rows.map(|row| reader.row(row as u32).line.into_owned()).collect::<Vec<_>>()
+        };
+        let expected = ["é", "ab\u{fffd}", "\u{fffd}cd", "", "e\u{fffd}"];
+        for rows in [0..5, 0..4, 1..3, 2..4] {
+            assert_eq!(read(rows.clone(), rows.len()), expected[rows.clone()]);
+            assert_eq!(read(rows.clone(), 0), expected[rows]);
+        }
+    }
+}

@@ -1,106 +1,31 @@
 //! Objects in a bucket of a real server that speaks S3.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use base64::Engine as _;
+use testkit::s3::S3Server;
 
 use super::{Loki, config, now_ns};
 use crate::faults::wait_for;
 use crate::peer::exchange;
 
-/// The server; dropping it kills it.
-struct S3 {
-    child: Child,
-    port: u16,
-    _turn: MutexGuard<'static, ()>,
-}
-
-/// Several of these servers at once get in each other's way.
-static TURN: Mutex<()> = Mutex::new(());
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn weed(test: &str) -> Option<PathBuf> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/weed");
-    if !tools.is_file() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "SeaweedFS is not installed");
-        println!("skipped: {test}: SeaweedFS is not installed");
-        return None;
-    }
-    Some(tools)
-}
-
-/// A port whose neighbour ten thousand above is a port, too: there the server talks to itself.
-fn port() -> u16 {
-    loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        if port < 55_000 {
-            return port;
-        }
-    }
-}
-
-impl S3 {
-    fn start(weed: &Path, dir: &Path) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let (master, volume, filer, s3) = (port(), port(), port(), port());
-        let mut child = Command::new(weed)
-            .args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64"])
-            .args(["-volume.max=20", "-master.electionTimeout=1s"])
-            .arg(format!("-dir={}", dir.display()))
-            .arg(format!("-master.port={master}"))
-            .arg(format!("-volume.port={volume}"))
-            .arg(format!("-filer.port={filer}"))
-            .arg(format!("-s3.port={s3}"))
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while log.read_line(&mut line).unwrap_or(0) > 0 && !line.contains("Start Seaweed S3 API Server") {
-            line.clear();
-        }
-        // What it goes on to say must be read, or it would wait for that.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let server = Self { child, port: s3, _turn: turn };
-        wait_for("the bucket to be made", || {
-            let address = ([127, 0, 0, 1], server.port).into();
-            let (status, _) = exchange(address, "PUT", "/logs", "", &[])?;
-            (status == 200).then_some(())
-        });
-        server
-    }
-}
-
 #[test]
 fn objects_are_in_the_bucket_the_configuration_names() {
-    let Some(weed) = weed("objects_are_in_the_bucket_the_configuration_names") else { return };
-    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let s3 = S3::start(&weed, data.path());
+    let Some(s3) = S3Server::start("objects_are_in_the_bucket_the_configuration_names") else { return };
+    s3.make_bucket("logs");
+    let dir = tempfile::tempdir().unwrap();
     let config = format!(
         "auth_enabled: true
 common:
   path_prefix: {}
   storage:
     s3:
-      s3: http://any:any@127.0.0.1:{}/logs
+      s3: http://any:any@{}/logs
       region: us-east-1
       s3forcepathstyle: true
 storage_config: {{object_prefix: team/logs}}
 schema_config: {{configs: [{{from: 2024-01-01, store: tsdb, object_store: s3, schema: v13}}]}}
 ",
         dir.path().display(),
-        s3.port
+        s3.address()
     );
     let loki = Loki::start(dir.path(), &config);
     assert_eq!(loki.push("a", "web", &[(now_ns(), "kept far away")]).0, 204);
@@ -123,14 +48,13 @@ fn group(name: &str, record: &str) -> Vec<u8> {
 
 #[test]
 fn rules_are_read_from_a_bucket() {
-    let Some(weed) = weed("rules_are_read_from_a_bucket") else { return };
-    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let s3 = S3::start(&weed, data.path());
+    let Some(s3) = S3Server::start("rules_are_read_from_a_bucket") else { return };
+    s3.make_bucket("logs");
+    let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, record: &str| {
         let base64 = |text: &str| base64::engine::general_purpose::URL_SAFE.encode(text);
         let path = format!("/logs/rules/a/{}/{}", base64("team/shop"), base64(name));
-        let address = ([127, 0, 0, 1], s3.port).into();
-        assert_eq!(exchange(address, "PUT", &path, "", &group(name, record)).unwrap().0, 200);
+        assert_eq!(exchange(s3.address(), "PUT", &path, "", &group(name, record)).unwrap().0, 200);
     };
     put("errors", "web:errors");
     let more = format!(
@@ -138,9 +62,9 @@ fn rules_are_read_from_a_bucket() {
   poll_interval: 1s
   storage:
     type: s3
-    s3: {{s3: 'http://any:any@127.0.0.1:{}/logs', region: us-east-1, s3forcepathstyle: true}}
+    s3: {{s3: 'http://any:any@{}/logs', region: us-east-1, s3forcepathstyle: true}}
 ",
-        s3.port
+        s3.address()
     );
     let loki = Loki::start(dir.path(), &config(dir.path(), &more));
     let shown = |expected: &[(&str, &str)]| {
