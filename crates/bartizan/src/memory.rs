@@ -11,7 +11,7 @@
 static malloc_conf: &[u8; 114] =
     b"narenas:1,lg_tcache_max:13,lg_extent_max_active_fit:20,background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0\0";
 
-/// Keeps memory small. Call it before any other thread runs.
+/// Keeps the system from backing memory by huge pages. Call it before any other thread runs.
 pub fn start() {
     // A huge page is resident as a whole once a byte of it is used: threads that each hold a little in many pages
     // then take three times what they hold, and a head a seventh more, without being faster. A system that

@@ -339,7 +339,7 @@ impl Object for LocalObject {
 
     #[expect(
         clippy::slow_vector_initialization,
-        reason = "zeros that are asked for are fresh pages, which cost more"
+        reason = "for `vec![0; n]` allocators take fresh pages, which cost more than zeroing used ones"
     )]
     fn read(&self, range: Range<u64>) -> Result<Bytes, BlobError> {
         if range.start > range.end || range.end > self.len_bytes {

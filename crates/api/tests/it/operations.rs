@@ -77,7 +77,7 @@ async fn a_query_that_runs_is_seen_and_can_be_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_waits_for_its_turn_can_be_ended() {
     let server = TestServer::start().await;
-    let mut asking: Vec<_> = (0..5).map(|_| ask_what_hangs(&server)).collect();
+    let asking: Vec<_> = (0..5).map(|_| ask_what_hangs(&server)).collect();
     let (waiting, others) = loop {
         let data = server.get("/api/operations/queries").await.data();
         let (waiting, others): (Vec<_>, Vec<_>) =
@@ -91,7 +91,7 @@ async fn a_query_that_waits_for_its_turn_can_be_ended() {
         assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
     };
     end(&waiting).await;
-    let (answer, _, running) = futures_util::future::select_all(asking.drain(..)).await;
+    let (answer, _, running) = futures_util::future::select_all(asking).await;
     let answer = answer.unwrap();
     assert!(answer.text().contains("query was canceled in query queue"), "{}", answer.text());
 

@@ -15,6 +15,7 @@ pub(super) struct Quotes<'a> {
     has_escapes: bool,
 }
 
+// All of it is put where it is called: parsing takes nearly twice as long where it is not.
 impl<'a> Quotes<'a> {
     #[inline(always)]
     pub fn new(bytes: &'a [u8]) -> Self {
