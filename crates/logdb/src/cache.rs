@@ -80,6 +80,7 @@ impl SegmentCache {
         let segment = Arc::new(Segment::open(object)?);
         let bytes = segment.index().memory_bytes();
         let mut state = self.state.lock();
+        state.uses += 1;
         let used = state.uses;
         if state.open.insert(id, Entry { segment: segment.clone(), bytes, used }).is_none() {
             state.bytes += bytes;

@@ -14,6 +14,7 @@ mod overview;
 mod recover;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -162,6 +163,15 @@ impl State {
 
     fn unflushed_bytes(&self) -> usize {
         self.active.memory_bytes() + self.waiting_bytes
+    }
+
+    /// The tenants anything is known of.
+    fn tenants(&self) -> BTreeSet<TenantId> {
+        let tables = self.sealed.iter().map(|sealed| &sealed.table).chain([&self.active]);
+        let waiting = tables.flat_map(|table| table.tenants().map(|(tenant, _)| tenant));
+        let pending = self.pending.iter().map(|pending| &pending.tenant);
+        let stored = self.catalog.all().map(|(tenant, ..)| tenant);
+        waiting.chain(pending).chain(stored).chain(self.tombstones.keys()).cloned().collect()
     }
 
     fn log_bytes(&self) -> u64 {

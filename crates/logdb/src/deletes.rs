@@ -16,8 +16,8 @@ use crate::codec::Damaged;
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError};
 use crate::manifest::{
-    CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, ROOT, commit, decode_json, encode_json,
-    load_document,
+    CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, commit, decode_json, encode_json,
+    folder_of_tenant, load_document,
 };
 use crate::segment::{Segment, SegmentIndex};
 
@@ -219,7 +219,7 @@ impl Tombstone {
 }
 
 fn key_of(tenant: &TenantId) -> String {
-    format!("{ROOT}{}/deletes", blob::bucket::key_part(&tenant.0))
+    format!("{}deletes", folder_of_tenant(tenant))
 }
 
 fn copy_key_of(tenant: &TenantId) -> String {

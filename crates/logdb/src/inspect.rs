@@ -6,7 +6,9 @@ use model::logs::{LogColumns, Page};
 use model::source::TenantId;
 
 use crate::day::Day;
-use crate::manifest::{ManifestError, ObjectMeta, ROOT, folder_of, load, object_id, object_key};
+use crate::manifest::{
+    ManifestError, ObjectMeta, ROOT, folder_of, folder_of_tenant, load, object_id, object_key,
+};
 use crate::segment::grams::{Needle, value_hash, value_hashes};
 use crate::segment::sliced::{Band, BandBits};
 use crate::segment::{GroupEntry, Probe, Segment};
@@ -33,14 +35,24 @@ pub struct Verified {
     pub orphans: Vec<String>,
 }
 
+/// The tenants there are in a bucket, such as only asked for entries to be gone among them.
+pub fn tenants(bucket: &dyn Bucket) -> Result<Vec<TenantId>, BlobError> {
+    let folders = bucket.list_folders(ROOT)?;
+    let names = folders.iter().filter_map(|folder| text_of_key_part(folder));
+    Ok(names.map(|name| TenantId(name.as_str().into())).collect())
+}
+
+/// The days of a tenant there are in a bucket.
+pub fn days_of(bucket: &dyn Bucket, tenant: &TenantId) -> Result<Vec<Day>, BlobError> {
+    let folders = bucket.list_folders(&folder_of_tenant(tenant))?;
+    Ok(folders.iter().filter_map(|folder| Day::parse(folder)).collect())
+}
+
 /// The tenants and days there are in a bucket.
 pub fn days(bucket: &dyn Bucket) -> Result<Vec<(TenantId, Day)>, BlobError> {
     let mut days = Vec::new();
-    for tenant in bucket.list_folders(ROOT)? {
-        let Some(name) = text_of_key_part(&tenant) else { continue };
-        let folders = bucket.list_folders(&format!("{ROOT}{tenant}/"))?;
-        let parsed = folders.iter().filter_map(|folder| Day::parse(folder));
-        days.extend(parsed.map(|day| (TenantId(name.as_str().into()), day)));
+    for tenant in tenants(bucket)? {
+        days.extend(days_of(bucket, &tenant)?.into_iter().map(|day| (tenant.clone(), day)));
     }
     Ok(days)
 }

@@ -83,9 +83,14 @@ pub struct Quarantined {
 /// The folder of all logs.
 pub const ROOT: &str = "logs/v1/";
 
+/// The folder of a tenant.
+pub fn folder_of_tenant(tenant: &TenantId) -> String {
+    format!("{ROOT}{}/", blob::bucket::key_part(&tenant.0))
+}
+
 /// The folder of a day.
 pub fn folder_of(tenant: &TenantId, day: Day) -> String {
-    format!("{ROOT}{}/{day}/", blob::bucket::key_part(&tenant.0))
+    format!("{}{day}/", folder_of_tenant(tenant))
 }
 
 /// The key of an object.

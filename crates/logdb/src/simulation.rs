@@ -3,6 +3,7 @@
 //! a failure names it.
 
 mod damage;
+mod deletes;
 mod disk;
 mod hook;
 mod mending;

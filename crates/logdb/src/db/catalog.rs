@@ -10,6 +10,7 @@ use model::source::TenantId;
 
 use super::{LogDb, LogDbError};
 use crate::day::Day;
+use crate::inspect;
 use crate::manifest::{
     self, Changed, CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, Quarantined,
 };
@@ -92,17 +93,16 @@ impl LogDb {
         let known: Vec<_> =
             state.catalog.all().map(|(tenant, day, m)| (tenant.clone(), day, m.revision)).collect();
         drop(state);
-        let days = crate::inspect::days(&*self.bucket)?;
-        let mut failure = None;
-        for (tenant, day) in &days {
-            failure = failure.or(self.refresh_day(tenant, *day).err());
-        }
-        let tenants: BTreeSet<&TenantId> = days.iter().map(|(tenant, _)| tenant).collect();
-        for tenant in tenants {
-            failure = failure.or(self.refresh_deletes(tenant).err());
+        let (mut listed, mut failure) = (BTreeSet::new(), None);
+        for tenant in inspect::tenants(&*self.bucket)? {
+            for day in inspect::days_of(&*self.bucket, &tenant)? {
+                failure = failure.or(self.refresh_day(&tenant, day).err());
+                listed.insert((tenant.clone(), day));
+            }
+            // There may be such about entries of which none is in the bucket yet.
+            failure = failure.or(self.refresh_deletes(&tenant).err());
         }
         // What someone else's retention took away as a whole.
-        let listed: hashbrown::HashSet<&(TenantId, Day)> = days.iter().collect();
         let mut state = self.state.write();
         for (tenant, day, revision) in known {
             let is_unchanged = state.catalog.get(&tenant, day).is_some_and(|now| now.revision == revision);
@@ -128,9 +128,7 @@ impl LogDb {
             let state = self.state.read();
             let recent = state.catalog.all().filter(|(_, day, _)| *day >= from);
             let days: Vec<_> = recent.map(|(tenant, day, _)| (tenant.clone(), day)).collect();
-            let tenants: BTreeSet<TenantId> =
-                state.catalog.all().map(|(tenant, _, _)| tenant.clone()).collect();
-            (days, tenants)
+            (days, state.tenants())
         };
         let mut failure = None;
         for (tenant, day) in &days {

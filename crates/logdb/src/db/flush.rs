@@ -304,7 +304,7 @@ impl LogDb {
 
     /// Deletes segments of the log nobody needs any more. Such as are damaged are kept under another name.
     pub(super) fn drop_logs(&self) {
-        let unneeded: Vec<(u64, bool)> = {
+        let unneeded: BTreeMap<u64, bool> = {
             let state = self.state.read();
             let mut needed: HashSet<u64> = state.sealed.iter().map(|sealed| sealed.generation).collect();
             needed.extend(state.pending.iter().map(|pending| pending.generation));

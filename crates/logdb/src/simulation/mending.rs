@@ -15,32 +15,26 @@ use super::damage::{Store, append, row};
 use super::hook::HookedBucket;
 use super::{Row, SimDisk, batches_of, everything, read_all, read_told, small_options};
 use crate::wal::Disk;
-use crate::{DeleteRequest, LogDb, Options};
+use crate::{LogDb, Options};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-fn lines(db: &LogDb) -> Vec<String> {
+pub(super) fn lines(db: &LogDb) -> Vec<String> {
     let mut lines: Vec<String> = read_all(db, &everything()).unwrap().into_iter().map(|row| row.2).collect();
     lines.sort();
     lines
 }
 
-fn expected(rows: impl Iterator<Item = i64>) -> Vec<String> {
+pub(super) fn expected(rows: impl Iterator<Item = i64>) -> Vec<String> {
     let mut lines: Vec<String> = rows.map(|n| row(n).2).collect();
     lines.sort();
     lines
 }
 
-fn set(faulty: &FaultyBucket, fail: u32, lie_ok: u32) {
+pub(super) fn set(faulty: &FaultyBucket, fail: u32, lie_ok: u32) {
     faulty.rates().fail.store(fail, Ordering::Relaxed);
     faulty.rates().lie_ok.store(lie_ok, Ordering::Relaxed);
-}
-
-fn delete(db: &LogDb, first: i64, last: i64) {
-    let range = LogRange { start_ns: row(first).1, end_ns: row(last).1 };
-    let matchers = vec![model::Matcher::equal("app", "a")];
-    db.delete(&TenantId::default(), &DeleteRequest { matchers, lines: vec![], range }).unwrap();
 }
 
 #[test]
@@ -269,125 +263,6 @@ fn an_object_is_lost_when_it_is_missing_again_and_again_and_taken_back_when_it_i
     store.clock.advance(DAY + HOUR);
     db.upkeep();
     assert_eq!(lines(&db), expected(0..20));
-}
-
-#[test]
-fn a_request_to_delete_is_not_done_while_entries_from_before_wait() {
-    let store = Store::new();
-    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
-    let db = store.open_on(small_options(1), &store.disk, Arc::new(faulty.clone()));
-    let of_tomorrow = (Labels::from_pairs([("app", "a")]), row(0).1 + 86_400_000_000_000, row(0).2);
-    db.append(&TenantId::default(), batches_of(&[of_tomorrow])).unwrap();
-    db.flush().unwrap();
-    append(&db, 10..20);
-    // Encoded before the request; the folder of the day fails, and not the requests.
-    faulty.fail_only("2026-01-15/");
-    set(&faulty, 1000, 0);
-    db.flush().unwrap_err();
-    delete(&db, 10, 15);
-    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
-    store.clock.advance(HOUR * 2);
-    db.upkeep();
-    assert!(!db.deletes(&TenantId::default())[0].is_done);
-    // Someone else who sees nothing of it says that it is done.
-    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
-    other.upkeep();
-    assert!(other.deletes(&TenantId::default())[0].is_done);
-    set(&faulty, 0, 0);
-    db.flush().unwrap();
-    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
-    other.load_catalog().unwrap();
-    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
-    other.upkeep();
-    store.clock.advance(HOUR * 2);
-    other.upkeep();
-    assert!(other.deletes(&TenantId::default())[0].is_done);
-    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
-}
-
-#[test]
-fn entries_of_the_log_follow_requests_that_are_done() {
-    let store = Store::new();
-    let db = store.open();
-    append(&db, 0..1);
-    db.flush().unwrap();
-    append(&db, 10..20);
-    drop(db);
-    // While the writer is down someone else is asked to delete, and finds nothing left to do.
-    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
-    delete(&other, 10, 15);
-    store.clock.advance(HOUR * 2);
-    other.upkeep();
-    assert!(other.deletes(&TenantId::default())[0].is_done);
-    let db = store.open();
-    assert_eq!(lines(&db), expected((0..1).chain(15..20)));
-    db.flush().unwrap();
-    other.load_catalog().unwrap();
-    assert_eq!(lines(&other), expected((0..1).chain(15..20)));
-}
-
-#[test]
-fn damaged_documents_bring_nothing_back() {
-    let store = Store::new();
-    let db = store.open();
-    for part in [0..10, 10..20, 20..30] {
-        append(&db, part);
-        db.flush().unwrap();
-    }
-    let damaged = store.keys(".parquet")[0].clone();
-    store.bucket.damage(&damaged, |data| data.truncate(20));
-    drop(db);
-    let db = store.open();
-    assert_eq!(lines(&db), expected(10..30));
-    db.upkeep();
-    delete(&db, 10, 15);
-    db.upkeep();
-    store.clock.advance(HOUR * 2);
-    db.upkeep();
-    assert!(db.deletes(&TenantId::default())[0].is_done);
-    assert_eq!(lines(&db), expected(15..30));
-    drop(db);
-    // All at once: the manifest, and what was deleted.
-    for key in [&store.keys("/manifest")[0], &store.keys("/deletes")[0]] {
-        store.bucket.damage(key, |data| data[40] ^= 1);
-    }
-    let db = store.open();
-    assert_eq!(lines(&db), expected(15..30));
-    assert_eq!(store.metric("loki_store_damaged_documents_total"), 2.0);
-    for _ in 0..3 {
-        store.clock.advance(HOUR * 2);
-        db.upkeep();
-        assert_eq!(lines(&db), expected(15..30));
-    }
-    assert!(store.keys(".parquet").contains(&damaged), "what is damaged is never deleted");
-}
-
-#[test]
-fn documents_do_not_grow_for_ever() {
-    let store = Store::new();
-    let retention = crate::Retention { default: Some(DAY * 3), ..Default::default() };
-    let db = store.open_with(Options { retention, ..small_options(1) });
-    append(&db, 0..10);
-    db.flush().unwrap();
-    delete(&db, 0, 5);
-    db.upkeep();
-    store.clock.advance(HOUR * 2);
-    db.upkeep();
-    assert!(db.deletes(&TenantId::default())[0].is_done);
-    store.clock.advance(DAY * 5);
-    db.upkeep();
-    store.clock.advance(HOUR);
-    db.upkeep();
-    assert_eq!((store.keys(".parquet").len(), store.keys("/manifest").len()), (0, 1));
-    store.clock.advance(DAY * 30);
-    db.upkeep();
-    db.upkeep();
-    assert!(db.deletes(&TenantId::default()).is_empty());
-    assert_eq!(store.bucket.list_folders("logs/v1/anonymous/").unwrap(), Vec::<String>::new());
-    // Late entries make the day anew.
-    append(&db, 0..3);
-    db.flush().unwrap();
-    assert_eq!(store.keys("/manifest").len(), 1);
 }
 
 #[test]
