@@ -119,7 +119,7 @@ impl Act {
             60..72 => Self::Compact,
             72..78 => Self::Load,
             78..86 => Self::Upkeep,
-            86..87 => Self::Delete,
+            86..89 => Self::Delete,
             _ => Self::Check,
         }
     }
