@@ -78,7 +78,13 @@ impl Activity {
 
     /// Waits until all appenders registered before this call have ended.
     pub fn wait_for_current_appenders(&self) {
+        self.wait_for_appenders_before(|| {});
+    }
+
+    /// Makes a change, and waits until all appenders have ended that were registered before it. Those registered afterwards see it.
+    pub fn wait_for_appenders_before(&self, change: impl FnOnce()) {
         let mut state = self.state.lock();
+        change();
         let last = state.next_id;
         while state.appenders.first_key_value().is_some_and(|(&id, _)| id <= last) {
             self.ended.wait(&mut state);

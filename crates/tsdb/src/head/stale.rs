@@ -74,8 +74,7 @@ impl Head {
         let _maintenance = inner.maintenance.lock();
         // Transactions that begin from now on hold whatever they append to; those that began before may
         // have samples of these series, and are waited for.
-        inner.pin_all.store(true, Ordering::SeqCst);
-        inner.activity.wait_for_current_appenders();
+        inner.activity.wait_for_appenders_before(|| inner.pin_all.store(true, Ordering::SeqCst));
         let (mut hidden, mut logged) = (Vec::new(), Ok(()));
         for batch in stale.series.chunks(BATCH) {
             logged = logged.and(inner.hide(batch, &mut hidden));
