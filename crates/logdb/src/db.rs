@@ -14,7 +14,7 @@ mod overview;
 mod recover;
 mod upkeep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,9 +92,6 @@ pub struct LogDb {
     schedule: Mutex<upkeep::Schedule>,
     /// How long entries are kept.
     retention: RwLock<Arc<Retention>>,
-    /// For each tenant with entries from the log the earliest time, in milliseconds since the epoch, at which these may have
-    /// come: requests to delete that were made since are followed though they are done.
-    pub(crate) replayed: Mutex<HashMap<TenantId, i64>>,
 }
 
 /// Tells those who wait that something was flushed, and flushing that there is something to do.
@@ -117,7 +114,9 @@ pub(crate) struct State {
     pub pending: Vec<Arc<Pending>>,
     pub catalog: Catalog,
     /// Requests to delete entries.
-    pub tombstones: HashMap<TenantId, Arc<Tombstones>>,
+    pub tombstones: BTreeMap<TenantId, Arc<Tombstones>>,
+    /// When the requests of tenants were last read, by the clock that never goes back.
+    pub heard: HashMap<TenantId, Duration>,
     /// Segments of the log that are still needed.
     pub logs: HashMap<u64, LogFile>,
     /// What the sealed and the pending take.
@@ -137,6 +136,8 @@ pub(crate) struct Sealed {
     pub generation: u64,
     pub table: MemTable,
     pub since: Duration,
+    /// Its first entry came then or later, milliseconds since the epoch.
+    pub begun_ms: i64,
 }
 
 /// An object in memory that is not in the manifest yet.
@@ -148,8 +149,8 @@ pub(crate) struct Pending {
     pub segment: Arc<Segment>,
     pub data: bytes::Bytes,
     pub since: Duration,
-    /// When it was encoded, milliseconds since the epoch.
-    pub encoded_ms: i64,
+    /// When the requests to delete that it follows were read, by the clock that never goes back.
+    pub heard: Option<Duration>,
 }
 
 impl State {
@@ -166,7 +167,7 @@ impl State {
     }
 
     /// The tenants anything is known of.
-    fn tenants(&self) -> BTreeSet<TenantId> {
+    pub fn tenants(&self) -> BTreeSet<TenantId> {
         let tables = self.sealed.iter().map(|sealed| &sealed.table).chain([&self.active]);
         let waiting = tables.flat_map(|table| table.tenants().map(|(tenant, _)| tenant));
         let pending = self.pending.iter().map(|pending| &pending.tenant);
@@ -236,7 +237,6 @@ impl LogDb {
             absences: absences::Absences::default(),
             schedule: Mutex::default(),
             retention: RwLock::new(Arc::new(options.retention.clone())),
-            replayed: Mutex::default(),
             options,
             clock,
             bucket,

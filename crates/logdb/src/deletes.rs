@@ -1,27 +1,32 @@
 //! Entries that are to be gone: at once for queries, and in the bucket when objects are written anew.
+//!
+//! A request is done when no object has such entries any more. Whoever has such in memory, or an object of such on its way,
+//! opens it again: others cannot know. In reading order: [`document`] (as requests are stored), [`tombstones`] (asking them),
+//! this file (the work).
+
+mod document;
+mod tombstones;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use blob::{BlobError, PutIf};
-use memchr::memmem;
-use model::labels::Labels;
+use hashbrown::HashSet;
 use model::logs::LogRange;
-use model::matcher::{MatchOp, Matcher};
+use model::matcher::Matcher;
 use model::source::TenantId;
-use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::codec::Damaged;
 use crate::day::Day;
 use crate::db::{LogDb, LogDbError};
 use crate::manifest::{
-    CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, commit, decode_json, encode_json,
-    folder_of_tenant, load_document,
+    CommitError, Document, Edit, Manifest, ManifestError, ObjectMeta, commit, folder_of_tenant, load_document,
 };
-use crate::segment::{Segment, SegmentIndex};
+use document::Deletes;
+pub use document::{DeleteRequest, LineCondition, StoredDelete};
+pub(crate) use tombstones::{Tombstone, Tombstones};
 
-const HEADER: &str = "bartizan-logs-deletes 1 crc32c=";
 /// Requests of one tenant that are not done yet.
 const MAX_OPEN: usize = 1000;
 /// Requests that are done are forgotten after that time. Whatever they concern has long been written anew or deleted.
@@ -30,191 +35,25 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 86_400);
 const MAX_DONE: usize = 5000;
 /// For so long other writers may not have heard of a request.
 const SETTLES_AFTER: Duration = Duration::from_secs(3600);
+/// No request is done that soon after it was made or opened again.
+pub(crate) const SOON: Duration = Duration::from_secs(30 * 60);
 
-/// What a line must hold, or must not, to be deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LineCondition {
-    /// `|=`
-    Contains(String),
-    /// `!=`
-    Lacks(String),
+/// What is in no object of the bucket yet.
+struct Waiting {
+    /// When the first of the entries came that are in no object at all, or before; milliseconds since the epoch.
+    since_ms: i64,
+    /// Objects on their way.
+    pending: Vec<ObjectMeta>,
+    now_ms: i64,
 }
 
-/// Which entries are to be gone.
-#[derive(Debug, Clone)]
-pub struct DeleteRequest {
-    /// All must match the labels of the stream. Never none.
-    pub matchers: Vec<Matcher>,
-    /// All must hold for the line.
-    pub lines: Vec<LineCondition>,
-    /// Times of the entries.
-    pub range: LogRange,
-}
-
-/// A request as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredDelete {
-    /// Its name.
-    pub id: Ulid,
-    /// The revision that brought it: objects say which revision their writer knew.
-    pub revision: u64,
-    /// When it was made, milliseconds since the epoch.
-    pub created_ms: i64,
-    /// First nanosecond.
-    pub start_ns: i64,
-    /// First nanosecond after.
-    pub end_ns: i64,
-    /// Operator, name and value of each matcher.
-    pub matchers: Vec<(String, String, String)>,
-    /// What lines must hold.
-    pub lines: Vec<LineCondition>,
-    /// Whether no object has such entries any more.
-    pub is_done: bool,
-    /// When it was last found that it is to be done again, milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reopened_ms: Option<i64>,
-}
-
-impl StoredDelete {
-    /// Whether it is done and to be done again: entries of an object within these times, both included, may be such as it wants gone,
-    /// and whoever wrote them did not know of it.
-    fn is_missed(&self, after: u64, (first_ns, last_ns): (i64, i64)) -> bool {
-        let range = LogRange { start_ns: self.start_ns, end_ns: self.end_ns };
-        self.is_done && self.revision > after && range.overlaps(first_ns, last_ns)
-    }
-}
-
-/// The requests of one tenant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deletes {
-    /// Grows with each change.
-    pub revision: u64,
-    /// In the order of their names.
-    pub requests: Vec<StoredDelete>,
-}
-
-impl Document for Deletes {
-    fn encode(&self) -> Vec<u8> {
-        encode_json(HEADER, self)
-    }
-
-    fn decode(data: &[u8]) -> Result<Self, Damaged> {
-        decode_json(HEADER, data)
-    }
-
-    fn begin(first_revision: u64) -> Self {
-        Self { revision: first_revision, requests: Vec::new() }
-    }
-
-    fn count_change(&mut self) {
-        self.revision += 1;
-    }
-}
-
-/// The requests of one tenant that are not done, ready to be asked.
-#[derive(Debug, Default)]
-pub(crate) struct Tombstones {
-    pub revision: u64,
-    pub stored: Vec<StoredDelete>,
-    open: Vec<Tombstone>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Tombstone {
-    id: Ulid,
-    revision: u64,
-    /// When it was made, or found to be done again.
-    opened_ms: i64,
-    range: LogRange,
-    matchers: Vec<Matcher>,
-    lines: Vec<LineCondition>,
-}
-
-impl Tombstones {
-    fn new(deletes: Deletes) -> Self {
-        let open =
-            deletes.requests.iter().filter(|request| !request.is_done).filter_map(Tombstone::new).collect();
-        Self { revision: deletes.revision, stored: deletes.requests, open }
-    }
-
-    /// The requests that concern a stream between two times, both included, and that are newer than a revision.
-    pub fn concerning(&self, labels: &Labels, first_ns: i64, last_ns: i64, after: u64) -> Vec<&Tombstone> {
-        let concerns = |tombstone: &&Tombstone| {
-            tombstone.revision > after
-                && tombstone.range.overlaps(first_ns, last_ns)
-                && tombstone.matches_stream(labels)
+impl Waiting {
+    /// Whether a request is done that concerns it.
+    fn misses(&self, request: &StoredDelete) -> bool {
+        let misses = |object: &ObjectMeta| {
+            request.is_missed(object.deletes, (object.first_ns, object.last_ns), self.now_ms)
         };
-        self.open.iter().filter(concerns).collect()
-    }
-
-    /// Whether there is no request that is not done.
-    pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    /// All requests that concern a stream.
-    pub fn of_stream(&self, labels: &Labels) -> Vec<&Tombstone> {
-        self.concerning(labels, i64::MIN, i64::MAX, 0)
-    }
-
-    /// An object that may hold what a request wants gone, and was written by someone who did not know of it.
-    pub fn rewrite_of<'a>(
-        &self,
-        mut objects: impl Iterator<Item = &'a ObjectMeta>,
-        index_of: &dyn Fn(Ulid) -> Option<Arc<Segment>>,
-    ) -> Option<&'a ObjectMeta> {
-        objects.find(|object| {
-            let news: Vec<&Tombstone> = self
-                .open
-                .iter()
-                .filter(|t| t.revision > object.deletes && t.range.overlaps(object.first_ns, object.last_ns))
-                .collect();
-            !news.is_empty() && index_of(object.id).is_some_and(|segment| touches(segment.index(), &news))
-        })
-    }
-}
-
-fn touches(index: &SegmentIndex, tombstones: &[&Tombstone]) -> bool {
-    tombstones.iter().any(|tombstone| {
-        let matching: Vec<bool> =
-            index.streams.iter().map(|labels| tombstone.matches_stream(labels)).collect();
-        let mut runs = index.groups.iter().flat_map(|group| &group.runs);
-        runs.any(|run| matching[run.stream as usize] && tombstone.range.overlaps(run.first_ns, run.last_ns))
-    })
-}
-
-impl Tombstone {
-    fn new(stored: &StoredDelete) -> Option<Self> {
-        let matcher = |(op, name, value): &(String, String, String)| {
-            let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
-            let op = ops.into_iter().find(|known| known.as_str() == op)?;
-            Matcher::new(op, name.clone(), value.clone()).ok()
-        };
-        let matchers: Option<Vec<Matcher>> = stored.matchers.iter().map(matcher).collect();
-        let range = LogRange { start_ns: stored.start_ns, end_ns: stored.end_ns };
-        let (id, revision) = (stored.id, stored.revision);
-        let opened_ms = stored.reopened_ms.unwrap_or(stored.created_ms);
-        let lines = stored.lines.clone();
-        // One whose matchers are not understood must not delete more than it should: it deletes nothing.
-        Some(Self { id, revision, opened_ms, range, matchers: matchers?, lines })
-    }
-
-    fn matches_stream(&self, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| matcher.matches(labels.get_or_empty(&matcher.name)))
-    }
-
-    /// Whether all entries of a stream that matches between two times, both included, are to be gone.
-    pub fn covers_all(&self, first_ns: i64, last_ns: i64) -> bool {
-        self.lines.is_empty() && self.range.contains(first_ns) && self.range.contains(last_ns)
-    }
-
-    /// Whether an entry of a stream that matches is to be gone.
-    pub fn covers(&self, timestamp_ns: i64, line: &[u8]) -> bool {
-        let holds = |condition: &LineCondition| match condition {
-            LineCondition::Contains(text) => memmem::find(line, text.as_bytes()).is_some(),
-            LineCondition::Lacks(text) => memmem::find(line, text.as_bytes()).is_none(),
-        };
-        self.range.contains(timestamp_ns) && self.lines.iter().all(holds)
+        request.is_missed_since(self.since_ms) || self.pending.iter().any(misses)
     }
 }
 
@@ -290,11 +129,19 @@ impl LogDb {
         tenant: &TenantId,
         mut edit: impl FnMut(&mut Deletes) -> Edit,
     ) -> Result<(), LogDbError> {
-        let (now, key) = (self.clock.now_ms().unsigned_abs(), key_of(tenant));
-        let mut changed = commit::<Deletes>(&*self.bucket, &key, now, &mut edit);
+        let (now_ms, key) = (self.clock.now_ms(), key_of(tenant));
+        let first_revision = now_ms.unsigned_abs();
+        // Nobody else knows of it.
+        let waiting = self.waiting(tenant);
+        let mut edit = |deletes: &mut Deletes| match edit(deletes) {
+            Edit::Impossible => Edit::Impossible,
+            _ if deletes.reopen(|request| waiting.misses(request), now_ms) => Edit::Change,
+            edited => edited,
+        };
+        let mut changed = commit::<Deletes>(&*self.bucket, &key, first_revision, &mut edit);
         if let Err(CommitError::Manifest(ManifestError::Damaged(_, damaged))) = &changed {
             self.remake_deletes(tenant, damaged)?;
-            changed = commit::<Deletes>(&*self.bucket, &key, now, &mut edit);
+            changed = commit::<Deletes>(&*self.bucket, &key, first_revision, &mut edit);
         }
         let (deletes, _) = changed?;
         // For the day on which the document is damaged: what was deleted must not come back.
@@ -302,27 +149,72 @@ impl LogDb {
         if let Err(error) = copied {
             tracing::warn!(%error, "copying the requests to delete failed");
         }
-        self.install_deletes(tenant, deletes);
-        Ok(())
+        self.install_deletes(tenant, deletes)
     }
 
-    fn install_deletes(&self, tenant: &TenantId, deletes: Deletes) {
+    fn install_deletes(&self, tenant: &TenantId, deletes: Deletes) -> Result<(), LogDbError> {
+        // Objects that others wrote anew must not be read any more when their entries are not left out.
+        for day in self.days_of_done(tenant, &deletes) {
+            self.refresh_day(tenant, day)?;
+        }
         let mut state = self.state.write();
+        state.heard.insert(tenant.clone(), self.clock.monotonic());
         let known = state.tombstones.get(tenant).map_or(0, |known| known.revision);
         if deletes.revision > known {
             state.tombstones.insert(tenant.clone(), Arc::new(Tombstones::new(deletes)));
         }
+        Ok(())
+    }
+
+    /// The days requests are about of which it was not known here that they are done.
+    fn days_of_done(&self, tenant: &TenantId, deletes: &Deletes) -> Vec<Day> {
+        let tombstones = self.tombstones(tenant);
+        if deletes.revision <= tombstones.revision {
+            return Vec::new();
+        }
+        let known = tombstones.stored.iter().filter(|request| request.is_done).map(|request| request.id);
+        let known: HashSet<Ulid> = known.collect();
+        let done = deletes.requests.iter().filter(|request| request.is_done && !known.contains(&request.id));
+        let done: Vec<LogRange> = done.map(StoredDelete::range).collect();
+        let state = self.state.read();
+        let days = state.catalog.all().filter(|(of, ..)| *of == tenant).map(|(_, day, _)| day);
+        let is_concerned = |day: &Day| done.iter().any(|range| range.overlaps(day.first_ns(), day.last_ns()));
+        days.filter(is_concerned).collect()
     }
 
     /// Reads the requests of a tenant again. A document that is damaged is set aside and made anew.
     pub(crate) fn refresh_deletes(&self, tenant: &TenantId) -> Result<(), LogDbError> {
         match load_document::<Deletes>(&*self.bucket, &key_of(tenant)) {
-            Ok(Some((deletes, _))) => self.install_deletes(tenant, deletes),
-            Ok(None) => {}
-            Err(ManifestError::Damaged(_, damaged)) => self.remake_deletes(tenant, &damaged)?,
-            Err(error) => return Err(error.into()),
+            Ok(Some((deletes, _))) => self.hear_of_deletes(tenant, deletes),
+            Ok(None) => self.install_deletes(tenant, Deletes::default()),
+            Err(ManifestError::Damaged(_, damaged)) => self.remake_deletes(tenant, &damaged),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
+    }
+
+    /// Follows the requests of a tenant. Those that are done and concern what waits here are opened again first.
+    fn hear_of_deletes(&self, tenant: &TenantId, deletes: Deletes) -> Result<(), LogDbError> {
+        if deletes.revision > self.tombstones(tenant).revision {
+            // Objects will say that they follow it: it must not be another one that has this revision after a crash.
+            self.bucket.settle(&key_of(tenant))?;
+        }
+        let waiting = self.waiting(tenant);
+        if deletes.requests.iter().any(|request| waiting.misses(request)) {
+            return self.change_deletes(tenant, |_| Edit::Done);
+        }
+        self.install_deletes(tenant, deletes)
+    }
+
+    fn waiting(&self, tenant: &TenantId) -> Waiting {
+        let state = self.state.read();
+        let active = state.active_since.filter(|_| state.active.has(tenant)).map(|since| self.wall_ms(since));
+        let sealed = state.sealed.iter().filter(|sealed| sealed.table.has(tenant)).map(|s| s.begun_ms);
+        let pending = state.pending.iter().filter(|pending| pending.tenant == *tenant);
+        Waiting {
+            since_ms: sealed.chain(active).min().unwrap_or(i64::MAX),
+            pending: pending.map(|pending| pending.meta.clone()).collect(),
+            now_ms: self.clock.now_ms(),
+        }
     }
 
     /// Makes the document of a tenant from its copy, or from what is known here.
@@ -353,7 +245,7 @@ impl LogDb {
             }
         }
         if let Some((deletes, _)) = load_document::<Deletes>(&*self.bucket, &key)? {
-            self.install_deletes(tenant, deletes);
+            self.hear_of_deletes(tenant, deletes)?;
         }
         Ok(())
     }
@@ -366,18 +258,16 @@ impl LogDb {
         after: u64,
         times: (i64, i64),
     ) -> Result<(), LogDbError> {
-        self.reopen(tenant, &|request| request.is_missed(after, times))
+        let now_ms = self.clock.now_ms();
+        self.reopen(tenant, &|request| request.is_missed(after, times, now_ms))
     }
 
-    /// Opens requests again that were made after entries of the log may have come: those were in no object when it was looked
-    /// whether the request is done.
+    /// Opens requests again that are done and concern entries of the log, which were in no object when it was looked whether they are.
     pub(crate) fn reopen_replayed(&self) -> Result<(), LogDbError> {
-        if !self.is_catalog_loaded() {
-            return Ok(());
-        }
-        let replayed = std::mem::take(&mut *self.replayed.lock());
-        for (tenant, begun_ms) in &replayed {
-            self.reopen(tenant, &|request| request.is_done && request.created_ms >= *begun_ms)?;
+        let tenants = self.state.read().tenants();
+        for tenant in &tenants {
+            let waiting = self.waiting(tenant);
+            self.reopen(tenant, &|request| waiting.misses(request))?;
         }
         Ok(())
     }
@@ -387,14 +277,12 @@ impl LogDb {
             return Ok(());
         }
         let now_ms = self.clock.now_ms();
-        self.change_deletes(tenant, |deletes| {
-            let missed = deletes.requests.iter_mut().filter(|request| is_missed(request));
-            let opened = missed.map(|request| {
-                request.is_done = false;
-                request.reopened_ms = Some(now_ms);
-            });
-            if opened.count() > 0 { Edit::Change } else { Edit::Done }
-        })
+        self.change_deletes(
+            tenant,
+            |deletes| {
+                if deletes.reopen(is_missed, now_ms) { Edit::Change } else { Edit::Done }
+            },
+        )
     }
 
     /// Notes the requests for which no object has entries any more, and forgets those that were done long ago.
@@ -405,12 +293,10 @@ impl LogDb {
         };
         let now_ms = self.clock.now_ms();
         for (tenant, tombstones) in tenants {
-            let is_due = |t: &&Tombstone| now_ms.saturating_sub(t.opened_ms) > ms(SETTLES_AFTER);
-            let mut due: Vec<Ulid> = tombstones.open.iter().filter(is_due).map(|t| t.id).collect();
-            if !due.is_empty()
-                && (!self.has_settled(&tenant, &tombstones)
-                    || self.rewrite_for(&tenant, &tombstones).is_some())
-            {
+            let has_settled = |opened_ms: i64| now_ms.saturating_sub(opened_ms) > ms(SETTLES_AFTER);
+            let due = tombstones.open.iter().filter(|request| has_settled(request.opened_ms));
+            let mut due: Vec<Ulid> = due.map(|request| request.id).collect();
+            if !due.is_empty() && !self.is_all_gone(&tenant, &tombstones)? {
                 due.clear();
             }
             let is_old = |request: &StoredDelete| {
@@ -423,7 +309,10 @@ impl LogDb {
             }
             let mut settled = 0;
             self.change_deletes(&tenant, |deletes| {
-                let open = deletes.requests.iter_mut().filter(|r| !r.is_done && due.contains(&r.id));
+                // Perhaps someone has opened it again since it was looked at.
+                let open = deletes.requests.iter_mut().filter(|request| {
+                    !request.is_done && due.contains(&request.id) && has_settled(request.opened_ms())
+                });
                 let changed = open.map(|request| request.is_done = true).count();
                 settled += changed;
                 let before = deletes.requests.len();
@@ -442,6 +331,18 @@ impl LogDb {
         Ok(())
     }
 
+    /// Whether no entry is left, here or in the bucket, that requests want gone.
+    fn is_all_gone(&self, tenant: &TenantId, tombstones: &Tombstones) -> Result<bool, LogDbError> {
+        if !self.has_stored(tenant, tombstones) || self.is_anything_left(tenant, tombstones) {
+            return Ok(false);
+        }
+        // As far as is known here. Others may have stored something of a day that is looked at seldom.
+        match self.load_days(tenant)? {
+            (_, Some(failure)) => Err(failure),
+            (_, None) => Ok(!self.is_anything_left(tenant, tombstones)),
+        }
+    }
+
     /// Puts what the gauges show of requests up to date.
     fn publish_deletes(&self) {
         let state = self.state.read();
@@ -458,7 +359,7 @@ impl LogDb {
     }
 
     /// Whether nothing here is on its way to the bucket that was written without knowing of all requests of a tenant.
-    fn has_settled(&self, tenant: &TenantId, tombstones: &Tombstones) -> bool {
+    fn has_stored(&self, tenant: &TenantId, tombstones: &Tombstones) -> bool {
         let now = self.clock.monotonic();
         let state = self.state.read();
         let is_fresh = |since: Duration| now.saturating_sub(since) < SETTLES_AFTER;
@@ -476,6 +377,31 @@ impl LogDb {
         tenant: &TenantId,
         tombstones: &Tombstones,
     ) -> Option<(Day, ObjectMeta)> {
+        self.find_object(tenant, tombstones, |day, object, news| {
+            !self.segments.is_damaged(object.id)
+                && self
+                    .segments
+                    .open(tenant, day, object.id)
+                    .is_ok_and(|it| tombstones::touches(it.index(), news))
+        })
+    }
+
+    /// Whether any object may hold what requests want gone: one that cannot be read now may.
+    fn is_anything_left(&self, tenant: &TenantId, tombstones: &Tombstones) -> bool {
+        let found = self.find_object(tenant, tombstones, |day, object, news| {
+            self.segments
+                .open(tenant, day, object.id)
+                .map_or(true, |it| tombstones::touches(it.index(), news))
+        });
+        found.is_some()
+    }
+
+    fn find_object(
+        &self,
+        tenant: &TenantId,
+        tombstones: &Tombstones,
+        is_it: impl Fn(Day, &ObjectMeta, &[&Tombstone]) -> bool,
+    ) -> Option<(Day, ObjectMeta)> {
         if tombstones.is_empty() {
             return None;
         }
@@ -485,9 +411,11 @@ impl LogDb {
             all.map(|(_, day, manifest)| (day, manifest.clone())).collect()
         };
         days.iter().find_map(|(day, manifest)| {
-            let usable = manifest.objects.iter().filter(|o| !self.segments.is_damaged(o.id));
-            let open = |id| self.segments.open(tenant, *day, id).ok();
-            Some((*day, tombstones.rewrite_of(usable, &open)?.clone()))
+            let found = manifest.objects.iter().find(|object| {
+                let news = tombstones.news_for(object);
+                !news.is_empty() && is_it(*day, object, &news)
+            });
+            found.map(|object| (*day, object.clone()))
         })
     }
 }

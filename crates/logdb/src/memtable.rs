@@ -9,6 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ const STREAM_BYTES: usize = 256;
 /// Entries of one generation.
 #[derive(Debug, Default)]
 pub struct MemTable {
-    tenants: HashMap<TenantId, HashMap<Labels, StreamRows>>,
+    tenants: BTreeMap<TenantId, HashMap<Labels, StreamRows>>,
     bytes: usize,
     rows: u64,
 }
@@ -79,6 +80,11 @@ impl MemTable {
     /// The tenants there are.
     pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &HashMap<Labels, StreamRows>)> {
         self.tenants.iter()
+    }
+
+    /// Whether a tenant has entries.
+    pub fn has(&self, tenant: &TenantId) -> bool {
+        self.tenants.contains_key(tenant)
     }
 
     /// The streams of a tenant.

@@ -8,6 +8,7 @@ mod disk;
 mod hook;
 mod mending;
 mod overlaps;
+mod scene;
 mod world;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use model::context::QueryContext;
 use model::labels::Labels;
 use model::logs::{LogBatch, LogColumns, LogEntry, LogRange, LogRequest, LogSource};
-use model::source::SourceError;
+use model::source::{SourceError, TenantId};
 
 use crate::{LogDb, Options, Retention};
 pub(crate) use disk::SimDisk;
@@ -70,7 +71,17 @@ pub(crate) fn read_all(db: &LogDb, request: &LogRequest) -> Result<Vec<Row>, Sou
 
 /// The same, and what the query was warned of.
 pub(crate) fn read_told(db: &LogDb, request: &LogRequest) -> Result<(Vec<Row>, Vec<String>), SourceError> {
-    let ctx = QueryContext::unbounded();
+    read_of(db, &TenantId::default(), request)
+}
+
+/// The same of some tenant.
+pub(crate) fn read_of(
+    db: &LogDb,
+    tenant: &TenantId,
+    request: &LogRequest,
+) -> Result<(Vec<Row>, Vec<String>), SourceError> {
+    let mut ctx = QueryContext::unbounded();
+    ctx.tenant = tenant.clone();
     let mut rows = Vec::new();
     for group in db.select(request, &ctx)? {
         let page = group.reader.read(LogColumns::ALL, &ctx)?;

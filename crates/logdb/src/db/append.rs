@@ -237,12 +237,13 @@ impl LogDb {
         }
         let since = self.clock.monotonic();
         let mut state = self.state.write();
+        let begun_ms = self.wall_ms(state.active_since.unwrap_or(since));
         let table = std::mem::take(&mut state.active);
         let generation = std::mem::replace(&mut state.generation, next);
         state.active_since = None;
         state.logs.insert(next, LogFile::default());
         if !table.is_empty() {
-            state.sealed.push(Arc::new(Sealed { generation, table, since }));
+            state.sealed.push(Arc::new(Sealed { generation, table, since, begun_ms }));
         }
         state.recount();
         drop(state);

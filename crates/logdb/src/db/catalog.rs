@@ -19,7 +19,7 @@ use crate::segment::Segment;
 /// The manifests of all tenants and days.
 #[derive(Default, Clone)]
 pub(crate) struct Catalog {
-    tenants: HashMap<TenantId, BTreeMap<Day, Arc<Manifest>>>,
+    tenants: BTreeMap<TenantId, BTreeMap<Day, Arc<Manifest>>>,
     /// Versions of the manifests, where they are known, so that what did not change is not read again.
     versions: HashMap<(TenantId, Day), Version>,
 }
@@ -95,12 +95,11 @@ impl LogDb {
         drop(state);
         let (mut listed, mut failure) = (BTreeSet::new(), None);
         for tenant in inspect::tenants(&*self.bucket)? {
-            for day in inspect::days_of(&*self.bucket, &tenant)? {
-                failure = failure.or(self.refresh_day(&tenant, day).err());
-                listed.insert((tenant.clone(), day));
-            }
-            // There may be such about entries of which none is in the bucket yet.
+            // First: what is done then does not concern what is read afterwards.
             failure = failure.or(self.refresh_deletes(&tenant).err());
+            let (days, failed) = self.load_days(&tenant)?;
+            listed.extend(days.into_iter().map(|day| (tenant.clone(), day)));
+            failure = failure.or(failed);
         }
         // What someone else's retention took away as a whole.
         let mut state = self.state.write();
@@ -116,9 +115,19 @@ impl LogDb {
             Some(error) => Err(error),
             None => {
                 self.is_loaded.store(true, Ordering::Release);
-                self.reopen_replayed()
+                Ok(())
             }
         }
+    }
+
+    /// Reads all manifests of a tenant: the days there are, and why one of them could not be read.
+    pub(crate) fn load_days(&self, tenant: &TenantId) -> Result<(Vec<Day>, Option<LogDbError>), LogDbError> {
+        let days = inspect::days_of(&*self.bucket, tenant)?;
+        let mut failure = None;
+        for day in &days {
+            failure = failure.or(self.refresh_day(tenant, *day).err());
+        }
+        Ok((days, failure))
     }
 
     /// Reads what writers change all the time: the manifests of days that are not long over, and requests to delete.

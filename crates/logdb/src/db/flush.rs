@@ -13,6 +13,7 @@ use model::source::TenantId;
 use super::catalog::meta_of;
 use super::{LogDb, LogDbError, Pending, Sealed};
 use crate::day::Day;
+use crate::deletes::SOON;
 use crate::manifest::{CommitError, Edit, ObjectMeta, manifest_key, object_key};
 use crate::memtable::StreamRows;
 use crate::segment::index::Resolutions;
@@ -25,8 +26,6 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const FAILURES_AT_ONCE: usize = 3;
 /// So often an object is stored under another name.
 const MAX_NAMES: usize = 5;
-/// No request to delete is done that soon after it was made.
-const SOON_MS: i64 = 30 * 60 * 1000;
 
 /// What flushing remembers.
 #[derive(Default)]
@@ -168,7 +167,10 @@ impl LogDb {
             ..Default::default()
         };
         let mut writer = SegmentWriter::new(options, Vec::new())?;
-        let tombstones = self.tombstones(tenant);
+        let (tombstones, heard) = {
+            let state = self.state.read();
+            (state.tombstones.get(tenant).cloned().unwrap_or_default(), state.heard.get(tenant).copied())
+        };
         for (labels, rows) in streams {
             writer.begin_stream(labels);
             let gone = tombstones.of_stream(labels);
@@ -191,11 +193,11 @@ impl LogDb {
             tenant: tenant.clone(),
             day,
             generation: sealed.generation,
-            meta: ObjectMeta { deletes: tombstones.revision, ..meta },
+            meta: ObjectMeta { deletes: tombstones.followed_by(sealed.begun_ms), ..meta },
             segment,
             data,
             since: sealed.since,
-            encoded_ms: self.clock.now_ms(),
+            heard,
         }))
     }
 
@@ -294,8 +296,7 @@ impl LogDb {
 
     /// A request to delete may have come and been done since the object was encoded. Then it is to be done again.
     fn follow_deletes(&self, object: &Pending) -> Result<(), LogDbError> {
-        let age_ms = self.clock.now_ms().saturating_sub(object.encoded_ms);
-        if age_ms > SOON_MS {
+        if object.heard.is_none_or(|heard| self.clock.monotonic().saturating_sub(heard) > SOON) {
             self.refresh_deletes(&object.tenant)?;
         }
         let ObjectMeta { deletes, first_ns, last_ns, .. } = object.meta;
@@ -304,11 +305,18 @@ impl LogDb {
 
     /// Deletes segments of the log nobody needs any more. Such as are damaged are kept under another name.
     pub(super) fn drop_logs(&self) {
+        let is_begun = self.log.lock().is_some();
         let unneeded: BTreeMap<u64, bool> = {
             let state = self.state.read();
+            // The number of the last one says where the next begins: it stays until that one is there.
+            let last = state.logs.keys().copied().filter(|&generation| generation < state.generation).max();
             let mut needed: HashSet<u64> = state.sealed.iter().map(|sealed| sealed.generation).collect();
             needed.extend(state.pending.iter().map(|pending| pending.generation));
-            let is_needed = |generation: u64| generation >= state.generation || needed.contains(&generation);
+            let is_needed = |generation: u64| {
+                generation >= state.generation
+                    || needed.contains(&generation)
+                    || (!is_begun && last == Some(generation))
+            };
             let logs = state.logs.iter().filter(|(generation, _)| !is_needed(**generation));
             logs.map(|(&generation, log)| (generation, log.is_damaged)).collect()
         };

@@ -154,18 +154,13 @@ impl LogDb {
             tracing::info!(segment = name, bytes, "the log of entries ends unfinished, as after a crash");
         }
         self.metrics.wal_replayed.add(table.rows());
-        if let Some(begun_ms) = replayed.begun_ms {
-            let mut earliest = self.replayed.lock();
-            for (tenant, _) in table.tenants() {
-                let known = earliest.entry(tenant.clone()).or_insert(begun_ms);
-                *known = begun_ms.min(*known);
-            }
-        }
         let since = self.clock.monotonic();
+        // Segments of the first version do not say it.
+        let begun_ms = replayed.begun_ms.unwrap_or(i64::MAX);
         let mut state = self.state.write();
         state.logs.insert(generation, LogFile { len_bytes, is_damaged: damaged > 0 });
         if !table.is_empty() {
-            state.sealed.push(Arc::new(Sealed { generation, table, since }));
+            state.sealed.push(Arc::new(Sealed { generation, table, since, begun_ms }));
         }
         state.recount();
         Ok(())

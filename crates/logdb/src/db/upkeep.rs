@@ -252,6 +252,12 @@ impl LogDb {
         Ok(())
     }
 
+    /// What clocks on the wall show at an instant of the clock that never goes back, if they were not set meanwhile; milliseconds
+    /// since the epoch.
+    pub(crate) fn wall_ms(&self, at: Duration) -> i64 {
+        self.clock.now_ms() - ms(self.clock.monotonic().saturating_sub(at))
+    }
+
     /// Now less a time, in nanoseconds since the epoch.
     pub(crate) fn instant_before(&self, time: Duration) -> i64 {
         let now_ns = self.clock.now_ms().saturating_mul(1_000_000);

@@ -47,6 +47,70 @@ fn entries_that_are_only_in_memory_follow_what_another_writer_was_asked() {
 }
 
 #[test]
+fn a_request_that_is_done_is_opened_again_for_entries_in_the_memory_of_another_writer() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..20);
+    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
+    delete(&other, 5, 15);
+    store.clock.advance(HOUR * 2);
+    other.upkeep();
+    assert!(other.deletes(&TenantId::default())[0].is_done);
+    // It hears of the request only now.
+    db.upkeep();
+    assert!(!db.deletes(&TenantId::default())[0].is_done);
+    assert_eq!(lines(&db), expected((0..5).chain(15..20)));
+    db.flush().unwrap();
+    other.load_catalog().unwrap();
+    assert_eq!(lines(&other), expected((0..5).chain(15..20)));
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert!(db.deletes(&TenantId::default())[0].is_done);
+    // What comes afterwards is not what was meant.
+    append(&db, 8..9);
+    assert_eq!(lines(&db), expected((0..5).chain(8..9).chain(15..20)));
+    db.flush().unwrap();
+    assert_eq!(lines(&db), expected((0..5).chain(8..9).chain(15..20)));
+}
+
+#[test]
+fn a_request_to_delete_is_not_done_while_an_object_cannot_be_read() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..20);
+    db.flush().unwrap();
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    let other = store.open_on(small_options(2), &SimDisk::new(2), Arc::new(faulty.clone()));
+    delete(&other, 5, 15);
+    faulty.fail_only(".parquet");
+    set(&faulty, 1000, 0);
+    store.clock.advance(HOUR * 2);
+    other.upkeep();
+    assert!(!other.deletes(&TenantId::default())[0].is_done);
+    set(&faulty, 0, 0);
+    other.upkeep();
+    assert!(other.deletes(&TenantId::default())[0].is_done);
+    assert_eq!(lines(&other), expected((0..5).chain(15..20)));
+}
+
+#[test]
+fn whoever_hears_that_a_request_is_done_reads_what_was_written_anew() {
+    let store = Store::new();
+    let db = store.open();
+    append(&db, 0..20);
+    db.flush().unwrap();
+    delete(&db, 5, 15);
+    let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
+    assert_eq!(lines(&other), expected((0..5).chain(15..20)));
+    store.clock.advance(HOUR * 2);
+    db.upkeep();
+    assert!(db.deletes(&TenantId::default())[0].is_done);
+    // It still knows the object from before, which is still there.
+    delete(&other, 30, 40);
+    assert_eq!(lines(&other), expected((0..5).chain(15..20)));
+}
+
+#[test]
 fn a_request_to_delete_is_not_done_while_entries_from_before_wait() {
     let store = Store::new();
     let faulty = FaultyBucket::new(store.bucket.clone(), 1);
@@ -64,8 +128,11 @@ fn a_request_to_delete_is_not_done_while_entries_from_before_wait() {
     store.clock.advance(HOUR * 2);
     db.upkeep();
     assert!(!db.deletes(&TenantId::default())[0].is_done);
-    // Someone else who sees nothing of it says that it is done.
     let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
+    other.upkeep();
+    assert!(!other.deletes(&TenantId::default())[0].is_done, "the writer has opened it again");
+    // Someone else who hears nothing of the writer for long says that it is done.
+    store.clock.advance(HOUR * 2);
     other.upkeep();
     assert!(other.deletes(&TenantId::default())[0].is_done);
     set(&faulty, 0, 0);

@@ -72,7 +72,7 @@ fn it_opens_though_the_bucket_is_away() {
     drop(db);
     let faulty = FaultyBucket::new(store.bucket.clone(), 1);
     set(&faulty, 1000, 0);
-    let db = store.open_on(small_options(1), &store.disk, Arc::new(faulty.clone()));
+    let db = store.open_on(small_options(2), &store.disk, Arc::new(faulty.clone()));
     append(&db, 20..30);
     assert!(db.flush().is_err());
     let (rows, warnings) = read_told(&db, &everything()).unwrap();
@@ -141,6 +141,38 @@ fn a_writer_whose_log_was_taken_away_is_another_one() {
     db.flush().unwrap();
     db.load_catalog().unwrap();
     assert_eq!(lines(&db), expected(0..6));
+}
+
+#[test]
+fn a_log_that_was_flushed_while_it_was_replayed_goes_on_behind_what_was_flushed() {
+    let store = Store::new();
+    let tomorrow = |n: i64| (row(n).0, row(n).1 + 86_400_000_000_000, row(n).2);
+    let append_tomorrow = |db: &LogDb, rows: std::ops::Range<i64>| {
+        let rows: Vec<Row> = rows.map(tomorrow).collect();
+        db.append(&TenantId::default(), batches_of(&rows)).unwrap();
+    };
+    let faulty = FaultyBucket::new(store.bucket.clone(), 1);
+    let db = store.open_with(Options { memtable_bytes: 1 << 20, ..small_options(1) });
+    append(&db, 0..10);
+    db.seal();
+    append_tomorrow(&db, 10..60);
+    drop(db);
+    // The first segment cannot be flushed, the second one is. Killed before the third one is there.
+    faulty.fail_only("2026-01-15/");
+    set(&faulty, 1000, 0);
+    store.disk.panic_once();
+    let open = || store.open_on(small_options(2), &store.disk, Arc::new(faulty.clone()));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(open)).is_err());
+    assert_eq!(store.keys("/manifest"), ["logs/v1/anonymous/2026-01-16/manifest"]);
+    store.disk.remove("0000000000000003.wal").unwrap();
+    // The manifest, which knows what was flushed, cannot be read.
+    faulty.fail_only("");
+    let db = store.open_on(small_options(3), &store.disk, Arc::new(faulty.clone()));
+    append_tomorrow(&db, 60..70);
+    set(&faulty, 0, 0);
+    db.upkeep();
+    db.flush().unwrap();
+    assert_eq!(lines(&db), expected(0..70));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Writers that share a bucket, do things by chance and are crashed; what they acknowledged is there once, whatever happens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,71 +11,20 @@ use base::metrics::Registry;
 use blob::fault::FaultyBucket;
 use blob::local::power::PowerlessFiles;
 use blob::{LocalBucket, MemoryBucket, SharedBucket};
-use model::labels::Labels;
-use model::logs::{LogAppender, LogHint, LogRange, LogRequest};
-use model::matcher::Matcher;
+use model::logs::{LogAppender, LogHint, LogRequest};
 use model::source::{SourceError, TenantId};
 use parking_lot::Mutex;
 
 use super::hook::HookedBucket;
-use super::{Random, Row, SimDisk, batches_of, everything, read_told, small_options};
-use crate::{DeleteRequest, LineCondition, LogDb};
-
-struct Writer {
-    disk: SimDisk,
-    db: Option<Arc<LogDb>>,
-    acknowledged: BTreeSet<Row>,
-    /// What it was asked to delete, and answered that it is.
-    gone: BTreeSet<Row>,
-}
-
-/// A request to delete entries.
-struct Wanted {
-    app: String,
-    range: LogRange,
-    /// What the line must hold.
-    text: Option<String>,
-}
-
-impl Wanted {
-    fn covers(&self, (stream, timestamp_ns, line): &Row) -> bool {
-        stream.get("app") == Some(self.app.as_str())
-            && self.range.contains(*timestamp_ns)
-            && self.text.as_ref().is_none_or(|text| line.contains(text))
-    }
-
-    fn request(&self) -> DeleteRequest {
-        DeleteRequest {
-            matchers: vec![Matcher::equal("app", &self.app)],
-            lines: self.text.clone().map(LineCondition::Contains).into_iter().collect(),
-            range: self.range,
-        }
-    }
-}
+use super::scene::{APPS, START_MS, Scene, Writer, tenant_of};
+use super::{Random, Row, SimDisk, batches_of, everything, read_of, small_options};
+use crate::LogDb;
 
 /// Where objects are.
 enum Store {
     Memory(FaultyBucket),
     /// Each process has its own view of a directory.
     Directory(PowerlessFiles, FaultyBucket),
-}
-
-/// What changes.
-struct Scene {
-    random: Random,
-    writers: Vec<Writer>,
-    acknowledged: BTreeSet<Row>,
-    /// Sent, and answered by an error or not at all; or such as a request wants gone that was made before, or that failed.
-    uncertain: BTreeSet<Row>,
-    /// Asked to be gone, which was acknowledged.
-    gone: BTreeSet<Row>,
-    /// All requests to delete.
-    deletes: Vec<Wanted>,
-    sent: u64,
-    /// The writer that flushes in the midst of whose work others go on; it cannot flush twice at a time.
-    flushing: Option<usize>,
-    /// Whether others may come between now.
-    is_open: bool,
 }
 
 #[derive(Clone)]
@@ -86,7 +35,6 @@ struct World {
     scene: Arc<Mutex<Scene>>,
 }
 
-const START_MS: i64 = 1_768_521_590_000;
 const ROOT: &str = "/bucket";
 
 /// What a writer can do.
@@ -247,7 +195,15 @@ impl World {
 
     fn append(&self, at: usize, db: &LogDb) {
         let rows = self.scene.lock().some_rows(self.seed);
-        let outcome = db.append(&TenantId::default(), batches_of(&rows));
+        let mut of_tenants: BTreeMap<TenantId, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            of_tenants.entry(tenant_of(row.0.get_or_empty("app"))).or_default().push(row);
+        }
+        of_tenants.into_iter().for_each(|(tenant, rows)| self.append_of(at, db, &tenant, rows));
+    }
+
+    fn append_of(&self, at: usize, db: &LogDb, tenant: &TenantId, rows: Vec<Row>) {
+        let outcome = db.append(tenant, batches_of(&rows));
         let scene = &mut *self.scene.lock();
         // What was deleted and is sent again may be there.
         for row in &rows {
@@ -274,10 +230,10 @@ impl World {
 
     /// What was there before is gone when that is acknowledged, and may be when it fails.
     fn delete(&self, at: usize, db: &LogDb) {
-        let (request, covered) = {
+        let (tenant, request, covered) = {
             let scene = &mut *self.scene.lock();
             let wanted = scene.some_delete();
-            let request = wanted.request();
+            let (tenant, request) = (tenant_of(&wanted.app), wanted.request());
             let known = scene.acknowledged.iter().chain(&scene.uncertain);
             let covered: BTreeSet<Row> = known.filter(|row| wanted.covers(row)).cloned().collect();
             scene.acknowledged.retain(|row| !covered.contains(row));
@@ -286,9 +242,9 @@ impl World {
             }
             scene.uncertain.extend(covered.iter().cloned());
             scene.deletes.push(wanted);
-            (request, covered)
+            (tenant, request, covered)
         };
-        if db.delete(&TenantId::default(), &request).is_ok() {
+        if db.delete(&tenant, &request).is_ok() {
             let scene = &mut *self.scene.lock();
             scene.uncertain.retain(|row| !covered.contains(row));
             scene.writers[at].gone.extend(covered.iter().cloned());
@@ -306,7 +262,7 @@ impl World {
             let hint = wanted.iter().nth(nth).cloned();
             (wanted, gone, hint, scene.random.below(2) == 0)
         };
-        match read_told(db, &everything()) {
+        match read(db) {
             Ok((rows, warnings)) => {
                 // What others deleted, or sent again, while it was read may be seen or not.
                 let (wanted, gone) = self.still(at, wanted, gone);
@@ -323,7 +279,8 @@ impl World {
                 true => vec![LogHint::LineContains(vec![line.clone().into()])],
                 false => vec![LogHint::Metadata { name: "line".to_owned(), value: line.clone() }],
             };
-            let found = read_told(db, &LogRequest { hints, ..everything() });
+            let found =
+                read_of(db, &tenant_of(row.0.get_or_empty("app")), &LogRequest { hints, ..everything() });
             if let Ok((rows, warnings)) = found {
                 let copies = rows.iter().filter(|row| row.2 == line).count();
                 let may_lack =
@@ -369,7 +326,11 @@ impl World {
             return;
         }
         match self.below(100) {
-            0..5 => self.clock.advance(Duration::from_secs(self.below(40))),
+            0..5 => {
+                // Now and then so long that days are over, and requests to delete done.
+                let most = if self.below(8) == 0 { 3 * 86_400 } else { 40 };
+                self.clock.advance(Duration::from_secs(self.below(most)));
+            }
             5..10 => {
                 let rate = |most: u64| if self.below(2) == 0 { 0 } else { self.below(most) };
                 self.set_faults([rate(150), rate(100), rate(60), rate(100)]);
@@ -431,7 +392,7 @@ impl World {
         for at in 0..writers {
             assert!(self.open(at), "seed {}: does not open", self.seed);
             let (db, acknowledged) = self.writer(at);
-            let (rows, warnings) = read_told(&db, &everything()).expect("nothing fails any more");
+            let (rows, warnings) = read(&db).expect("nothing fails any more");
             assert!(warnings.is_empty(), "seed {}: {warnings:?}", self.seed);
             self.is_once_and_holds(rows, &acknowledged, false);
             db.flush().expect("nothing fails any more");
@@ -440,7 +401,7 @@ impl World {
         db.load_catalog().expect("nothing fails any more");
         let acknowledged = self.scene.lock().acknowledged.clone();
         for round in 0..2 {
-            let (rows, warnings) = read_told(&db, &everything()).expect("nothing fails any more");
+            let (rows, warnings) = read(&db).expect("nothing fails any more");
             assert!(warnings.is_empty(), "seed {}: {warnings:?}", self.seed);
             let gone = self.scene.lock().gone.clone();
             let back = rows.iter().find(|row| gone.contains(*row));
@@ -457,7 +418,8 @@ impl World {
         }
         let objects: u64 =
             db.state.read().catalog.all().map(|(_, _, manifest)| manifest.objects.len() as u64).sum();
-        let most = 2 * (1 + self.scene.lock().sent / 150);
+        // For each day of each tenant, and of each some that are large.
+        let most = 6 + 2 * (self.scene.lock().sent / 150);
         assert!(objects <= most, "seed {}: {objects} objects", self.seed);
         // What the closures of the buckets hold of the world would keep it for ever.
         let mut scene = self.scene.lock();
@@ -472,35 +434,15 @@ impl World {
     }
 }
 
-impl Scene {
-    fn some_rows(&mut self, seed: u64) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for _ in 0..=self.random.below(6) {
-            if self.random.below(8) == 0 && !self.acknowledged.is_empty() {
-                // Sent again.
-                let nth = self.random.below(self.acknowledged.len() as u64) as usize;
-                rows.extend(self.acknowledged.iter().nth(nth).cloned());
-                continue;
-            }
-            let stream = Labels::from_pairs([("app", format!("a{}", self.random.below(4)))]);
-            // Around midnight, often at equal times, out of order.
-            let timestamp_ns = START_MS * 1_000_000 + self.random.below(40) as i64 * 500_000_000;
-            self.sent += 1;
-            rows.push((stream, timestamp_ns, format!("line {} of seed {seed}", self.sent)));
-        }
-        rows
+/// All rows of all tenants, and what queries were warned of.
+fn read(db: &LogDb) -> Result<(Vec<Row>, Vec<String>), SourceError> {
+    let (mut rows, mut warnings) = (Vec::new(), Vec::new());
+    for tenant in APPS.map(tenant_of).into_iter().collect::<BTreeSet<_>>() {
+        let (of_tenant, told) = read_of(db, &tenant, &everything())?;
+        rows.extend(of_tenant);
+        warnings.extend(told);
     }
-}
-
-impl Scene {
-    /// A request about one stream and a part of the time in which entries lie, perhaps about some lines only.
-    fn some_delete(&mut self) -> Wanted {
-        let start_ns = START_MS * 1_000_000 + self.random.below(36) as i64 * 500_000_000;
-        let end_ns = start_ns + (1 + self.random.below(8) as i64) * 500_000_000;
-        let text = (self.random.below(2) == 0).then(|| format!("{} of seed", self.random.below(10)));
-        let app = format!("a{}", self.random.below(4));
-        Wanted { app, range: LogRange { start_ns, end_ns }, text }
-    }
+    Ok((rows, warnings))
 }
 
 fn run(seed: u64) -> u64 {
