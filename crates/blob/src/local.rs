@@ -8,7 +8,7 @@
 mod files;
 pub mod power;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub use files::{Entry, Files, Kind, NewFile, StoredFile, create_folders};
 /// Files that are being written begin with this, which no key part may.
 const UNFINISHED: &str = "~";
 const LOCK_FILE: &str = "~lock";
-/// Folders known to be durable; beyond that many all are asked for again.
-const MAX_KNOWN_FOLDERS: usize = 10_000;
+/// Folders, and what was stored, known to be durable; beyond that many all are asked for again.
+const MAX_KNOWN: usize = 10_000;
 
 /// A directory as a bucket. Clones share it.
 #[derive(Clone)]
@@ -40,9 +40,10 @@ pub struct LocalBucket {
 struct Durable {
     /// Folders whose names are durable.
     folders: HashSet<PathBuf>,
-    /// Files that have their name, and whose folder could not be synced after that. Another sync would prove nothing: the kernel
-    /// tells of what it could not write once.
-    doubtful: HashSet<PathBuf>,
+    /// What was stored, and is durable since. Of anything else nothing is known: another process may have given it its name and
+    /// not have been able to sync the folder, which another sync would not mend, as the kernel tells of what it could not write
+    /// once.
+    stored: HashMap<PathBuf, Version>,
 }
 
 impl LocalBucket {
@@ -87,7 +88,7 @@ impl LocalBucket {
             return Err(error);
         }
         let mut durable = self.durable.lock();
-        if durable.folders.len() >= MAX_KNOWN_FOLDERS {
+        if durable.folders.len() >= MAX_KNOWN {
             durable.folders.clear();
         }
         durable.folders.insert(folder.to_owned());
@@ -113,17 +114,19 @@ impl LocalBucket {
     }
 
     /// Gives what was written its name, durably.
-    fn finish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
+    fn finish(&self, temporary: &Path, path: &Path, version: Option<Version>) -> io::Result<()> {
+        self.durable.lock().stored.remove(path);
         self.files.rename(temporary, path)?;
-        let folder = self.folder_of(path);
         // A folder that was taken for empty between its making and this name has it again.
-        let synced = self.files.sync_folder(folder);
-        let mut durable = self.durable.lock();
-        match &synced {
-            Ok(()) => durable.doubtful.remove(path),
-            Err(_) => durable.doubtful.insert(path.to_owned()),
-        };
-        synced
+        self.files.sync_folder(self.folder_of(path))?;
+        if let Some(version) = version {
+            let mut durable = self.durable.lock();
+            if durable.stored.len() >= MAX_KNOWN {
+                durable.stored.clear();
+            }
+            durable.stored.insert(path.to_owned(), version);
+        }
+        Ok(())
     }
 
     fn read(&self, path: &Path, limit_bytes: u64) -> io::Result<Option<Vec<u8>>> {
@@ -150,7 +153,7 @@ impl LocalBucket {
         })
     }
 
-    /// Writes an object whose name is doubtful once more.
+    /// Writes once more what is there, which nobody else changes meanwhile.
     fn store_again(&self, key: &str, path: &Path) -> Result<(), BlobError> {
         let mut outcome = Ok(());
         let locked = self.files.exclusively(&mut || {
@@ -166,7 +169,8 @@ impl LocalBucket {
 
     fn store(&self, key: &str, data: &[u8], path: &Path) -> Result<(), BlobError> {
         let (mut file, temporary) = self.unfinished(key)?;
-        let stored = file.write(data).and_then(|()| file.sync()).and_then(|()| self.finish(&temporary, path));
+        let finish = || self.finish(&temporary, path, Some(version_of(data)));
+        let stored = file.write(data).and_then(|()| file.sync()).and_then(|()| finish());
         stored.map_err(|error| {
             let _ = self.files.remove(&temporary);
             failure(key, &error)
@@ -216,7 +220,10 @@ impl Bucket for LocalBucket {
         if outcome.is_ok() {
             let locked = self.files.exclusively(&mut || {
                 outcome = match self.is_allowed(key, condition) {
-                    Ok(true) => self.finish(&temporary, &path).map_err(|error| failure(key, &error)),
+                    Ok(true) => {
+                        let finished = self.finish(&temporary, &path, Some(version_of(&data)));
+                        finished.map_err(|error| failure(key, &error))
+                    }
                     Ok(false) => Err(BlobError::Conflict(key.to_owned())),
                     Err(error) => Err(error),
                 };
@@ -244,16 +251,18 @@ impl Bucket for LocalBucket {
 
     fn settle(&self, key: &str) -> Result<(), BlobError> {
         let path = self.path(key)?;
-        if self.durable.lock().doubtful.contains(&path) {
-            self.store_again(key, &path)?;
-            self.durable.lock().doubtful.remove(&path);
-            return Ok(());
-        }
-        let folder = self.folder_of(&path);
-        match self.make_folder(folder).and_then(|()| self.files.sync_folder(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
-            _ => Ok(()),
-        }
+        let version = match self.get(key, u64::MAX) {
+            Ok((_, version)) => version,
+            Err(BlobError::NotFound(_)) => {
+                return match self.files.sync_folder(self.folder_of(&path)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
+                    _ => Ok(()),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        let is_known = self.durable.lock().stored.get(&path) == Some(&version);
+        if is_known { Ok(()) } else { self.store_again(key, &path) }
     }
 
     fn delete_unfinished(&self, before_ms: i64) -> Result<usize, BlobError> {
@@ -311,7 +320,7 @@ impl Bucket for LocalBucket {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failure(key, &error)),
             _ => {}
         }
-        self.durable.lock().doubtful.remove(&path);
+        self.durable.lock().stored.remove(&path);
         // Folders that are empty now go, too; one that is not cannot be removed.
         let mut folder = self.folder_of(&path);
         while folder != self.root && self.files.remove_folder(folder).is_ok() {
@@ -368,7 +377,7 @@ impl Upload for LocalUpload {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
-        let finished = self.file.sync().and_then(|()| self.bucket.finish(&self.temporary, &self.path));
+        let finished = self.file.sync().and_then(|()| self.bucket.finish(&self.temporary, &self.path, None));
         let outcome = finished.map_err(|error| failure(&self.key, &error));
         self.is_finished = outcome.is_ok();
         outcome

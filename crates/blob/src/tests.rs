@@ -200,6 +200,10 @@ fn what_was_stored_or_settled_outlives_a_loss_of_power() {
                 assert!(values.contains(&seen), "seed {seed}: {key} is {seen:?} and not of {values:?}");
                 *values = vec![seen];
             }
+            if number >> 54 & 7 == 0 {
+                // Another process goes on.
+                bucket = LocalBucket::on(root, Arc::new(files.clone()));
+            }
             if number >> 50 & 15 == 0 {
                 files.lose_power();
                 bucket = LocalBucket::on(root, Arc::new(files.clone()));
