@@ -72,13 +72,22 @@ impl Catalog {
 
 impl LogDb {
     /// Takes over a manifest together with what it means for entries that were not in the bucket: both in one step.
-    pub(crate) fn install(&self, tenant: &TenantId, day: Day, manifest: Manifest, version: Option<Version>) {
+    fn install(
+        &self,
+        tenant: &TenantId,
+        day: Day,
+        manifest: Manifest,
+        version: Option<Version>,
+    ) -> Result<(), LogDbError> {
+        let follows_less = self.follows_less(tenant, day, &manifest);
         let mut state = self.state.write();
         let writer = &self.writer;
         let is_stored = |generation| manifest.has_generation(writer, generation);
         state.pending.retain(|p| !(p.tenant == *tenant && p.day == day && is_stored(p.generation)));
         state.catalog.install(tenant, day, manifest, version);
         state.recount();
+        drop(state);
+        if follows_less { self.refresh_deletes(tenant) } else { Ok(()) }
     }
 
     /// Whether the bucket was read as a whole since the start. Until then queries may miss what is there.
@@ -187,8 +196,20 @@ impl LogDb {
         if frees {
             self.bucket.settle(&manifest::manifest_key(tenant, day))?;
         }
-        self.install(tenant, day, manifest, Some(version));
-        Ok(())
+        self.install(tenant, day, manifest, Some(version))
+    }
+
+    /// Whether a manifest has objects, new here, whose writer did not know of requests that are taken for done here: it has
+    /// opened them again.
+    fn follows_less(&self, tenant: &TenantId, day: Day, manifest: &Manifest) -> bool {
+        let state = self.state.read();
+        let Some(newest) = state.tombstones.get(tenant).and_then(|tombstones| tombstones.newest_done())
+        else {
+            return false;
+        };
+        let known = state.catalog.get(tenant, day);
+        let is_new = |object: &ObjectMeta| known.is_none_or(|known| known.object(object.id).is_none());
+        manifest.objects.iter().any(|object| object.deletes < newest && is_new(object))
     }
 
     /// Whether entries of a generation of this writer are in the bucket, durably, as far as is known here.
@@ -284,8 +305,7 @@ impl LogDb {
                 tracing::warn!(%error, "copying a manifest failed");
             }
         }
-        self.install(tenant, day, manifest, version);
-        Ok(())
+        self.install(tenant, day, manifest, version)
     }
 }
 

@@ -53,6 +53,11 @@ impl Tombstones {
         missed.map(|request| request.revision - 1).fold(self.revision, u64::min)
     }
 
+    /// The last revision that brought a request that is done.
+    pub fn newest_done(&self) -> Option<u64> {
+        self.stored.iter().filter(|request| request.is_done).map(|request| request.revision).max()
+    }
+
     /// Whether there is no request that is not done.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
