@@ -154,8 +154,16 @@ impl LogDb {
 
     fn install_deletes(&self, tenant: &TenantId, deletes: Deletes) -> Result<(), LogDbError> {
         // Objects that others wrote anew must not be read any more when their entries are not left out.
-        for day in self.days_of_done(tenant, &deletes) {
-            self.refresh_day(tenant, day)?;
+        let days = self.days_of_done(tenant, &deletes);
+        for day in &days {
+            self.refresh_day(tenant, *day)?;
+        }
+        if !days.is_empty()
+            && let Some((newer, _)) = load_document::<Deletes>(&*self.bucket, &key_of(tenant))?
+            && newer.revision > deletes.revision
+        {
+            // Perhaps they are open again, for an object that appeared meanwhile.
+            return self.hear_of_deletes(tenant, newer);
         }
         let mut state = self.state.write();
         state.heard.insert(tenant.clone(), self.clock.monotonic());
