@@ -131,7 +131,7 @@ impl LogDb {
     ) -> Result<(), LogDbError> {
         let (now_ms, key) = (self.clock.now_ms(), key_of(tenant));
         let first_revision = now_ms.unsigned_abs();
-        // Nobody else knows of it.
+        // Nobody else knows what waits here.
         let waiting = self.waiting(tenant);
         let mut edit = |deletes: &mut Deletes| match edit(deletes) {
             Edit::Impossible => Edit::Impossible,
@@ -285,12 +285,11 @@ impl LogDb {
             return Ok(());
         }
         let now_ms = self.clock.now_ms();
-        self.change_deletes(
-            tenant,
-            |deletes| {
-                if deletes.reopen(is_missed, now_ms) { Edit::Change } else { Edit::Done }
-            },
-        )
+        let edit = |deletes: &mut Deletes| match deletes.reopen(is_missed, now_ms) {
+            true => Edit::Change,
+            false => Edit::Done,
+        };
+        self.change_deletes(tenant, edit)
     }
 
     /// Notes the requests for which no object has entries any more, and forgets those that were done long ago.

@@ -50,7 +50,7 @@ impl Tombstones {
     /// are left out of them.
     pub fn followed_by(&self, came_ms: i64) -> u64 {
         let missed = self.stored.iter().filter(|request| request.is_missed_since(came_ms));
-        missed.map(|request| request.revision - 1).fold(self.revision, u64::min)
+        missed.map(|request| request.revision.saturating_sub(1)).fold(self.revision, u64::min)
     }
 
     /// The last revision that brought a request that is done.
