@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::labels::Labels;
 use model::logs::LogRange;
@@ -9,7 +10,7 @@ use model::matcher::Matcher;
 use model::source::TenantId;
 
 use super::{Random, Row, SimDisk};
-use crate::{DeleteRequest, LineCondition, LogDb};
+use crate::{DeleteRequest, LineCondition, LogDb, Retention, RetentionRule};
 
 pub(super) const START_MS: i64 = 1_768_521_590_000;
 
@@ -31,6 +32,25 @@ pub(super) fn tenant_of(app: &str) -> TenantId {
         "a3" => TenantId("other".into()),
         _ => TenantId::default(),
     }
+}
+
+/// How long entries of some applications are kept; of others for ever.
+const KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
+
+/// Of one tenant all entries go, of another those of one stream.
+pub(super) fn retention() -> Retention {
+    let rule = |app: &str, period| {
+        let matchers = if app.is_empty() { Vec::new() } else { vec![Matcher::equal("app", app)] };
+        RetentionRule { tenant: Some(tenant_of(app)), matchers, period }
+    };
+    let rules = vec![rule("a1", Some(KEPT_FOR)), rule("", None), rule("a2", None)];
+    Retention { default: Some(KEPT_FOR), rules: Arc::new(rules) }
+}
+
+/// Whether an entry is past its time.
+pub(super) fn is_expired((stream, timestamp_ns, _): &Row, now_ms: i64) -> bool {
+    let goes = matches!(stream.get_or_empty("app"), "a1" | "a3");
+    goes && *timestamp_ns < now_ms * 1_000_000 - KEPT_FOR.as_nanos() as i64
 }
 
 /// A request to delete entries.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::SimClock;
 use base::metrics::Registry;
+use base::{Clock, SimClock};
 use blob::fault::FaultyBucket;
 use blob::local::power::PowerlessFiles;
 use blob::{LocalBucket, MemoryBucket, SharedBucket};
@@ -16,9 +16,9 @@ use model::source::{SourceError, TenantId};
 use parking_lot::Mutex;
 
 use super::hook::HookedBucket;
-use super::scene::{APPS, START_MS, Scene, Writer, tenant_of};
+use super::scene::{APPS, START_MS, Scene, Writer, is_expired, retention, tenant_of};
 use super::{Random, Row, SimDisk, batches_of, everything, read_of, small_options};
-use crate::LogDb;
+use crate::{LogDb, Options};
 
 /// Where objects are.
 enum Store {
@@ -141,7 +141,8 @@ impl World {
     fn open(&self, at: usize) -> bool {
         let (options, disk) = {
             let mut scene = self.scene.lock();
-            (small_options(scene.random.next()), scene.writers[at].disk.clone())
+            let options = Options { retention: retention(), ..small_options(scene.random.next()) };
+            (options, scene.writers[at].disk.clone())
         };
         let bucket = self.bucket();
         match LogDb::open(options, Arc::new(disk), bucket, self.clock.clone(), &Registry::new()) {
@@ -283,8 +284,9 @@ impl World {
                 read_of(db, &tenant_of(row.0.get_or_empty("app")), &LogRequest { hints, ..everything() });
             if let Ok((rows, warnings)) = found {
                 let copies = rows.iter().filter(|row| row.2 == line).count();
-                let may_lack =
-                    !warnings.is_empty() || !self.scene.lock().writers[at].acknowledged.contains(&row);
+                let may_lack = !warnings.is_empty()
+                    || is_expired(&row, self.clock.now_ms())
+                    || !self.scene.lock().writers[at].acknowledged.contains(&row);
                 let is_good = copies == 1 || (copies == 0 && may_lack);
                 assert!(is_good, "seed {}: {copies} of {line:?}", self.seed);
             }
@@ -308,7 +310,10 @@ impl World {
         let count = rows.len();
         let set: BTreeSet<Row> = rows.into_iter().collect();
         assert_eq!(set.len(), count, "seed {}: an entry is there twice", self.seed);
-        let lost: Vec<_> = wanted.difference(&set).collect();
+        let now_ms = self.clock.now_ms();
+        let expired = set.iter().find(|row| is_expired(row, now_ms));
+        assert!(expired.is_none(), "seed {}: {expired:?} is past its time", self.seed);
+        let lost: Vec<_> = wanted.difference(&set).filter(|row| !is_expired(row, now_ms)).collect();
         assert!(lost.is_empty() || is_partial, "seed {}: lost {lost:?}", self.seed);
         let scene = self.scene.lock();
         let is_known = |row: &Row| {
