@@ -1,5 +1,5 @@
 //! The engine in a world that breaks: a clock that is told, disks that tear writes and lose what was not synced, a
-//! bucket that fails, loses answers, is late or lies, directories that lose power, and threads that come between. Everything follows from a seed;
+//! bucket that fails, loses answers, is late or lies, directories that lose power, and others that come between. Everything follows from a seed;
 //! a failure names it.
 
 mod damage;
