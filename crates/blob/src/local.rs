@@ -153,7 +153,7 @@ impl LocalBucket {
         })
     }
 
-    /// Writes once more what is there, which nobody else changes meanwhile.
+    /// Writes once more what is there, which nobody changes meanwhile but by a put without a condition.
     fn store_again(&self, key: &str, path: &Path) -> Result<(), BlobError> {
         let mut outcome = Ok(());
         let locked = self.files.exclusively(&mut || {
@@ -251,18 +251,16 @@ impl Bucket for LocalBucket {
 
     fn settle(&self, key: &str) -> Result<(), BlobError> {
         let path = self.path(key)?;
-        let version = match self.get(key, u64::MAX) {
-            Ok((_, version)) => version,
-            Err(BlobError::NotFound(_)) => {
-                return match self.files.sync_folder(self.folder_of(&path)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
-                    _ => Ok(()),
-                };
-            }
-            Err(error) => return Err(error),
-        };
-        let is_known = self.durable.lock().stored.get(&path) == Some(&version);
-        if is_known { Ok(()) } else { self.store_again(key, &path) }
+        let is_known = |version: &Version| self.durable.lock().stored.get(&path) == Some(version);
+        match self.get(key, u64::MAX) {
+            Ok((_, version)) if is_known(&version) => Ok(()),
+            Ok(_) => self.store_again(key, &path),
+            Err(BlobError::NotFound(_)) => match self.files.sync_folder(self.folder_of(&path)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(key, &error)),
+                _ => Ok(()),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     fn delete_unfinished(&self, before_ms: i64) -> Result<usize, BlobError> {

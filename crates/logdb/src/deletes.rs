@@ -124,6 +124,7 @@ impl LogDb {
         self.state.read().tombstones.get(tenant).cloned().unwrap_or_default()
     }
 
+    /// Changes the requests of a tenant, and opens those again that are done and concern what waits here.
     fn change_deletes(
         &self,
         tenant: &TenantId,
@@ -152,6 +153,7 @@ impl LogDb {
         self.install_deletes(tenant, deletes)
     }
 
+    /// Follows the requests of a tenant from now on.
     fn install_deletes(&self, tenant: &TenantId, deletes: Deletes) -> Result<(), LogDbError> {
         // Objects that others wrote anew must not be read any more when their entries are not left out.
         let days = self.days_of_done(tenant, &deletes);
@@ -267,7 +269,14 @@ impl LogDb {
         times: (i64, i64),
     ) -> Result<(), LogDbError> {
         let now_ms = self.clock.now_ms();
-        self.reopen(tenant, &|request| request.is_missed(after, times, now_ms))
+        let is_missed = |request: &StoredDelete| request.is_missed(after, times, now_ms);
+        if !self.tombstones(tenant).stored.iter().any(is_missed) {
+            return Ok(());
+        }
+        self.change_deletes(tenant, |deletes| match deletes.reopen(is_missed, now_ms) {
+            true => Edit::Change,
+            false => Edit::Done,
+        })
     }
 
     /// Opens requests again that are done and concern entries of the log, which were in no object when it was looked whether they are.
@@ -275,21 +284,11 @@ impl LogDb {
         let tenants = self.state.read().tenants();
         for tenant in &tenants {
             let waiting = self.waiting(tenant);
-            self.reopen(tenant, &|request| waiting.misses(request))?;
+            if self.tombstones(tenant).stored.iter().any(|request| waiting.misses(request)) {
+                self.change_deletes(tenant, |_| Edit::Done)?;
+            }
         }
         Ok(())
-    }
-
-    fn reopen(&self, tenant: &TenantId, is_missed: &dyn Fn(&StoredDelete) -> bool) -> Result<(), LogDbError> {
-        if !self.tombstones(tenant).stored.iter().any(is_missed) {
-            return Ok(());
-        }
-        let now_ms = self.clock.now_ms();
-        let edit = |deletes: &mut Deletes| match deletes.reopen(is_missed, now_ms) {
-            true => Edit::Change,
-            false => Edit::Done,
-        };
-        self.change_deletes(tenant, edit)
     }
 
     /// Notes the requests for which no object has entries any more, and forgets those that were done long ago.
@@ -403,6 +402,7 @@ impl LogDb {
         found.is_some()
     }
 
+    /// The first object for which it is so, with the requests that it may not follow. Objects that follow all are not asked about.
     fn find_object(
         &self,
         tenant: &TenantId,

@@ -9,6 +9,7 @@ mod hook;
 mod mending;
 mod overlaps;
 mod scene;
+mod store;
 mod world;
 
 use std::time::Duration;

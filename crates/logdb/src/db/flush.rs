@@ -309,13 +309,12 @@ impl LogDb {
         let unneeded: BTreeMap<u64, bool> = {
             let state = self.state.read();
             // The number of the last one says where the next begins: it stays until that one is there.
-            let last = state.logs.keys().copied().filter(|&generation| generation < state.generation).max();
+            let before = state.logs.keys().copied().filter(|&generation| generation < state.generation);
+            let last = if is_begun { None } else { before.max() };
             let mut needed: HashSet<u64> = state.sealed.iter().map(|sealed| sealed.generation).collect();
             needed.extend(state.pending.iter().map(|pending| pending.generation));
             let is_needed = |generation: u64| {
-                generation >= state.generation
-                    || needed.contains(&generation)
-                    || (!is_begun && last == Some(generation))
+                generation >= state.generation || needed.contains(&generation) || last == Some(generation)
             };
             let logs = state.logs.iter().filter(|(generation, _)| !is_needed(**generation));
             logs.map(|(&generation, log)| (generation, log.is_damaged)).collect()

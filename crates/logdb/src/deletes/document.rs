@@ -84,7 +84,7 @@ impl StoredDelete {
 pub struct Deletes {
     /// Grows with each change.
     pub revision: u64,
-    /// In the order of their names.
+    /// In the order in which they came.
     pub requests: Vec<StoredDelete>,
 }
 

@@ -10,14 +10,18 @@ use super::document::{Deletes, LineCondition, StoredDelete};
 use crate::manifest::ObjectMeta;
 use crate::segment::SegmentIndex;
 
-/// The requests of one tenant that are not done, ready to be asked.
+/// The requests of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
+    /// The revision of the document they are from.
     pub revision: u64,
+    /// All of them.
     pub stored: Vec<StoredDelete>,
+    /// Those that are not done.
     pub open: Vec<Tombstone>,
 }
 
+/// A request that is not done.
 #[derive(Debug)]
 pub(crate) struct Tombstone {
     pub id: Ulid,

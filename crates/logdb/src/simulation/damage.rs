@@ -3,69 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::SimClock;
-use base::metrics::{Registry, Value};
-use blob::{Bucket, MemoryBucket};
+use blob::Bucket;
 use model::context::QueryContext;
 use model::labels::Labels;
 use model::logs::{LogAppender, LogColumns, LogSource};
 use model::source::TenantId;
 
-use super::{Row, SimDisk, batches_of, everything, read_all, small_options};
+use super::store::{Store, append, row};
+use super::{Row, batches_of, everything, read_all, small_options};
 use crate::{LogDb, Options};
-
-pub(super) struct Store {
-    pub clock: Arc<SimClock>,
-    pub bucket: Arc<MemoryBucket>,
-    pub disk: SimDisk,
-    pub registry: Registry,
-}
-
-impl Store {
-    pub fn new() -> Self {
-        let clock = SimClock::at(1_768_478_400_000);
-        let bucket = Arc::new(MemoryBucket::new(clock.clone()));
-        Self { clock, bucket, disk: SimDisk::new(1), registry: Registry::new() }
-    }
-
-    pub fn open(&self) -> LogDb {
-        self.open_with(small_options(1))
-    }
-
-    pub fn open_with(&self, options: Options) -> LogDb {
-        self.open_on(options, &self.disk, self.bucket.clone())
-    }
-
-    pub fn open_on(&self, options: Options, disk: &SimDisk, bucket: blob::SharedBucket) -> LogDb {
-        LogDb::open(options, Arc::new(disk.clone()), bucket, self.clock.clone(), &self.registry).unwrap()
-    }
-
-    pub fn keys(&self, ending: &str) -> Vec<String> {
-        let objects = self.bucket.list("").unwrap();
-        objects.into_iter().map(|object| object.key).filter(|key| key.ends_with(ending)).collect()
-    }
-
-    pub fn metric(&self, name: &str) -> f64 {
-        let family = self.registry.gather().into_iter().find(|family| family.name == name).unwrap();
-        family
-            .points
-            .iter()
-            .map(|point| match point.value {
-                Value::Number(number) => number,
-                _ => 0.0,
-            })
-            .sum()
-    }
-}
-
-pub(super) fn row(n: i64) -> Row {
-    (Labels::from_pairs([("app", "a")]), 1_768_478_400_000_000_000 + n, format!("line {n}"))
-}
-
-pub(super) fn append(db: &LogDb, rows: impl Iterator<Item = i64>) {
-    let rows: Vec<Row> = rows.map(row).collect();
-    db.append(&TenantId::default(), batches_of(&rows)).unwrap();
-}
 
 #[test]
 fn a_damaged_object_is_set_aside_and_the_rest_served() {

@@ -8,8 +8,7 @@ use model::labels::Labels;
 use model::logs::{LogAppender, LogRange};
 use model::source::TenantId;
 
-use super::damage::{Store, append, row};
-use super::mending::{DAY, HOUR, expected, lines, set};
+use super::store::{DAY, HOUR, Store, append, expected, lines, row, set};
 use super::{SimDisk, batches_of, small_options};
 use crate::{DeleteRequest, LogDb, Options};
 

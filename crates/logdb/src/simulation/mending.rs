@@ -11,31 +11,11 @@ use model::labels::Labels;
 use model::logs::{LogAppendError, LogAppender, LogRange, LogSource, LogSteps};
 use model::source::TenantId;
 
-use super::damage::{Store, append, row};
 use super::hook::HookedBucket;
-use super::{Row, SimDisk, batches_of, everything, read_all, read_told, small_options};
+use super::store::{DAY, HOUR, Store, append, expected, lines, row, set};
+use super::{Row, SimDisk, batches_of, everything, read_told, small_options};
 use crate::wal::Disk;
 use crate::{LogDb, Options};
-
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
-
-pub(super) fn lines(db: &LogDb) -> Vec<String> {
-    let mut lines: Vec<String> = read_all(db, &everything()).unwrap().into_iter().map(|row| row.2).collect();
-    lines.sort();
-    lines
-}
-
-pub(super) fn expected(rows: impl Iterator<Item = i64>) -> Vec<String> {
-    let mut lines: Vec<String> = rows.map(|n| row(n).2).collect();
-    lines.sort();
-    lines
-}
-
-pub(super) fn set(faulty: &FaultyBucket, fail: u32, lie_ok: u32) {
-    faulty.rates().fail.store(fail, Ordering::Relaxed);
-    faulty.rates().lie_ok.store(lie_ok, Ordering::Relaxed);
-}
 
 #[test]
 fn a_damaged_segment_of_the_log_is_kept_when_it_is_not_needed_any_more() {

@@ -8,8 +8,8 @@ use model::labels::Labels;
 use model::logs::{LogAppender, LogSource};
 use model::source::TenantId;
 
-use super::damage::{Store, append};
 use super::hook::HookedBucket;
+use super::store::{Store, append};
 use super::{Row, batches_of, everything, read_all, small_options};
 use crate::{LogDb, Options};
 

@@ -39,11 +39,11 @@ const KEPT_FOR: Duration = Duration::from_secs(2 * 86_400);
 
 /// Of one tenant all entries go, of another those of one stream.
 pub(super) fn retention() -> Retention {
-    let rule = |app: &str, period| {
-        let matchers = if app.is_empty() { Vec::new() } else { vec![Matcher::equal("app", app)] };
+    let rule = |app, period| {
+        let matchers = vec![Matcher::equal("app", app)];
         RetentionRule { tenant: Some(tenant_of(app)), matchers, period }
     };
-    let rules = vec![rule("a1", Some(KEPT_FOR)), rule("", None), rule("a2", None)];
+    let rules = vec![rule("a0", None), rule("a1", Some(KEPT_FOR)), rule("a2", None)];
     Retention { default: Some(KEPT_FOR), rules: Arc::new(rules) }
 }
 
