@@ -1,9 +1,11 @@
 //! Requests to delete: what they want gone is gone wherever it is, and stays so.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use blob::Bucket;
 use blob::fault::FaultyBucket;
+use blob::local::power::PowerlessFiles;
+use blob::{Bucket, LocalBucket};
 use model::labels::Labels;
 use model::logs::{LogAppender, LogRange};
 use model::source::TenantId;
@@ -37,12 +39,47 @@ fn entries_that_are_only_in_memory_follow_what_another_writer_was_asked() {
     let store = Store::new();
     let db = store.open();
     append(&db, 0..20);
+    // All of the bucket is read then, which is due again in an hour.
+    db.upkeep();
     let other = store.open_on(small_options(2), &SimDisk::new(2), store.bucket.clone());
     delete(&other, 5, 15);
     let every = db.options().refresh_every.unwrap();
     store.clock.advance(every);
     db.upkeep();
     assert_eq!(lines(&db), expected((0..5).chain(15..20)));
+}
+
+#[test]
+fn a_request_is_followed_by_whoever_heard_of_one_that_was_lost_with_the_power() {
+    let root = Path::new("/bucket");
+    let mut seen = 0;
+    for seed in 0..40 {
+        let store = Store::new();
+        let files = PowerlessFiles::new(root, seed, store.clock.clone());
+        let open = |disk: &SimDisk, options| {
+            store.open_on(options, disk, Arc::new(LocalBucket::on(root, Arc::new(files.clone()))))
+        };
+        let db = open(&store.disk, small_options(1));
+        append(&db, 0..10);
+        db.flush().unwrap();
+        let other = open(&SimDisk::new(2), small_options(2));
+        delete(&other, 50, 60);
+        files.fail_sometimes(500);
+        let range = LogRange { start_ns: row(30).1, end_ns: row(40).1 };
+        let matchers = vec![model::Matcher::equal("app", "a")];
+        let failed =
+            other.delete(&TenantId::default(), &DeleteRequest { matchers, lines: vec![], range }).is_err();
+        files.fail_sometimes(0);
+        db.load_catalog().unwrap();
+        seen += usize::from(failed && db.deletes(&TenantId::default()).len() == 2);
+        append(&db, 10..20);
+        db.flush().unwrap();
+        files.lose_power();
+        let db = open(&store.disk, small_options(3));
+        delete(&db, 5, 15);
+        assert_eq!(lines(&db), expected((0..5).chain(15..20)), "seed {seed}");
+    }
+    assert!(seen > 0, "the request is seen though it failed");
 }
 
 #[test]
